@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_CORE_PROC_H
+#define P2V_CORE_PROC_H
+
+/*
+ * Subprocesses. Argument vectors only: there is no shell anywhere, so a string from a guest or from
+ * the wire is never more than an argument. argv[0] is looked up in PATH. A child gets its own
+ * process group, dies with its parent (PR_SET_PDEATHSIG), and inherits no descriptor but 0, 1, 2 and
+ * the ones it is given.
+ */
+
+#include <sys/types.h>
+
+#include "p2v/core/buf.h"
+#include "p2v/core/err.h"
+
+struct p2v_proc_spec {
+	const char *const *argv;    /* NULL-terminated */
+	const char *const *setenv;  /* NULL-terminated "NAME=value" added to the environment, or NULL */
+	const char *cwd;            /* or NULL */
+	int stdin_fd;               /* -1: /dev/null. Not closed in the parent. */
+	int stdout_fd;              /* -1: /dev/null */
+	int stderr_fd;              /* -1: /dev/null */
+	const int *keep_fds;        /* further descriptors to keep, ended by -1, or NULL */
+};
+
+/* Starts; P2V_ENOTFOUND where the program is not installed. The caller owes a wait or a stop. */
+int p2v_proc_start(const struct p2v_proc_spec *spec, pid_t *ret_pid, struct p2v_err *err);
+
+/* Waits at most timeout_ms (-1: for ever). ret_status: 0..255 exit code, or 128 + signal.
+ * P2V_ETIMEDOUT leaves the child running. P2V_ECANCELED where p2v_stop_requested() turns true. */
+int p2v_proc_wait(pid_t pid, int timeout_ms, int *ret_status, struct p2v_err *err);
+
+/* SIGTERM to the child's group, SIGKILL after grace_ms, reaped in any case. pid <= 0: nothing. */
+void p2v_proc_stop(pid_t pid, int grace_ms);
+
+/*
+ * Runs to the end: stdin is `in` (n bytes, or NULL), stdout and stderr are gathered, at most 64 MiB
+ * and 64 KiB (beyond is dropped; a stdout that was cut is P2V_EFORMAT). ret_out may be NULL.
+ * A non-zero exit is P2V_EIO with the program's name and the last line that it wrote to stderr.
+ */
+int p2v_proc_run(const char *const *argv, const void *in, size_t n, int timeout_ms,
+	struct p2v_buf *ret_out, struct p2v_err *err);
+
+/* True where `program` is found in PATH (or is an executable path). */
+bool p2v_proc_exists(const char *program);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_MODEL_FACTS_H
+#define P2V_MODEL_FACTS_H
+
+/*
+ * facts.json: what inspection found on the disks. Device names are the guest door's own (/dev/sda1:
+ * the first partition of disk0), never the guest's. Every string here comes from the guest and is
+ * foreign.
+ *
+ * The plan is computed from this noun alone, so whatever a decision needs has to stand here.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "p2v/core/json.h"
+
+/* How a kernel has a driver. */
+enum driver_state {
+	DRIVER_STATE_ABSENT,
+	DRIVER_STATE_MODULE,  /* a file in the module tree */
+	DRIVER_STATE_BUILTIN, /* linked into the kernel */
+};
+extern const char *const model_driver_state_words[];
+
+struct facts_disk {
+	char *id;
+	char *device; /* /dev/sda */
+	uint64_t size_bytes;
+	char *table;	 /* gpt, dos, none */
+	bool bios_boot;	 /* has a BIOS boot partition */
+	char *boot_code; /* grub2, grub-legacy, syslinux, lilo, windows, none, unknown */
+};
+
+/* A partition, logical volume or other thing with content. */
+struct facts_fs {
+	char *device;
+	char *disk;    /* disk0; empty where it spans several */
+	uint32_t part; /* partition number, 0: none */
+	char *kind;    /* ext4, xfs, swap, vfat, LVM2_member, crypto_LUKS, ... */
+	char *uuid;
+	char *label;
+	char *partuuid;
+	uint64_t offset_bytes;
+	uint64_t size_bytes;
+	uint64_t free_bytes; /* where mounted */
+	bool esp;
+};
+
+/* One line of the guest's fstab, and what it resolved to. */
+struct facts_mount {
+	char *spec; /* as written: UUID=..., /dev/sda1 */
+	char *mountpoint;
+	char *kind;
+	char *options;
+	uint32_t line; /* 1-based */
+	char *device;  /* door device; empty: not on these disks */
+};
+
+struct facts_initramfs {
+	char *path;	   /* empty: none */
+	char *kind;	   /* initramfs-tools, dracut, mkinitcpio, ... or unknown */
+	char *compression; /* of the last segment */
+	uint64_t size_bytes;
+	char **modules; /* wanted driver modules it already holds */
+	size_t n_modules;
+	bool tail_ok;  /* an appended segment will be read */
+	bool injected; /* already has our segment */
+};
+
+struct facts_driver {
+	char *name; /* virtio_blk */
+	int state;  /* enum driver_state */
+};
+
+struct facts_kernel {
+	char *release;
+	char *path; /* vmlinuz in the guest */
+	char *modules_dir;
+	char *arch;
+	bool rescue;	    /* a rescue or kdump kernel: left alone */
+	bool default_entry; /* what the boot loader starts */
+	struct facts_initramfs initramfs;
+	struct facts_driver *drivers;
+	size_t n_drivers;
+};
+
+/* A place in a guest file that names a piece of hardware. */
+struct facts_ref {
+	char *path; /* file in the guest */
+	uint32_t line;
+	char *what;   /* fstab, crypttab, grub-cmdline, device-map, resume, mdadm, lvm-filter,
+			 lvm-devices, ... */
+	char *text;   /* the reference as written: /dev/sda5 */
+	char *device; /* door device that it means; empty: none of these disks */
+	char *stable; /* what to say instead: UUID=...; empty: nothing fits */
+};
+
+struct facts_address {
+	char *method;  /* static or dhcp */
+	char *address; /* 192.0.2.10/24 or IPv6 */
+	char *gateway;
+};
+
+/* A network interface that the guest configures. */
+struct facts_nic {
+	char *name;
+	char *kind;    /* ethernet, bond, bridge, vlan, loopback */
+	char *mac;     /* where the guest names it */
+	char *dialect; /* ifupdown, networkd, netplan, networkmanager, ifcfg-rh, ifcfg-suse, wicked
+			*/
+	char *path;    /* file that says so */
+	char **members;
+	size_t n_members;
+	uint32_t vlan_id;
+	struct facts_address *addresses;
+	size_t n_addresses;
+};
+
+struct facts_bootloader {
+	char *kind;	/* grub2, grub-legacy, systemd-boot, extlinux, lilo, unknown */
+	char *firmware; /* bios or uefi */
+	char **configs; /* generated files that are read at boot */
+	size_t n_configs;
+	char **sources; /* files the next regeneration reads: /etc/default/grub */
+	size_t n_sources;
+	char *cmdline;	     /* of the default entry */
+	bool serial_console; /* console=ttyS0 is there already */
+};
+
+/* Something that belongs to the old hardware and is enabled. */
+struct facts_service {
+	char *name;
+	char *reason;
+};
+
+/* One installed operating system. */
+struct facts_os {
+	char *root; /* door device of its root file system */
+	char *kind; /* linux, windows, unknown */
+	char *id;   /* os-release ID */
+	char *id_like;
+	char *version_id;
+	char *pretty;
+	char *arch;
+	char *hostname;
+	char *init;	 /* systemd, sysvinit, upstart, unknown */
+	bool udev_links; /* its udev reads .link files */
+	bool selinux;
+	char *rtc; /* utc or localtime */
+	char *machine_id;
+	bool console_getty; /* a getty on ttyS0 comes up by itself or is configured */
+	struct facts_mount *mounts;
+	size_t n_mounts;
+	struct facts_kernel *kernels;
+	size_t n_kernels;
+	struct facts_bootloader bootloader;
+	struct facts_ref *refs;
+	size_t n_refs;
+	struct facts_nic *nics;
+	size_t n_nics;
+	struct facts_service *services;
+	size_t n_services;
+	char **initramfs_config; /* files that steer the next regeneration, present ones */
+	size_t n_initramfs_config;
+};
+
+struct facts {
+	uint32_t version; /* 1 */
+	struct facts_disk *disks;
+	size_t n_disks;
+	struct facts_fs *filesystems;
+	size_t n_filesystems;
+	struct facts_os *systems;
+	size_t n_systems;
+	char **notes; /* what was seen and left alone, in plain words */
+	size_t n_notes;
+};
+
+extern const struct p2v_json_type model_facts_type;
+
+/* Frees what the members own and zeroes it; a zeroed one is an empty one. */
+void model_facts_finish(struct facts *facts);
+/* Checks what the types cannot say; decode and load call it. */
+int model_facts_validate(const struct facts *facts, struct p2v_err *err);
+int model_facts_decode(const void *text, size_t n, struct facts *ret, struct p2v_err *err);
+int model_facts_load(const char *path, struct facts *ret, struct p2v_err *err);
+/* Publishes DIR/NAME by rename. */
+int model_facts_save(
+	const struct facts *facts, const char *dir, const char *name, struct p2v_err *err);
+
+#define p2v_auto_facts __attribute__((cleanup(model_facts_finish)))
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_STORE_JOBDIR_H
+#define P2V_STORE_JOBDIR_H
+
+/*
+ * The layout of a job directory. `p2v convert -o DIR` and the receiver make the same one, so that
+ * each tool works by hand on what another left. A noun's presence is the mark that its stage is
+ *done.
+ *
+ *	DIR/
+ *	  machine.json        inventory of the physical machine
+ *	  receipt             what the receiver has on stable storage, with digests
+ *	  image.json          the pristine disks and their formats
+ *	  image/diskN.qcow2   the disks as received
+ *	  work/               overlays and other things of a running stage; may be removed at any
+ *time facts.json          what inspection found plan.json           what was decided changes.json
+ *what was changed in the guest changes/NNNN.diff   one unified diff for each changed text file
+ *	  output.json         the virtual machine that is handed over
+ *	  output/             NAME-diskN.qcow2, NAME.xml, NAME.sh, NAME_VARS.fd
+ *	  proof.json          what was seen when it was booted
+ *	  proof/              serial.log, screen.png, wire.pcap
+ */
+
+#include "p2v/core/err.h"
+
+#define STORE_MACHINE	  "machine.json"
+#define STORE_RECEIPT	  "receipt"
+#define STORE_IMAGE	  "image.json"
+#define STORE_IMAGE_DIR	  "image"
+#define STORE_WORK_DIR	  "work"
+#define STORE_FACTS	  "facts.json"
+#define STORE_PLAN	  "plan.json"
+#define STORE_CHANGES	  "changes.json"
+#define STORE_CHANGES_DIR "changes"
+#define STORE_OUTPUT	  "output.json"
+#define STORE_OUTPUT_DIR  "output"
+#define STORE_PROOF	  "proof.json"
+#define STORE_PROOF_DIR	  "proof"
+
+/* Makes dir (and parents, mode 0700) where it is missing, and locks it for this process until it
+ * exits or store_jobdir_close is called: two tools never work on one job at the same time
+ * (P2V_EREFUSED naming the directory). ret_lock_fd: the caller's to close. */
+int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err);
+
+/* Removes a noun (by its name above) and every later one, with what belongs to them, so that a
+ * stage can be run again: what is derived from the removed noun is never left behind. The image
+ * itself (STORE_IMAGE and before) is never removed by this. */
+int store_jobdir_drop_from(const char *dir, const char *noun, struct p2v_err *err);
+
+#endif
