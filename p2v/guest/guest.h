@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_GUEST_GUEST_H
+#define P2V_GUEST_GUEST_H
+
+/*
+ * The only door into a guest. Two doors look alike from here:
+ *
+ *	disks      libguestfs: a small appliance (its own kernel, in QEMU) mounts the guest's file
+ *	           systems, so that the host's kernel never sees a byte that an attacker may have
+ *shaped directory  a host directory that poses as the guest's root: tests, and container outputs
+ *
+ * Always true: no path leaves the guest. Links are followed inside the guest's root, as chroot
+ * would; "/.." is "/"; a loop of links is an error that names the path. Guest names are bytes
+ * without NUL: they may hold newlines and need not be UTF-8. Error sentences show them escaped.
+ * No guest code is ever run. A door is used by one thread.
+ *
+ * read.h reads, write.h writes and records, accel.h says which accelerator this host can use.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "p2v/core/err.h"
+
+struct guest;
+
+struct guest_disk {
+	const char *path;   /* on the host */
+	const char *format; /* "raw", "qcow2", ...: always said, never probed */
+};
+
+struct guest_options {
+	const struct guest_disk *disks; /* in the machine's order: disk 0 is /dev/sda to the door */
+	size_t n_disks;
+	bool writable; /* else nothing can be written, neither by a call nor by a journal replay */
+	bool use_kvm;  /* from accel.h; false: TCG */
+	int launch_timeout_ms; /* 0: the default, 300000 */
+};
+
+/* Starts the appliance; P2V_ETIMEDOUT where it does not come up in time. Nothing is mounted. */
+int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p2v_err *err);
+/* The directory is the root, and is "mounted" from the start; storage is empty. */
+int guest_open_dir(const char *dir, bool writable, struct guest **ret, struct p2v_err *err);
+/* Writes back and ends the appliance; an error here means that writes may be lost. Then frees. */
+int guest_close(struct guest *g, struct p2v_err *err);
+/* The same where the outcome does not matter any more; NULL is fine. */
+void guest_free(struct guest *g);
+
+bool guest_is_writable(const struct guest *g);
+
+/* What is on the disks. */
+enum guest_volume_type { GUEST_VOLUME_DISK, GUEST_VOLUME_PART, GUEST_VOLUME_LV, GUEST_VOLUME_MD };
+
+struct guest_volume {
+	enum guest_volume_type type;
+	char *device; /* in the door's terms: "/dev/sda1", "/dev/vg0/root" */
+	char *kind;   /* blkid's word: ext4 xfs btrfs vfat ntfs swap LVM2_member crypto_LUKS
+		       * linux_raid_member; NULL: nothing known there */
+	char *uuid, *label;
+	char *partuuid;	  /* GPT: the GUID; MBR: "disk signature-number"; NULL: no partition */
+	char *part_type;  /* GPT: type GUID; MBR: "0x83"; NULL */
+	char *part_table; /* on a disk: "msdos" -> "dos", "gpt"; NULL: none */
+	uint32_t disk;	  /* index of the disk that it lies on; LV and MD: UINT32_MAX */
+	uint32_t part;	  /* partition number, 0 for a whole disk */
+	uint64_t offset_bytes, size_bytes;
+};
+
+struct guest_storage {
+	struct guest_volume *volumes; /* disk, its partitions, next disk, ..., then MD, then LV */
+	size_t n_volumes;
+};
+
+int guest_storage_list(struct guest *g, struct guest_storage *ret, struct p2v_err *err);
+void guest_storage_finish(struct guest_storage *s);
+
+/* Mounts below the guest's root, which must be mounted first ("/"). Read-only never replays a
+ * journal's writes onto the disk. subvolume: btrfs only, or NULL. */
+int guest_mount(struct guest *g, const char *device, const char *mountpoint, const char *subvolume,
+	bool read_only, struct p2v_err *err);
+int guest_umount_all(struct guest *g, struct p2v_err *err);
+
+#endif
