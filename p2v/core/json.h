@@ -16,11 +16,12 @@
  *
  * The table also frees (p2v_json_free) and so a noun's init, free, encode and decode cost one line
  * each. Members the table does not name are left alone; keys the table does not name are ignored
- * (a newer writer may say more). A key that is absent leaves the member zero. Strings are UTF-8
- * (bytes that are not are encoded as U+FFFD), malloc'd; an absent string is NULL and is not written.
- * Arrays are a pointer and a size_t count beside it, called n_<member>.
+ * (a newer writer may say more). A key that is absent, or null, leaves the member zero. Strings are
+ * UTF-8 (bytes that are not are encoded as U+FFFD), malloc'd; an absent string is NULL and is not
+ * written. Arrays are a pointer and a size_t count beside it, called n_<member>.
  *
- * Bounds: a document is at most 16 MiB, 64 levels deep; numbers are whole, 0..2^63-1 for U64.
+ * Bounds: a document is at most 16 MiB, 64 levels deep; numbers are whole, 0..2^63-1 for U64;
+ * beyond them both directions say P2V_EFORMAT.
  */
 
 #include <stdbool.h>
@@ -64,6 +65,7 @@ struct p2v_json_type {
 	const struct p2v_json_field *fields;
 };
 
+/* clang-format off */
 #define P2V_JSON_STR(s, m, f)  {#m, P2V_JSON_KIND_STR, f, offsetof(s, m), 0, NULL, NULL}
 #define P2V_JSON_BOOL(s, m, f) {#m, P2V_JSON_KIND_BOOL, f, offsetof(s, m), 0, NULL, NULL}
 #define P2V_JSON_U64(s, m, f)  {#m, P2V_JSON_KIND_U64, f, offsetof(s, m), 0, NULL, NULL}
@@ -75,12 +77,13 @@ struct p2v_json_type {
 #define P2V_JSON_OBJS(s, m, f, t)                                                                  \
 	{#m, P2V_JSON_KIND_OBJS, f, offsetof(s, m), offsetof(s, n_##m), t, NULL}
 #define P2V_JSON_END {NULL, P2V_JSON_KIND_END, 0, 0, 0, NULL, NULL}
+/* clang-format on */
 
 /* Decodes text into obj, which must be zeroed; on failure obj is zeroed again. */
 int p2v_json_decode(const struct p2v_json_type *type, const void *text, size_t n, void *obj,
 	struct p2v_err *err);
-/* Appends obj as JSON: pretty (2 spaces, final newline) for files and people, one line + newline for
- * streams. Keys come in the table's order: the same struct gives the same bytes. */
+/* Appends obj as JSON, or nothing on failure: pretty (2 spaces) for files and people, or one line
+ * for streams; both end in a newline. Keys come in the table's order: the same struct gives the same bytes. */
 int p2v_json_encode(const struct p2v_json_type *type, const void *obj, bool pretty,
 	struct p2v_buf *out, struct p2v_err *err);
 /* Frees what the members own and zeroes obj (not obj itself). */

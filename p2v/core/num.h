@@ -68,7 +68,7 @@ int p2v_num_parse_bytes(
 	const char *text, const char *what, uint64_t *ret_bytes, struct p2v_err *err);
 
 /* 1536 -> "1.5 KiB". Returns buf. */
-#define P2V_NUM_TEXT 24
+#define P2V_NUM_TEXT 32
 const char *p2v_num_bytes_text(uint64_t bytes, char buf[P2V_NUM_TEXT]);
 
 /* 75000 ms -> "1 min 15 s". Returns buf. */

@@ -13,7 +13,8 @@
  *		P2V_OPT_END,
  *	};
  *
- * --help and --version are understood for every command and need no row.
+ * --help (-h) and --version are understood for every command and need no row. Options and operands
+ * may mix; "--" ends the options. A table has at most 64 rows.
  */
 
 #include <stdbool.h>
@@ -46,7 +47,9 @@ struct p2v_cmd {
 	const char *operands; /* "DISK..." or "" */
 	int min_operands, max_operands; /* max -1: any number */
 	const char *summary;  /* one line, no full stop */
-	const char *text;     /* paragraphs for the manual and --help, separated by blank lines */
+	/* Paragraphs for the manual and --help, separated by blank lines. One that begins with a
+	 * blank is an example and keeps its lines. */
+	const char *text;
 	const struct p2v_opt *opts;
 	size_t operands_offset, n_operands_offset; /* const char **, size_t: where operands go */
 	const char *see_also; /* "p2v(1), p2v-recv(1)" */
@@ -55,7 +58,7 @@ struct p2v_cmd {
 /*
  * Parses argv[1..] into values (zeroed by the caller). Returns 0 to go on; 1 where --help or
  * --version was asked and has been printed to stdout (exit 0); P2V_EINVAL with a sentence that
- * names the option and ends with "see '<name> --help'".
+ * names the option and ends with "see '<name> --help'". Where it is not 0 nothing is left to free.
  */
 int p2v_opt_parse(const struct p2v_cmd *cmd, int argc, char **argv, void *values, struct p2v_err *err);
 /* Frees the STRS arrays and operands. */

@@ -4,9 +4,13 @@
 
 /*
  * Subprocesses. Argument vectors only: there is no shell anywhere, so a string from a guest or from
- * the wire is never more than an argument. argv[0] is looked up in PATH. A child gets its own
- * process group, dies with its parent (PR_SET_PDEATHSIG), and inherits no descriptor but 0, 1, 2 and
- * the ones it is given.
+ * the wire is never more than an argument. argv[0] is looked up in PATH; a script without an
+ * interpreter line is not run. A child gets default signal actions and its own process group (so it
+ * cannot ask at the terminal), dies with its parent (PR_SET_PDEATHSIG), and inherits no descriptor
+ * but 0, 1, 2 and the ones it is given.
+ *
+ * The kernel takes the *thread* that started a child for its parent: the child is killed when that
+ * thread ends. Children of the child are not reached by this.
  */
 
 #include <sys/types.h>
@@ -36,7 +40,8 @@ void p2v_proc_stop(pid_t pid, int grace_ms);
 
 /*
  * Runs to the end: stdin is `in` (n bytes, or NULL), stdout and stderr are gathered, at most 64 MiB
- * and 64 KiB (beyond is dropped; a stdout that was cut is P2V_EFORMAT). ret_out may be NULL.
+ * and the last 64 KiB (a stdout that was cut is P2V_EFORMAT). ret_out may be NULL; what it held is
+ * replaced. Past timeout_ms (-1: none) or on a stop request the program is stopped.
  * A non-zero exit is P2V_EIO with the program's name and the last line that it wrote to stderr.
  */
 int p2v_proc_run(const char *const *argv, const void *in, size_t n, int timeout_ms,

@@ -9,6 +9,8 @@
  *         width, no colour where NO_COLOR is set); a pipe gets a line at each new label and the end.
  * JSON    one object per line on stderr: {"version":1,"event":"progress","label":"web01:/dev/sda",
  *         "done":123,"total":456,"unit":"bytes","rate":1000,"eta_ms":333}
+ *         at the start, once a second and at the end. rate is units per second over the last 5 s;
+ *         eta_ms is absent while it is not known.
  * NONE    nothing.
  *
  * Display lines look like:  web01:/dev/sda  1.2 GiB of 8.0 GiB (15 %)  112 MiB/s  1 min 2 s left

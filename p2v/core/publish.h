@@ -8,7 +8,8 @@
  *	open  DIR/.NAME.XXXXXX    write    fsync    rename -> DIR/NAME    fsync DIR
  *
  * A crash leaves at most a dot file, which nobody reads and the next publish of the same name
- * removes. The presence of the final name is the mark of success.
+ * removes: so one at a time publishes a name. The presence of the final name is the mark of success.
+ * A tool may write through `temp` too, but in place: commit syncs the file that begin made.
  */
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ struct p2v_publish {
 	int fd;
 };
 
-/* Starts a file of the given mode in dir (which must exist). */
+/* Starts a file of the given mode (less the umask) in dir (which must exist). */
 int p2v_publish_begin(struct p2v_publish *pub, const char *dir, const char *name, unsigned mode,
 	struct p2v_err *err);
 /* Makes it durable and visible; replaces an older one. pub is finished either way. */
@@ -36,7 +37,7 @@ void p2v_publish_abort(struct p2v_publish *pub);
 int p2v_publish_bytes(const char *dir, const char *name, const void *bytes, size_t n, unsigned mode,
 	struct p2v_err *err);
 
-/* Small-file helpers of the same kind. */
+/* Small-file helpers of the same kind. read appends to ret; a larger file is P2V_EFORMAT. */
 int p2v_file_read(const char *path, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err);
 bool p2v_file_exists(const char *path);
 /* mkdir -p, mode for what is made. */
