@@ -5,20 +5,23 @@
 /*
  * The layout of a job directory. `p2v convert -o DIR` and the receiver make the same one, so that
  * each tool works by hand on what another left. A noun's presence is the mark that its stage is
- *done.
+ * done.
  *
  *	DIR/
  *	  machine.json        inventory of the physical machine
  *	  receipt             what the receiver has on stable storage, with digests
  *	  image.json          the pristine disks and their formats
  *	  image/diskN.qcow2   the disks as received
- *	  work/               overlays and other things of a running stage; may be removed at any
- *time facts.json          what inspection found plan.json           what was decided changes.json
- *what was changed in the guest changes/NNNN.diff   one unified diff for each changed text file
+ *	  work/               overlays and other things of a running stage
+ *	  facts.json          what inspection found
+ *	  plan.json           what was decided
+ *	  changes.json        what was changed in the guest
+ *	  changes/NNNN.diff   one unified diff for each changed text file
  *	  output.json         the virtual machine that is handed over
  *	  output/             NAME-diskN.qcow2, NAME.xml, NAME.sh, NAME_VARS.fd
  *	  proof.json          what was seen when it was booted
  *	  proof/              serial.log, screen.png, wire.pcap
+ *	  .lock               see store_jobdir_open
  */
 
 #include "p2v/core/err.h"
