@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The two commands are `make demo` and `make check`; both install what is missing (Debian 12 packages),
+# build with meson, and need root or sudo for that and for building test servers.
+
+BUILD ?= build
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What the programs are built with and run on, and what the tests build servers with.
+PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
+	libjansson-dev libparted-dev libblkid-dev libarchive-dev libssh2-1-dev libguestfs-dev \
+	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev \
+	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
+	openssh-server openssh-client zstd diffutils \
+	mmdebstrap e2fsprogs util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
+	python3 clang-format binutils man-db libxml2-utils expect
+
+.PHONY: all deps setup check check-fast check-asan demo bench install clean
+
+all: setup
+	ninja -C $(BUILD)
+
+deps:
+	@missing=; for p in $(PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		$(SUDO) apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+setup: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+
+# Every suite that this machine can run; a skip says why. The fast suites run a second time under
+# AddressSanitizer and UBSan.
+check: all check-asan
+	$(SUDO) tests/run $(BUILD)
+
+check-fast: all check-asan
+	tests/run $(BUILD) --fast
+
+check-asan: setup
+	@[ -f $(BUILD)-asan/build.ninja ] || meson setup $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C $(BUILD)-asan
+	tests/run $(BUILD)-asan --fast
+
+# Migrates a real server end to end and shows the proof.
+demo: all
+	$(SUDO) tests/e2e/demo.py --build $(BUILD)
+
+# Imaging against dd | zstd | ssh and conversion against virt-v2v, in one run.
+bench: all
+	$(SUDO) tests/bench/run.py --build $(BUILD)
+
+install: all
+	$(SUDO) meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan

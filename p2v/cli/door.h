@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_CLI_DOOR_H
+#define P2V_CLI_DOOR_H
+
+/* Opening the guest door on an image, with the accelerator that works on this host. */
+
+#include <stdbool.h>
+
+#include "p2v/core/err.h"
+#include "p2v/guest/guest.h"
+#include "p2v/model/image.h"
+
+/*
+ * Opens the image's disks, or, where overlays is not NULL, the qcow2 overlay for each of them
+ * (overlays[i] for disk i), writable. The image's own files are only ever opened read-only.
+ */
+int cli_door_open(
+	const struct image *image, char *const *overlays, struct guest **ret, struct p2v_err *err);
+
+#endif

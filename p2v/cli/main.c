@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * p2v: the operator's tool. One verb, one file, one row.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "p2v/cli/verb.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/stop.h"
+
+static const struct verb *const verbs[] = {&cli_doctor, &cli_inspect, &cli_convert, &cli_prove};
+
+static const struct p2v_opt no_opts[] = {P2V_OPT_END};
+
+/* The manual page and --help of `p2v` itself; the verbs are listed behind it. */
+static const struct p2v_cmd main_cmd = {
+	.name = "p2v",
+	.operands = "VERB [OPTION]...",
+	.max_operands = -1,
+	.summary = "make virtual machines of physical servers, and prove that they boot",
+	.text = "A physical server's disks are sent by p2v-agent(1), which runs on it, to "
+		"p2v-recv(1), "
+		"which sshd(8) starts on the conversion server. The verbs of p2v do the rest "
+		"there: they "
+		"look at what has come, make it fit virtual hardware without running any of its "
+		"code, and "
+		"boot the result on an isolated wire.\n\n"
+		"Each step reads what the one before left in the job directory and writes one "
+		"file, last: "
+		"machine.json, receipt, image.json, facts.json, plan.json, changes.json, "
+		"output.json, "
+		"proof.json.\n\n"
+		"Exit codes: 0 done, 1 failed, 2 misuse, 3 refused by a safety rule.",
+	.opts = no_opts,
+	.see_also = "p2v-doctor(1), p2v-inspect(1), p2v-convert(1), p2v-prove(1), p2v-agent(1), "
+		    "p2v-recv(1)",
+};
+
+static void list_verbs(FILE *out)
+{
+	fputs("\nVerbs:\n", out);
+	for (size_t i = 0; i < P2V_N(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i]->word, verbs[i]->cmd->summary);
+	fputs("\n'p2v VERB --help' says more.\n", out);
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	struct p2v_err err = {0};
+	int r;
+
+	p2v_stop_install();
+	r = verb->run(argc, argv, &err);
+	if (r >= 0)
+		return 0;
+	if (!err.text[0])
+		return p2v_err_exit_code(r);
+	return p2v_opt_fail(verb->cmd->name, &err);
+}
+
+int main(int argc, char **argv)
+{
+	struct p2v_err err = {0};
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	for (size_t i = 0; argc > 1 && i < P2V_N(verbs); i++)
+		if (strcmp(argv[1], verbs[i]->word) == 0)
+			return run_verb(verbs[i], argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] == '-') {
+		char none[1] = "";
+		int r = p2v_opt_parse(&main_cmd, 2, argv, none, &err);
+
+		if (r == 1 && strncmp(argv[1], "--help", 7) == 0)
+			list_verbs(stdout);
+		return r == 1 ? 0 : p2v_opt_fail("p2v", &err);
+	}
+	if (argc > 1) {
+		p2v_err_set(&err, P2V_EINVAL, "'%s' is not a verb; see 'p2v --help'", argv[1]);
+		return p2v_opt_fail("p2v", &err);
+	}
+	p2v_opt_help(&main_cmd, stderr);
+	list_verbs(stderr);
+	return 2;
+}
