@@ -35,7 +35,7 @@ struct block_io_ops {
 		struct block_io *io, uint64_t offset, void *buf, size_t n, struct p2v_err *err);
 	int (*pwrite)(struct block_io *io, uint64_t offset, const void *buf, size_t n,
 		struct p2v_err *err);
-	/* Optional: without it zeros are written. */
+	/* Optional: without it, and where it says P2V_EUNSUPPORTED, zeros are written. */
 	int (*write_zeroes)(struct block_io *io, uint64_t offset, uint64_t n, struct p2v_err *err);
 	int (*flush)(struct block_io *io, struct p2v_err *err);
 	/* Optional: the extent that begins at offset: USED or ZERO, of at least one byte, at most
@@ -82,7 +82,7 @@ int block_io_file_open(const char *path, bool writable, struct block_io **ret, s
 
 /*
  * An image in any format of QEMU, served to this process alone by a qemu-storage-daemon child over
- * a socket pair-like private socket; the format is given, never probed. The child dies with the
+ * a private Unix socket; the format is given, never probed. The child dies with the
  * thread that opened it, so open from one that outlives the io. Backing files are opened by QEMU as
  * the image says: only give images that this system made, or that were checked.
  * connections (1..16): requests on one connection are served one after another; with several, that
