@@ -74,8 +74,9 @@ struct guest_storage {
 int guest_storage_list(struct guest *g, struct guest_storage *ret, struct p2v_err *err);
 void guest_storage_finish(struct guest_storage *s);
 
-/* Mounts below the guest's root, which must be mounted first ("/"). Read-only never replays a
- * journal's writes onto the disk. subvolume: btrfs only, or NULL. */
+/* Mounts below the guest's root, which must be mounted first ("/"). On a door that is not writable
+ * every write, a journal's replay included, goes to a throw-away overlay. subvolume: btrfs only, or
+ * NULL. */
 int guest_mount(struct guest *g, const char *device, const char *mountpoint, const char *subvolume,
 	bool read_only, struct p2v_err *err);
 int guest_umount_all(struct guest *g, struct p2v_err *err);

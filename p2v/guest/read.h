@@ -56,7 +56,8 @@ int guest_read_file(struct guest *g, const char *path, uint64_t max_bytes, struc
 /* The first bytes of a regular file of any size: at most n. */
 int guest_read_start(
 	struct guest *g, const char *path, size_t n, struct p2v_buf *ret, struct p2v_err *err);
-/* A regular file of at most max_bytes into a host descriptor, from its present offset. */
+/* A regular file of at most max_bytes into fd: a host file open for writing, which is emptied
+ * first. */
 int guest_download(
 	struct guest *g, const char *path, uint64_t max_bytes, int fd, struct p2v_err *err);
 
