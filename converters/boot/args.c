@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/boot/args.h"
+
+static bool same_up_to_comma(struct p2v_span a, struct p2v_span b)
+{
+	return p2v_span_same(p2v_span_until(a, ',', NULL), p2v_span_until(b, ',', NULL));
+}
+
+bool boot_args_have(struct p2v_span args, const char *word)
+{
+	struct p2v_span got;
+
+	while (p2v_word_next(&args, &got))
+		if (same_up_to_comma(got, p2v_span_str(word)))
+			return true;
+	return false;
+}
+
+static bool has_exactly(struct p2v_span args, const char *word)
+{
+	struct p2v_span got;
+
+	while (p2v_word_next(&args, &got))
+		if (p2v_span_eq(got, word))
+			return true;
+	return false;
+}
+
+/* Words and the blanks before them go over one by one. A removed word takes its blanks along. */
+static void copy_replaced(struct p2v_span args, const struct boot_edit *edit, struct p2v_buf *out)
+{
+	struct p2v_span rest = args, word;
+
+	for (const char *from = rest.p; p2v_word_next(&rest, &word); from = rest.p) {
+		bool hit = edit->from && p2v_span_eq(word, edit->from);
+
+		if (hit && !edit->to)
+			continue;
+		p2v_buf_add(out, from, (size_t)(word.p - from));
+		if (hit)
+			p2v_buf_add_str(out, edit->to);
+		else
+			p2v_buf_add(out, word.p, word.n);
+	}
+}
+
+static void add_missing(struct p2v_span args, const struct boot_edit *edit, struct p2v_buf *out)
+{
+	bool blank = args.n > 0;
+
+	if (!edit->n_add || boot_args_have(args, edit->add[edit->n_add - 1]))
+		return;
+	for (size_t i = 0; i < edit->n_add; i++) {
+		if (has_exactly(args, edit->add[i]))
+			continue;
+		p2v_buf_addf(out, "%s%s", blank ? " " : "", edit->add[i]);
+		blank = true;
+	}
+}
+
+void boot_args_edit(struct p2v_span args, const struct boot_edit *edit, struct p2v_buf *out)
+{
+	struct p2v_span core = p2v_span_trim(args);
+	size_t tail;
+
+	if (p2v_span_ends(core, "\\"))
+		core = p2v_span_trim(p2v_span_of(core.p, core.n - 1));
+	if (core.n == 0) {
+		add_missing(core, edit, out);
+		p2v_buf_add(out, args.p, args.n);
+		return;
+	}
+	tail = (size_t)(core.p - args.p) + core.n;
+	copy_replaced(p2v_span_of(args.p, tail), edit, out);
+	add_missing(core, edit, out);
+	p2v_buf_add(out, args.p + tail, args.n - tail);
+}
