@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/wire/codec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "p2v/core/num.h"
+
+struct wire_codec {
+	uint32_t grain;
+	int level;
+	ZSTD_CCtx *cctx; /* made by the first pack and the first unpack */
+	ZSTD_DCtx *dctx;
+};
+
+int wire_codec_new(uint32_t grain, int level, struct wire_codec **ret, struct p2v_err *err)
+{
+	struct wire_codec *codec;
+
+	if (grain < WIRE_GRAIN_MIN || grain > WIRE_GRAIN_MAX || (grain & (grain - 1)))
+		return p2v_err_set(err, P2V_EINVAL, "a grain of %u bytes is out of bounds", grain);
+	if (level != WIRE_LEVEL_RAW && (level < -100 || level > ZSTD_maxCLevel()))
+		return p2v_err_set(err, P2V_EINVAL,
+			"a compression level of %d is out of bounds (-100 to %d)", level,
+			ZSTD_maxCLevel());
+	codec = calloc(1, sizeof(*codec));
+	if (!codec)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	codec->grain = grain;
+	codec->level = level;
+	*ret = codec;
+	return 0;
+}
+
+void wire_codec_free(struct wire_codec *codec)
+{
+	if (!codec)
+		return;
+	ZSTD_freeCCtx(codec->cctx);
+	ZSTD_freeDCtx(codec->dctx);
+	free(codec);
+}
+
+/* The length of grain i of n bytes. */
+static size_t grain_length(size_t n, uint32_t grain, size_t i)
+{
+	return p2v_min_u64(grain, n - i * grain);
+}
+
+static void leaf_of(const uint8_t *bytes, size_t n, struct digest *ret)
+{
+	*ret = (struct digest){0};
+	if (!p2v_is_zero(bytes, n))
+		block_digest_of(bytes, n, ret);
+}
+
+/* Appends the leaves; true where all are zero. */
+static bool leaves_add(const struct wire_codec *codec, const uint8_t *bytes, size_t n,
+	struct p2v_buf *out, struct digest *ret_leaves)
+{
+	size_t grains = wire_grains(n, codec->grain);
+	bool zero = true;
+
+	for (size_t i = 0; i < grains; i++) {
+		struct digest leaf;
+
+		leaf_of(bytes + i * codec->grain, grain_length(n, codec->grain, i), &leaf);
+		p2v_buf_add(out, leaf.bytes, sizeof(leaf.bytes));
+		zero = zero && block_digest_is_zero(&leaf);
+		if (ret_leaves)
+			ret_leaves[i] = leaf;
+	}
+	return zero;
+}
+
+/* Appends the bytes as one zstd frame shorter than they are; false: append them as they are. */
+static bool data_shrink(
+	struct wire_codec *codec, const uint8_t *bytes, size_t n, struct p2v_buf *out)
+{
+	uint8_t *to;
+	size_t got;
+
+	if (codec->level == WIRE_LEVEL_RAW)
+		return false;
+	if (!codec->cctx)
+		codec->cctx = ZSTD_createCCtx();
+	to = p2v_buf_reserve(out, n);
+	if (!codec->cctx || !to)
+		return false;
+	got = ZSTD_compressCCtx(codec->cctx, to, n - 1, bytes, n, codec->level);
+	if (ZSTD_isError(got))
+		return false; /* the room was less than it needs: it does not shrink */
+	out->len += got;
+	return true;
+}
+
+#define ENCODING_AT 3 /* of the encoding in a CHUNK's payload */
+#define KIND_AT	    2
+
+int wire_chunk_pack(struct wire_codec *codec, uint16_t disk, uint64_t offset, const void *bytes,
+	size_t n, uint32_t max_frame, struct p2v_buf *out, struct digest *ret_leaves,
+	uint8_t *ret_kind, struct p2v_err *err)
+{
+	size_t begin = wire_frame_begin(out), head = begin + WIRE_FRAME_HEAD_BYTES, leaves;
+	uint8_t kind = WIRE_CHUNK_DATA, encoding = WIRE_ENCODING_RAW;
+	int r;
+
+	assert(n > 0 && n <= WIRE_CHUNK_MAX && offset % codec->grain == 0);
+	p2v_buf_add_be16(out, disk);
+	p2v_buf_add_u8(out, kind);
+	p2v_buf_add_u8(out, encoding);
+	p2v_buf_add_be64(out, offset);
+	p2v_buf_add_be64(out, n);
+	leaves = out->len;
+	if (leaves_add(codec, bytes, n, out, ret_leaves)) {
+		kind = WIRE_CHUNK_ZERO;
+		out->len = leaves;
+	} else if (data_shrink(codec, bytes, n, out)) {
+		encoding = WIRE_ENCODING_ZSTD;
+	} else {
+		p2v_buf_add(out, bytes, n);
+	}
+	r = wire_frame_end(out, begin, WIRE_CHUNK, 0, max_frame, err);
+	if (r < 0)
+		return r;
+	out->data[head + KIND_AT] = kind;
+	out->data[head + ENCODING_AT] = encoding;
+	*ret_kind = kind;
+	return 0;
+}
+
+static int chunk_bad(const struct wire_chunk *chunk, const char *why, struct p2v_err *err)
+{
+	return p2v_err_set(err, P2V_EFORMAT, "CHUNK of disk %u at %llu, %llu bytes: %s",
+		chunk->disk, (unsigned long long)chunk->offset, (unsigned long long)chunk->length,
+		why);
+}
+
+int wire_chunk_check(const struct wire_chunk *chunk, uint64_t disk_size_bytes, uint32_t grain,
+	struct p2v_err *err)
+{
+	uint64_t leaves = WIRE_DIGEST_BYTES * p2v_div_up(chunk->length, grain);
+
+	if (chunk->length == 0)
+		return chunk_bad(chunk, "it is empty", err);
+	if (!p2v_range_within(chunk->offset, chunk->length, disk_size_bytes))
+		return chunk_bad(chunk, "it is beyond the end of the disk", err);
+	if (chunk->offset % grain ||
+		(chunk->length % grain && chunk->offset + chunk->length != disk_size_bytes))
+		return chunk_bad(chunk, "it does not lie on grains", err);
+	switch (chunk->kind) {
+	case WIRE_CHUNK_DATA:
+		if (chunk->length > WIRE_CHUNK_MAX || chunk->body_n <= leaves)
+			return chunk_bad(chunk, "its digests and data are cut short", err);
+		if (chunk->encoding == WIRE_ENCODING_RAW && chunk->body_n - leaves != chunk->length)
+			return chunk_bad(chunk, "its data has another length", err);
+		return 0;
+	case WIRE_CHUNK_SAME:
+		return chunk->body_n == leaves ? 0 : chunk_bad(chunk, "wrong digests", err);
+	default:
+		return chunk->body_n == 0 ? 0 : chunk_bad(chunk, "it carries data", err);
+	}
+}
+
+static int damaged(const struct wire_chunk *chunk, const char *why, struct p2v_err *err)
+{
+	return p2v_err_set(err, P2V_EIO, "disk %u at %llu: %s", chunk->disk,
+		(unsigned long long)chunk->offset, why);
+}
+
+/* The data is one frame that says its size; the room is exactly that, so a bomb has nowhere to go.
+ */
+static int data_grow(struct wire_codec *codec, const struct wire_chunk *chunk, const uint8_t *data,
+	size_t data_n, void *scratch, struct p2v_err *err)
+{
+	size_t n = (size_t)chunk->length;
+
+	if (!codec->dctx)
+		codec->dctx = ZSTD_createDCtx();
+	if (!codec->dctx)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (ZSTD_getFrameContentSize(data, data_n) != chunk->length ||
+		ZSTD_findFrameCompressedSize(data, data_n) != data_n)
+		return damaged(chunk, "its data is not one zstd frame of that length", err);
+	if (ZSTD_decompressDCtx(codec->dctx, scratch, n, data, data_n) != n)
+		return damaged(chunk, "its data does not decompress", err);
+	return 0;
+}
+
+int wire_chunk_unpack(struct wire_codec *codec, const struct wire_chunk *chunk, void *scratch,
+	struct wire_unpacked *ret, struct p2v_err *err)
+{
+	size_t n = (size_t)chunk->length, n_leaves = wire_grains(n, codec->grain);
+	size_t leaves_bytes = WIRE_DIGEST_BYTES * n_leaves;
+	const uint8_t *bytes = chunk->body + leaves_bytes;
+	int r;
+
+	assert(chunk->kind == WIRE_CHUNK_DATA && n <= WIRE_CHUNK_MAX);
+	if (chunk->encoding == WIRE_ENCODING_ZSTD) {
+		r = data_grow(codec, chunk, bytes, chunk->body_n - leaves_bytes, scratch, err);
+		if (r < 0)
+			return r;
+		bytes = scratch;
+	}
+	for (size_t i = 0; i < n_leaves; i++) {
+		struct digest leaf, said;
+
+		leaf_of(bytes + i * codec->grain, grain_length(n, codec->grain, i), &leaf);
+		wire_leaf_at(chunk->body, i, &said);
+		if (!block_digest_equal(&leaf, &said))
+			return damaged(chunk, "its bytes do not have the digest it came with", err);
+	}
+	*ret = (struct wire_unpacked){bytes, n, chunk->body, n_leaves};
+	return 0;
+}
