@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * p2v convert: makes a virtual machine of a physical machine's disks.
+ *
+ *	image.json -> overlays -> facts -> plan -> changes -> output
+ *
+ * All that is written goes to overlays in the job directory until emit; a conversion that fails or
+ *is killed is simply done again. The guest's code is never run.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "converters/apply/apply.h"
+#include "converters/emit/emit.h"
+#include "converters/inspect/inspect.h"
+#include "converters/plan/plan.h"
+#include "p2v/cli/door.h"
+#include "p2v/cli/given.h"
+#include "p2v/cli/print.h"
+#include "p2v/cli/verb.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+#include "p2v/core/proc.h"
+#include "p2v/core/progress.h"
+#include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
+#include "p2v/store/jobdir.h"
+
+struct convert_opts {
+	const char *out, *machine, *format, *target, *root, *input_format, *progress;
+	bool dry_run, json, undo, again;
+	const char **disks;
+	size_t n_disks;
+};
+
+/* Everything that one conversion holds. */
+struct conversion {
+	const struct convert_opts *o;
+	struct p2v_progress *progress;
+	int lock_fd;
+	struct image image;
+	struct machine machine;
+	bool machine_known;
+	char **overlays; /* image.n_disks of them, or NULL */
+	struct guest *guest;
+	struct facts facts;
+	struct plan plan;
+	struct changes changes;
+	struct output output;
+};
+
+static void conversion_finish(struct conversion *c)
+{
+	guest_free(c->guest);
+	for (size_t i = 0; c->overlays && i < c->image.n_disks; i++) {
+		if (c->overlays[i])
+			unlink(c->overlays[i]);
+		free(c->overlays[i]);
+	}
+	free(c->overlays);
+	model_image_finish(&c->image);
+	model_machine_finish(&c->machine);
+	model_facts_finish(&c->facts);
+	model_plan_finish(&c->plan);
+	model_changes_finish(&c->changes);
+	model_output_finish(&c->output);
+	if (c->lock_fd >= 0)
+		close(c->lock_fd);
+}
+
+/* A job directory belongs to its disks: naming them again after a failure is fine, others are not.
+ */
+static int check_same_disks(const struct conversion *c, struct p2v_err *err)
+{
+	p2v_auto_image struct image there = {0};
+	bool same, owned = false;
+	int r = cli_given_job(c->o->out, &there, err);
+
+	if (r == P2V_ENOTFOUND && c->o->again)
+		return 0;
+	if (r < 0)
+		return r;
+	same = there.n_disks == c->image.n_disks;
+	for (size_t i = 0; i < there.n_disks; i++) {
+		owned = owned || there.disks[i].owned;
+		same = same && strcmp(there.disks[i].path, c->image.disks[i].path) == 0;
+	}
+	if (same || (c->o->again && !owned))
+		return 0;
+	return p2v_err_set(err, P2V_EREFUSED,
+		"%s: holds the disks of another machine: leave out DISK to convert those, or name "
+		"another "
+		"directory",
+		c->o->out);
+}
+
+/* The disks: those named, else those of the job directory. Named ones become its image.json. */
+static int find_image(struct conversion *c, struct p2v_err *err)
+{
+	const struct convert_opts *o = c->o;
+	p2v_autofree char *mine = o->out ? p2v_path_join(o->out, STORE_IMAGE) : NULL;
+	int r;
+
+	if (o->n_disks == 0)
+		return o->out ? cli_given_job(o->out, &c->image, err)
+			      : p2v_err_set(err, P2V_EINVAL,
+					"no disk is named, and no job directory (-o DIR) to take "
+					"it "
+					"from; see 'p2v convert --help'");
+	r = cli_given(o->disks, o->n_disks, o->input_format, &c->image, err);
+	if (r < 0 || o->dry_run || !p2v_file_exists(mine))
+		return r;
+	return check_same_disks(c, err);
+}
+
+/* --machine, else the job directory's machine.json, else unknown until the facts are there. */
+static int find_machine(struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *mine = c->o->out ? p2v_path_join(c->o->out, STORE_MACHINE) : NULL;
+	const char *path = c->o->machine ? c->o->machine : mine;
+	int r;
+
+	if (!c->o->machine && (!mine || !p2v_file_exists(mine)))
+		return 0;
+	r = model_machine_load(path, &c->machine, err);
+	if (r < 0)
+		return r;
+	c->machine_known = true;
+	free(c->image.name);
+	c->image.name = strdup(c->machine.name);
+	return c->image.name ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+static int make_overlay(const struct image_disk *disk, const char *overlay, struct p2v_err *err)
+{
+	const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", disk->format,
+		"-b", disk->path, overlay, NULL};
+
+	unlink(overlay);
+	return p2v_proc_run(argv, NULL, 0, 60000, NULL, err);
+}
+
+static int make_overlays(struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *work = p2v_path_join(c->o->out, STORE_WORK_DIR);
+	int r = p2v_dir_make(work, 0700, err);
+
+	if (r < 0)
+		return r;
+	c->overlays = calloc(c->image.n_disks, sizeof(*c->overlays));
+	for (size_t i = 0; c->overlays && i < c->image.n_disks; i++) {
+		p2v_autofree char *name = p2v_strf("%s.overlay.qcow2", c->image.disks[i].id);
+
+		c->overlays[i] = p2v_path_join(work, name);
+		r = make_overlay(&c->image.disks[i], c->overlays[i], err);
+		if (r < 0)
+			return r;
+	}
+	return c->overlays ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
+{
+	struct target target = {
+		.name = strdup(c->o->target ? c->o->target : "kvm"),
+		.format = strdup(c->o->format ? c->o->format : "qcow2"),
+		.root = c->o->root ? strdup(c->o->root) : NULL,
+	};
+	int r;
+
+	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
+	r = cli_door_open(&c->image, c->overlays, &c->guest, err);
+	if (r == 0) {
+		p2v_progress_start(c->progress, "inspecting", "steps", 0);
+		r = inspect_run(c->guest, &c->image, &c->facts, err);
+	}
+	if (r == 0 && !c->machine_known)
+		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
+	if (r == 0)
+		r = plan_make(&c->facts, &c->machine, &target, &c->plan, err);
+	model_target_finish(&target);
+	return r;
+}
+
+static int refuse_blocked(const struct plan *plan, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf why = {0};
+
+	if (!plan->n_blockers)
+		return 0;
+	for (size_t i = 0; i < plan->n_blockers; i++)
+		p2v_buf_addf(&why, "%s%s", i ? "; " : "", plan->blockers[i]);
+	p2v_buf_add_str(&why, "");
+	return p2v_err_set(
+		err, P2V_EREFUSED, "%s: %s", plan->name, why.failed ? "" : (char *)why.data);
+}
+
+static int print_plan(const struct conversion *c, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf out = {0};
+	int r;
+
+	if (c->o->json)
+		return cli_print_json(&model_plan_type, &c->plan, err);
+	r = plan_print(&c->plan, &out);
+	if (r < 0)
+		return p2v_err_set(err, r, "out of memory");
+	cli_print_text(out.data, out.len);
+	return 0;
+}
+
+static int save_facts_and_plan(const struct conversion *c, struct p2v_err *err)
+{
+	int r = model_facts_save(&c->facts, c->o->out, STORE_FACTS, err);
+
+	return r < 0 ? r : model_plan_save(&c->plan, c->o->out, STORE_PLAN, err);
+}
+
+static int apply(struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *diffs = p2v_path_join(c->o->out, STORE_CHANGES_DIR);
+	struct guest *g;
+	int r = p2v_dir_make(diffs, 0700, err);
+
+	if (r == 0)
+		r = apply_run(c->guest, &c->plan, &c->facts, diffs, c->progress, &c->changes, err);
+	g = p2v_steal(c->guest);
+	if (r < 0) {
+		guest_free(g);
+		return r;
+	}
+	r = guest_close(g, err);
+	return r < 0 ? r : model_changes_save(&c->changes, c->o->out, STORE_CHANGES, err);
+}
+
+static void say_done(const struct conversion *c)
+{
+	p2v_autobuf struct p2v_buf out = {0};
+	char took[P2V_NUM_TEXT];
+
+	p2v_buf_addf(&out, "%s: %zu changes in the guest, made in %s\n", c->output.name,
+		c->changes.n_changes, p2v_num_ms_text(c->changes.duration_ms, took));
+	for (size_t i = 0; i < c->changes.n_changes; i++)
+		p2v_buf_addf(&out, "  %-8s %s\n           %s\n", c->changes.changes[i].action,
+			c->changes.changes[i].path, c->changes.changes[i].reason);
+	for (size_t i = 0; i < c->plan.n_warnings; i++)
+		p2v_buf_addf(&out, "warning: %s\n", c->plan.warnings[i]);
+	for (size_t i = 0; i < c->output.n_disks; i++)
+		p2v_buf_addf(&out, "disk     %s/%s\n", c->o->out, c->output.disks[i].path);
+	p2v_buf_addf(&out, "domain   %s/%s\nstart    %s/%s\nprove it with: p2v prove %s\n",
+		c->o->out, c->output.domain_xml, c->o->out, c->output.start_script, c->o->out);
+	if (!out.failed)
+		cli_print_text(out.data, out.len);
+}
+
+static int convert_for_real(struct conversion *c, struct p2v_err *err)
+{
+	int r = save_facts_and_plan(c, err);
+
+	if (r == 0)
+		r = refuse_blocked(&c->plan, err);
+	if (r == 0)
+		r = p2v_stop_check(err);
+	if (r == 0)
+		r = apply(c, err);
+	if (r == 0)
+		r = p2v_stop_check(err);
+	if (r == 0)
+		r = emit_run(
+			c->o->out, &c->image, c->overlays, &c->plan, c->progress, &c->output, err);
+	p2v_progress_end(c->progress);
+	if (r < 0)
+		return r;
+	if (c->o->json)
+		return cli_print_json(&model_output_type, &c->output, err);
+	say_done(c);
+	return 0;
+}
+
+/* Takes the job directory, and brings it back to "received": a conversion always starts there. */
+static int prepare(struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *output = p2v_path_join(c->o->out, STORE_OUTPUT);
+	int r;
+
+	if (p2v_file_exists(output) && !c->o->again)
+		return p2v_err_set(err, P2V_EREFUSED,
+			"%s: is converted already: --again does it anew, --undo brings it back",
+			c->o->out);
+	r = store_jobdir_open(c->o->out, &c->lock_fd, err);
+	if (r == 0 && p2v_file_exists(output))
+		r = emit_undo(c->o->out, err);
+	if (r == 0)
+		r = store_jobdir_drop_from(c->o->out, STORE_FACTS, err);
+	return r;
+}
+
+static int convert(struct conversion *c, struct p2v_err *err)
+{
+	int r;
+
+	if (!c->o->out && !c->o->dry_run)
+		return p2v_err_set(err, P2V_EINVAL,
+			"no job directory: say -o DIR, or --dry-run; see 'p2v convert --help'");
+	r = find_image(c, err);
+	if (r == 0)
+		r = find_machine(c, err);
+	if (r == 0 && !c->o->dry_run)
+		r = prepare(c, err);
+	if (r == 0 && !c->o->dry_run && c->o->n_disks)
+		r = model_image_save(&c->image, c->o->out, STORE_IMAGE, err);
+	if (r == 0 && !c->o->dry_run)
+		r = make_overlays(c, err);
+	if (r == 0)
+		r = inspect_and_plan(c, err);
+	if (r < 0)
+		return r;
+	if (!c->o->dry_run)
+		return convert_for_real(c, err);
+	p2v_progress_end(c->progress);
+	r = print_plan(c, err);
+	return r < 0 ? r : refuse_blocked(&c->plan, err);
+}
+
+static int undo(const struct convert_opts *o, struct p2v_err *err)
+{
+	p2v_autoclose int lock = -1;
+	int r;
+
+	if (o->n_disks != 1 || o->out)
+		return p2v_err_set(err, P2V_EINVAL,
+			"--undo takes one job directory; see 'p2v convert --help'");
+	if (!p2v_file_exists(o->disks[0]))
+		return p2v_err_set(err, P2V_ENOTFOUND, "%s: is not there", o->disks[0]);
+	r = store_jobdir_open(o->disks[0], &lock, err);
+	return r < 0 ? r : emit_undo(o->disks[0], err);
+}
+
+#define OPT(long_name, letter, arg, kind, member, help)                                            \
+	{                                                                                          \
+		long_name, letter, arg, kind, offsetof(struct convert_opts, member), 0, help       \
+	}
+
+static const struct p2v_opt convert_opts[] = {
+	OPT("output", 'o', "DIR", P2V_OPT_STR, out,
+		"The job directory: made where it is missing. Without DISK, the disks that "
+		"p2v-recv or an "
+		"earlier run left in it are converted."),
+	OPT("dry-run", 'n', NULL, P2V_OPT_FLAG, dry_run,
+		"Only say what would be done and why. Nothing is written."),
+	OPT("machine", 0, "FILE", P2V_OPT_STR, machine,
+		"The physical machine's inventory (machine.json), where the job directory has "
+		"none: memory, "
+		"firmware, network cards."),
+	OPT("format", 0, "FORMAT", P2V_OPT_STR, format,
+		"The output disks' format: qcow2 (default), raw, vmdk, vhdx or vdi."),
+	OPT("target", 0, "TARGET", P2V_OPT_STR, target, "Where it will run: kvm (default)."),
+	OPT("root", 0, "DEV", P2V_OPT_STR, root,
+		"The root file system of the system to convert, where there are several; p2v "
+		"inspect lists "
+		"them."),
+	OPT("input-format", 0, "FORMAT", P2V_OPT_STR, input_format,
+		"The format of DISK (raw, qcow2, vmdk, ...) instead of finding it out."),
+	OPT("again", 0, NULL, P2V_OPT_FLAG, again, "Do it anew where it is done already."),
+	OPT("undo", 0, NULL, P2V_OPT_FLAG, undo,
+		"Bring the job directory DIR back to the disks as they were received."),
+	OPT("json", 0, NULL, P2V_OPT_FLAG, json, "Print output.json, or with --dry-run plan.json."),
+	OPT("progress", 0, "MODE", P2V_OPT_STR, progress, "auto, json or none."),
+	P2V_OPT_END,
+};
+
+static const struct p2v_cmd convert_cmd = {
+	.name = "p2v convert",
+	.operands = "[DISK...] -o DIR | --undo DIR",
+	.max_operands = -1,
+	.summary = "make a virtual machine of a physical machine's disks",
+	.text = "DISK is a file or block device in any format that QEMU reads; it is never "
+		"written. All "
+		"disks of one machine are named together, in the machine's order.\n\n"
+		"The guest's boot loader, initramfs, device names and network are made to fit "
+		"virtual "
+		"hardware inside the libguestfs appliance; none of the guest's own programs is "
+		"run. What "
+		"is changed is recorded as it is written: DIR/changes.json lists each file, "
+		"DIR/changes "
+		"has a diff for each text file. DIR/output holds the disks, a libvirt domain and a "
+		"QEMU "
+		"start script.\n\n"
+		"Exit codes: 0 converted, 1 failed, 2 misuse, 3 refused: the guest cannot be "
+		"converted, or "
+		"DIR holds something already. A conversion that failed or was killed leaves "
+		"nothing behind "
+		"and can be started again.",
+	.opts = convert_opts,
+	.operands_offset = offsetof(struct convert_opts, disks),
+	.n_operands_offset = offsetof(struct convert_opts, n_disks),
+	.see_also = "p2v(1), p2v-inspect(1), p2v-prove(1)",
+};
+
+static int run(int argc, char **argv, struct p2v_err *err)
+{
+	struct convert_opts o = {0};
+	struct conversion c = {.o = &o, .lock_fd = -1};
+	enum p2v_progress_mode mode;
+	int r = p2v_opt_parse(&convert_cmd, argc, argv, &o, err);
+
+	if (r == 0)
+		r = p2v_progress_mode_parse(o.progress, &mode, err);
+	if (r == 0) {
+		c.progress = p2v_progress_new(mode);
+		r = o.undo ? undo(&o, err) : convert(&c, err);
+	}
+	conversion_finish(&c);
+	p2v_progress_free(c.progress);
+	p2v_opt_free(&convert_cmd, &o);
+	return r;
+}
+
+const struct verb cli_convert = {"convert", &convert_cmd, run};
