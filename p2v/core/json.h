@@ -33,14 +33,14 @@
 
 enum p2v_json_kind {
 	P2V_JSON_KIND_END,
-	P2V_JSON_KIND_STR,     /* char * */
-	P2V_JSON_KIND_BOOL,    /* bool */
-	P2V_JSON_KIND_U64,     /* uint64_t */
-	P2V_JSON_KIND_U32,     /* uint32_t */
-	P2V_JSON_KIND_STRS,    /* char **, size_t n_ */
-	P2V_JSON_KIND_OBJ,     /* struct in place */
-	P2V_JSON_KIND_OBJS,    /* struct *, size_t n_ */
-	P2V_JSON_KIND_ENUM,    /* int; written as words[value]; an unknown word is P2V_EFORMAT */
+	P2V_JSON_KIND_STR,  /* char * */
+	P2V_JSON_KIND_BOOL, /* bool */
+	P2V_JSON_KIND_U64,  /* uint64_t */
+	P2V_JSON_KIND_U32,  /* uint32_t */
+	P2V_JSON_KIND_STRS, /* char **, size_t n_ */
+	P2V_JSON_KIND_OBJ,  /* struct in place */
+	P2V_JSON_KIND_OBJS, /* struct *, size_t n_ */
+	P2V_JSON_KIND_ENUM, /* int; written as words[value]; an unknown word is P2V_EFORMAT */
 };
 
 enum p2v_json_flags {
@@ -56,7 +56,7 @@ struct p2v_json_field {
 	int flags;
 	size_t offset, n_offset;
 	const struct p2v_json_type *type; /* OBJ, OBJS */
-	const char *const *words;         /* ENUM: NULL-terminated */
+	const char *const *words;	  /* ENUM: NULL-terminated */
 };
 
 struct p2v_json_type {
@@ -83,7 +83,8 @@ struct p2v_json_type {
 int p2v_json_decode(const struct p2v_json_type *type, const void *text, size_t n, void *obj,
 	struct p2v_err *err);
 /* Appends obj as JSON, or nothing on failure: pretty (2 spaces) for files and people, or one line
- * for streams; both end in a newline. Keys come in the table's order: the same struct gives the same bytes. */
+ * for streams; both end in a newline. Keys come in the table's order: the same struct gives the
+ * same bytes. */
 int p2v_json_encode(const struct p2v_json_type *type, const void *obj, bool pretty,
 	struct p2v_buf *out, struct p2v_err *err);
 /* Frees what the members own and zeroes obj (not obj itself). */

@@ -8,7 +8,7 @@
  *
  *	struct opts { char **disks; size_t n_disks; const char *out; bool json; };
  *	static const struct p2v_opt opts[] = {
- *		{"output", 'o', "DIR", P2V_OPT_STR, offsetof(struct opts, out), 0, "job directory to make"},
+ *		{"output", 'o', "DIR", P2V_OPT_STR, offsetof(struct opts, out), 0, "job directory"},
  *		...
  *		P2V_OPT_END,
  *	};
@@ -27,32 +27,34 @@ enum p2v_opt_kind {
 	P2V_OPT_KIND_END,
 	P2V_OPT_FLAG,  /* bool */
 	P2V_OPT_STR,   /* const char * (points into argv); given twice: misuse */
-	P2V_OPT_STRS,  /* const char **, size_t n_offset; may repeat; malloc'd array, entries in argv */
+	P2V_OPT_STRS,  /* const char **, size_t n_offset; may repeat; malloc'd, items in argv */
 	P2V_OPT_U64,   /* uint64_t, whole number */
 	P2V_OPT_BYTES, /* uint64_t, "10M" */
 };
 
 struct p2v_opt {
 	const char *name; /* long name without dashes */
-	char letter;      /* short name or 0 */
+	char letter;	  /* short name or 0 */
 	const char *arg;  /* placeholder, NULL for a flag */
 	enum p2v_opt_kind kind;
 	size_t offset, n_offset;
-	const char *help; /* one or more sentences; --help wraps at 80 columns or the terminal's width */
+	const char *help; /* one or more sentences; --help wraps them at the terminal's width */
 };
+/* clang-format off */
 #define P2V_OPT_END {NULL, 0, NULL, P2V_OPT_KIND_END, 0, 0, NULL}
+/* clang-format on */
 
 struct p2v_cmd {
-	const char *name;     /* "p2v convert" */
-	const char *operands; /* "DISK..." or "" */
+	const char *name;		/* "p2v convert" */
+	const char *operands;		/* "DISK..." or "" */
 	int min_operands, max_operands; /* max -1: any number */
-	const char *summary;  /* one line, no full stop */
+	const char *summary;		/* one line, no full stop */
 	/* Paragraphs for the manual and --help, separated by blank lines. One that begins with a
 	 * blank is an example and keeps its lines. */
 	const char *text;
 	const struct p2v_opt *opts;
 	size_t operands_offset, n_operands_offset; /* const char **, size_t: where operands go */
-	const char *see_also; /* "p2v(1), p2v-recv(1)" */
+	const char *see_also;			   /* "p2v(1), p2v-recv(1)" */
 };
 
 /*
@@ -60,7 +62,8 @@ struct p2v_cmd {
  * --version was asked and has been printed to stdout (exit 0); P2V_EINVAL with a sentence that
  * names the option and ends with "see '<name> --help'". Where it is not 0 nothing is left to free.
  */
-int p2v_opt_parse(const struct p2v_cmd *cmd, int argc, char **argv, void *values, struct p2v_err *err);
+int p2v_opt_parse(
+	const struct p2v_cmd *cmd, int argc, char **argv, void *values, struct p2v_err *err);
 /* Frees the STRS arrays and operands. */
 void p2v_opt_free(const struct p2v_cmd *cmd, void *values);
 void p2v_opt_help(const struct p2v_cmd *cmd, FILE *out);

@@ -19,13 +19,14 @@
 #include "p2v/core/err.h"
 
 struct p2v_proc_spec {
-	const char *const *argv;    /* NULL-terminated */
-	const char *const *setenv;  /* NULL-terminated "NAME=value" added to the environment, or NULL */
-	const char *cwd;            /* or NULL */
-	int stdin_fd;               /* -1: /dev/null. Not closed in the parent. */
-	int stdout_fd;              /* -1: /dev/null */
-	int stderr_fd;              /* -1: /dev/null */
-	const int *keep_fds;        /* further descriptors to keep, ended by -1, or NULL */
+	const char *const *argv; /* NULL-terminated */
+	/* NULL-terminated "NAME=value" added to the environment, or NULL */
+	const char *const *setenv;
+	const char *cwd;     /* or NULL */
+	int stdin_fd;	     /* -1: /dev/null. Not closed in the parent. */
+	int stdout_fd;	     /* -1: /dev/null */
+	int stderr_fd;	     /* -1: /dev/null */
+	const int *keep_fds; /* further descriptors to keep, ended by -1, or NULL */
 };
 
 /* Starts; P2V_ENOTFOUND where the program is not installed. The caller owes a wait or a stop. */

@@ -6,7 +6,8 @@
  * Progress: bytes or steps done of a total, shown to whoever watches.
  *
  * AUTO    a terminal on stderr gets one line that redraws (at most 5 times a second, cut to its
- *         width, no colour where NO_COLOR is set); a pipe gets a line at each new label and the end.
+ *         width, no colour where NO_COLOR is set); a pipe gets a line at each new label and
+ *         at its end.
  * JSON    one object per line on stderr: {"version":1,"event":"progress","label":"web01:/dev/sda",
  *         "done":123,"total":456,"unit":"bytes","rate":1000,"eta_ms":333}
  *         at the start, once a second and at the end. rate is units per second over the last 5 s;
@@ -31,7 +32,7 @@ int p2v_progress_mode_parse(const char *text, enum p2v_progress_mode *ret, struc
 struct p2v_progress *p2v_progress_new(enum p2v_progress_mode mode);
 void p2v_progress_free(struct p2v_progress *p); /* ends the line; NULL is fine */
 
-/* Starts a new label; total 0: unknown, only done and the rate are shown. unit: "bytes", "steps". */
+/* Starts a new label; total 0: unknown, only done and rate are shown. unit: "bytes", "steps". */
 void p2v_progress_start(
 	struct p2v_progress *p, const char *label, const char *unit, uint64_t total);
 /* Sets how much is done; cheap to call often. p may be NULL. Not thread-safe: one thread draws. */
