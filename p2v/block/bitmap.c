@@ -10,10 +10,12 @@
 int block_bitmap_init(struct bitmap *bm, uint64_t n_bits, struct p2v_err *err)
 {
 	uint64_t n_words = p2v_div_up(n_bits, 64);
-	uint64_t *words = NULL;
+	uint64_t *words;
 
-	if (n_words <= SIZE_MAX / sizeof(*words))
-		words = calloc(n_words ? n_words : 1, sizeof(*words));
+	if (n_bits > BLOCK_BITMAP_MAX_BITS)
+		return p2v_err_set(
+			err, P2V_EUNSUPPORTED, "a bitmap of %" PRIu64 " bits is too large", n_bits);
+	words = calloc(n_words ? n_words : 1, sizeof(*words));
 	if (!words)
 		return p2v_err_set(
 			err, P2V_ENOMEM, "no memory for a bitmap of %" PRIu64 " bits", n_bits);

@@ -20,7 +20,8 @@ struct bitmap {
 	uint64_t *words;
 };
 
-/* All clear. P2V_ENOMEM only. */
+/* All clear. More than BLOCK_BITMAP_MAX_BITS (512 TiB at 64 KiB) is P2V_EUNSUPPORTED. */
+#define BLOCK_BITMAP_MAX_BITS (UINT64_C(1) << 33)
 int block_bitmap_init(struct bitmap *bm, uint64_t n_bits, struct p2v_err *err);
 void block_bitmap_finish(struct bitmap *bm);
 
