@@ -9,8 +9,7 @@
  *
  * A crash leaves at most a dot file, which nobody reads and the next publish of the same name
  * removes: so one at a time publishes a name. The presence of the final name is the mark of
- * success. A tool may write through `temp` too, but in place: commit syncs the file that begin
- *made.
+ * success. A tool may write to `temp` too, but in place: commit syncs the file that begin made.
  */
 
 #include <stdbool.h>
