@@ -22,17 +22,17 @@ def rooms():
             words = line.split("#")[0].split()
             if not words:
                 continue
-            parts = {"may": [], "lib": [], "link": []}
+            parts = {"may": [], "lib:": [], "link:": []}
             at = "may"
             for word in words[2:]:
-                if word in ("lib", "link"):
+                if word in ("lib:", "link:"):
                     at = word
                 elif word != "-":
                     parts[at].append(word)
             for other in parts["may"]:
                 if other not in found:
                     sys.exit(f"LAYERS: {words[0]} names {other}, which does not stand above it")
-            found[words[0]] = Room(words[0], words[1], parts["may"], parts["lib"], parts["link"])
+            found[words[0]] = Room(words[0], words[1], parts["may"], parts["lib:"], parts["link:"])
     return found
 
 
