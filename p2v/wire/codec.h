@@ -57,7 +57,7 @@ struct wire_unpacked {
 };
 
 /*
- * A DATA chunk that passed wire_chunk_check to its bytes. scratch: WIRE_CHUNK_MAX bytes. Never
+ * A DATA chunk that passed wire_chunk_check to its bytes. scratch: as many bytes. Never
  * writes more than the chunk's length, whatever the data says.
  * P2V_EIO: it does not decompress to its length, or not to its digests: ask for it again.
  */
