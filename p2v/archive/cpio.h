@@ -26,7 +26,7 @@ enum archive_packing { ARCHIVE_PLAIN, ARCHIVE_GZIP, ARCHIVE_LZ4_LEGACY };
 
 /* Appends the segment to ret: entries in the order given, TRAILER!!!, zeros to a multiple of 512;
  * with a packing, that compressed (no name and no time in a gzip header).
- * P2V_EUNSUPPORTED where the library cannot write the packing. */
+ * LZ4 comes from the program lz4: P2V_EUNSUPPORTED where that is not installed. */
 int archive_cpio_pack(const struct archive_file *files, size_t n_files,
 	enum archive_packing packing, struct p2v_buf *ret, struct p2v_err *err);
 

@@ -36,14 +36,14 @@
 #define ARCHIVE_INITRAMFS_MAX_BODY     ((size_t)64 << 20) /* one body that is wanted */
 
 enum archive_compression {
-	ARCHIVE_COMPRESSION_NONE,
-	ARCHIVE_COMPRESSION_GZIP,
-	ARCHIVE_COMPRESSION_BZIP2,
-	ARCHIVE_COMPRESSION_LZMA,
-	ARCHIVE_COMPRESSION_XZ,
-	ARCHIVE_COMPRESSION_ZSTD,
-	ARCHIVE_COMPRESSION_LZ4,
-	ARCHIVE_COMPRESSION_LZOP,
+	ARCHIVE_COMP_NONE,
+	ARCHIVE_COMP_GZIP,
+	ARCHIVE_COMP_BZIP2,
+	ARCHIVE_COMP_LZMA,
+	ARCHIVE_COMP_XZ,
+	ARCHIVE_COMP_ZSTD,
+	ARCHIVE_COMP_LZ4,
+	ARCHIVE_COMP_LZOP,
 };
 
 struct archive_segment {
@@ -73,7 +73,8 @@ struct archive_initramfs {
 struct archive_wanted {
 	void *opaque;
 	bool (*want)(void *opaque, const struct archive_member *m);
-	/* The whole body; a failure here ends the reading with it. */
+	/* The whole body; a failure here ends the reading with it. Where the end of a segment was
+	 * mistaken, the same members come again. */
 	int (*take)(void *opaque, const struct archive_member *m, const void *bytes, size_t n,
 		struct p2v_err *err);
 };

@@ -13,6 +13,7 @@
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
+#include "p2v/core/text.h"
 #include "p2v/guest/backend.h"
 
 #define QEMU "qemu-system-x86_64"
@@ -173,14 +174,29 @@ static int start(struct trial *t, const char *kernel, struct p2v_err *err)
 	const char *const argv[] = {QEMU, "-accel", "kvm", "-machine", "q35", "-cpu", "host", "-m",
 		"256", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
 		"-no-reboot", "-kernel", kernel, "-append", "console=ttyS0 panic=-1", NULL};
-	struct p2v_proc_spec spec = {.argv = argv, .stdin_fd = -1, .stderr_fd = -1};
+	struct p2v_proc_spec spec = {.argv = argv, .stdin_fd = -1};
 	int rc = guest_temp_fd(&t->serial_fd, err);
 
 	if (rc < 0)
 		return rc;
 	spec.stdout_fd = t->serial_fd;
+	spec.stderr_fd = t->serial_fd;
 	t->began_ms = p2v_now_ms();
 	return p2v_proc_start(&spec, &t->pid, err);
+}
+
+/* With the first line that QEMU wrote. */
+static void tell_qemu_failed(struct guest_accel_result *ret, int fd)
+{
+	p2v_autobuf struct p2v_buf line = {0};
+	char text[160] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+		text[0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	p2v_buf_add_str(&line, "QEMU does not start under KVM: ");
+	p2v_text_add_printable(&line, text);
+	tell(ret, GUEST_ACCEL_TCG, line.failed ? "no memory" : (const char *)line.data);
 }
 
 static void boot(const char *kernel, struct guest_accel_result *ret)
@@ -195,7 +211,7 @@ static void boot(const char *kernel, struct guest_accel_result *ret)
 		if (t.ended)
 			tell(ret, GUEST_ACCEL_KVM, "a kernel booted under KVM");
 		else if (t.pid == 0)
-			tell(ret, GUEST_ACCEL_TCG, "QEMU does not start under KVM");
+			tell_qemu_failed(ret, t.serial_fd);
 		else if (t.first_line)
 			tell(ret, GUEST_ACCEL_TCG,
 				"/dev/kvm is there, but a kernel hangs under it while it starts");
