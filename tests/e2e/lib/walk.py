@@ -30,6 +30,7 @@ class Walk:
         self.build, self.work, self.user = os.path.abspath(build), os.path.abspath(work), user
         self.jobs = os.path.join(self.work, "jobs")
         self.key = os.path.join(self.work, "campaign_key")
+        self.plain_key = os.path.join(self.work, "plain_key")
         self.known_hosts = os.path.join(self.work, "known_hosts")
         self.made_user = False
         self.daemon = None
@@ -63,19 +64,24 @@ class Walk:
                             self.user], check=True)
             self.made_user = True
 
-    def start_server(self, recv_args=""):
-        """An ordinary sshd on a loopback port: one user, one key, one thing that it can do."""
+    def make_key(self, path):
+        if not os.path.exists(path):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "campaign", "-f", path], check=True)
+        with open(path + ".pub") as file:
+            return file.read().strip()
+
+    def start_server(self, recv_args="", plain_key=False):
+        """An ordinary sshd on a loopback port: one user, one key, one thing that it can do. plain_key: a second
+        key without a forced command, for peers in a benchmark."""
         self.make_user()
         entry = pwd.getpwnam(self.user)
         os.makedirs(self.jobs, exist_ok=True)
         shutil.chown(self.jobs, entry.pw_uid, grp.getgrgid(entry.pw_gid).gr_name)
-        if not os.path.exists(self.key):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "campaign", "-f", self.key], check=True)
-        with open(self.key + ".pub") as file:
-            public = file.read().strip()
         command = f"{self.program('p2v-recv')} --dir {self.jobs} {recv_args}".strip()
-        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"),
-                                authorized=[f'restrict,command="{command}" {public}'])
+        authorized = [f'restrict,command="{command}" {self.make_key(self.key)}']
+        if plain_key:
+            authorized.append(self.make_key(self.plain_key))
+        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"), authorized=authorized)
         self.daemon.start()
         self.daemon.write_known_hosts(self.known_hosts)
 
