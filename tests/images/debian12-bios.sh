@@ -101,8 +101,16 @@ build_initramfs() {
   mkdir -p "$root/var/lib/initramfs-tools"
   conf=$root/tmp/initramfs-tools
   cp -a "$root/etc/initramfs-tools" "$conf"
-  sed -i 's/^MODULES=.*/MODULES=list/' "$conf/initramfs.conf"
-  printf '%s\n' $initramfs_modules > "$conf/modules"
+  echo MODULES=list > "$conf/conf.d/driver-list"
+  # A hook, as mkinitramfs runs it, and not the file `modules`: that one also loads what it names.
+  cat > "$conf/hooks/driver-list" <<END
+#!/bin/sh
+[ "\$1" != prereqs ] || exit 0
+. /usr/share/initramfs-tools/hook-functions
+manual_add_modules $initramfs_modules
+rm "\$DESTDIR/conf/conf.d/driver-list"
+END
+  chmod +x "$conf/hooks/driver-list"
   for kernel in "$root"/lib/modules/*; do
     kernel=${kernel##*/}
     chroot "$root" mkinitramfs -d /tmp/initramfs-tools -o "/boot/initrd.img-$kernel" "$kernel"
@@ -118,7 +126,7 @@ build_initramfs() {
 install_grub() {
   local root=$1
   sed -i -e 's/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="quiet"/' \
-    -e 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=2/' "$root/etc/default/grub"
+    -e 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=2/' -e 's/^#GRUB_TERMINAL=console/GRUB_TERMINAL=console/' "$root/etc/default/grub"
   mkdir -p "$root/boot/grub" "$root/dev/disk/by-uuid"
   # grub-mkconfig writes root=UUID= only where udev's link is there.
   ln -sf "../../${image_loop##*/}p1" "$root/dev/disk/by-uuid/$SERVER_ROOT_UUID"

@@ -83,11 +83,9 @@ image_mount_dev() {
 }
 
 image_unmount() {
-  local dir
   [ -n "$image_root" ] || return 0
-  for dir in sys proc dev .; do
-    mountpoint -q "$image_root/$dir" && umount "$image_root/$dir"
-  done
+  # Recursive: mmdebstrap, when it is killed, leaves mounts of its own inside.
+  ! mountpoint -q "$image_root" || umount --recursive "$image_root"
   rmdir "$image_root"
   image_root=
 }
