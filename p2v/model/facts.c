@@ -139,6 +139,7 @@ static const struct p2v_json_type facts_service_type = {
 
 static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_STR(struct facts_os, root, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_os, root_subvolume, 0),
 	P2V_JSON_STR(struct facts_os, kind, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct facts_os, id, 0),
 	P2V_JSON_STR(struct facts_os, id_like, 0),
@@ -148,6 +149,7 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_STR(struct facts_os, hostname, 0),
 	P2V_JSON_STR(struct facts_os, init, 0),
 	P2V_JSON_BOOL(struct facts_os, udev_links, 0),
+	P2V_JSON_BOOL(struct facts_os, udev_rules, 0),
 	P2V_JSON_BOOL(struct facts_os, selinux, 0),
 	P2V_JSON_STR(struct facts_os, rtc, 0),
 	P2V_JSON_STR(struct facts_os, machine_id, 0),

@@ -92,9 +92,9 @@ struct facts_ref {
 	uint32_t line;
 	char *what;   /* fstab, crypttab, grub-cmdline, device-map, resume, mdadm, lvm-filter,
 			 lvm-devices, ... */
-	char *text;   /* the reference as written: /dev/sda5 */
+	char *text;   /* the reference as written: /dev/sda5, root=/dev/sda5 */
 	char *device; /* door device that it means; empty: none of these disks */
-	char *stable; /* what to say instead: UUID=...; empty: nothing fits */
+	char *stable; /* what to say instead: UUID=..., root=UUID=...; empty: nothing fits */
 };
 
 struct facts_address {
@@ -138,6 +138,7 @@ struct facts_service {
 /* One installed operating system. */
 struct facts_os {
 	char *root; /* door device of its root file system */
+	char *root_subvolume; /* btrfs: where on it; empty: the default one */
 	char *kind; /* linux, windows, unknown */
 	char *id;   /* os-release ID */
 	char *id_like;
@@ -147,6 +148,7 @@ struct facts_os {
 	char *hostname;
 	char *init;	 /* systemd, sysvinit, upstart, unknown */
 	bool udev_links; /* its udev reads .link files */
+	bool udev_rules; /* has a generated list of network names (70-persistent-net.rules) */
 	bool selinux;
 	char *rtc; /* utc or localtime */
 	char *machine_id;

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/inspect/inspect.h"
+
+#include <string.h>
+
+#include "converters/inspect/inspection.h"
+#include "converters/inspect/storage.h"
+#include "p2v/core/cleanup.h"
+
+/* File systems that may hold a root, and where on them it may be. */
+static const struct {
+	const char *kind, *subvolume;
+} root_places[] = {
+	{"ext4", NULL},
+	{"ext3", NULL},
+	{"ext2", NULL},
+	{"xfs", NULL},
+	{"btrfs", NULL},
+	{"btrfs", "@"},
+	{"btrfs", "root"},
+	{"btrfs", "@rootfs"},
+	{"jfs", NULL},
+	{"reiserfs", NULL},
+	{"f2fs", NULL},
+	{"ntfs", NULL},
+};
+
+static bool has(const struct guest_dir *d, const char *name)
+{
+	return inspect_dir_find(d, name);
+}
+
+/* "linux", "windows", or "" for a file system that holds no system. */
+static const char *system_kind(struct guest *g)
+{
+	struct guest_dir top = {0};
+	const char *kind = "";
+
+	if (guest_list_dir(g, "/", NULL, INSPECT_LIST_MAX, &top, NULL) < 0)
+		return "";
+	if (has(&top, "etc") && (has(&top, "bin") || has(&top, "sbin") || has(&top, "usr")) &&
+		(has(&top, "dev") || has(&top, "proc")))
+		kind = "linux";
+	else if ((has(&top, "Windows") || has(&top, "WINDOWS")) && has(&top, "Program Files"))
+		kind = "windows";
+	guest_dir_finish(&top);
+	return kind;
+}
+
+static int set(char **to, const char *text, struct p2v_err *err)
+{
+	*to = strdup(text);
+	return *to ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+}
+
+static int inspect_root(struct guest *g, const struct facts_fs *f, const char *subvolume,
+	const char *kind, struct facts *facts, struct p2v_err *err)
+{
+	struct facts_os *os =
+		p2v_json_grow((void **)&facts->systems, &facts->n_systems, sizeof(*os));
+	int r;
+
+	if (!os)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	r = set(&os->root, f->device, err);
+	if (r == 0)
+		r = set(&os->root_subvolume, subvolume ? subvolume : "", err);
+	if (r == 0 && strcmp(kind, "linux") == 0)
+		r = inspect_system(g, facts, os, err);
+	else if (r == 0)
+		r = set(&os->kind, kind, err);
+	return r < 0 ? p2v_err_wrap(err, r, "%s", f->device) : 0;
+}
+
+/* 1: a system was found; 0: none there. */
+static int try_root(struct guest *g, const struct facts_fs *f, const char *subvolume,
+	struct facts *facts, struct p2v_err *err)
+{
+	struct p2v_err why = {0};
+	const char *kind;
+	int r = guest_mount(g, f->device, "/", subvolume, true, &why), u;
+
+	if (r == P2V_ECANCELED || r == P2V_ENOMEM || r == P2V_ELINK)
+		return p2v_err_set(err, r, "%s", why.text);
+	if (r < 0 && subvolume)
+		return 0;
+	if (r < 0) {
+		p2v_autobuf struct p2v_buf note = {0};
+
+		p2v_buf_addf(&note, "%s could not be mounted: %s", f->device, why.text);
+		r = p2v_buf_check(&note, err);
+		return r < 0 ? r
+			     : p2v_json_add_str(&facts->notes, &facts->n_notes,
+				       (const char *)note.data, err);
+	}
+	kind = system_kind(g);
+	r = *kind ? inspect_root(g, f, subvolume, kind, facts, err) : 0;
+	u = guest_umount_all(g, r < 0 ? NULL : err);
+	return r < 0 ? r : u < 0 ? u : *kind != '\0';
+}
+
+static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < facts->n_filesystems; i++) {
+		const struct facts_fs *f = &facts->filesystems[i];
+
+		r = 0;
+		for (size_t k = 0; r == 0 && k < P2V_N(root_places); k++)
+			if (f->kind && strcmp(f->kind, root_places[k].kind) == 0 && !f->esp)
+				r = try_root(g, f, root_places[k].subvolume, facts, err);
+	}
+	return r < 0 ? r : 0;
+}
+
+int inspect_run(struct guest *g, const struct image *image, struct facts *ret, struct p2v_err *err)
+{
+	struct guest_storage storage = {0};
+	struct facts facts = {.version = 1};
+	int r = guest_storage_list(g, &storage, err);
+
+	if (r == 0)
+		r = inspect_storage(&storage, image, &facts, err);
+	if (r == 0)
+		r = find_roots(g, &facts, err);
+	guest_storage_finish(&storage);
+	if (r < 0) {
+		model_facts_finish(&facts);
+		return r;
+	}
+	*ret = facts;
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CONVERTERS_INSPECT_INSPECT_H
+#define CONVERTERS_INSPECT_INSPECT_H
+
+/*
+ * Guest to facts: what is on the disks, which operating systems, and whatever a plan needs to know
+ * about them. Reads only; runs nothing of the guest; each read is bounded.
+ *
+ * A file that is not what its name promises (/etc/fstab is a device, a loop of links, megabytes of
+ * garbage) is P2V_EFORMAT with its path where the conversion cannot do without it, and else a
+ * sentence in facts.notes and treated as absent.
+ */
+
+#include "p2v/core/err.h"
+#include "p2v/guest/guest.h"
+#include "p2v/model/facts.h"
+#include "p2v/model/image.h"
+
+/*
+ * The door is open with the image's disks in their order, and nothing is mounted; so it is again
+ * afterwards. No operating system at all is not an error: facts.systems is empty then.
+ */
+int inspect_run(struct guest *g, const struct image *image, struct facts *ret, struct p2v_err *err);
+
+#endif

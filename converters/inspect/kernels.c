@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Kernels: one for each module tree that has an image in /boot, and what each can drive. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "converters/inspect/inspection.h"
+#include "drivers-inject/linux/initramfs.h"
+#include "drivers-inject/linux/modules.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
+
+#define MAX_KERNELS ((size_t)64)
+
+/* What a virtual machine may offer. */
+static const char *const wanted[] = {"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net",
+	"ahci", "ata_piix", "e1000", "e1000e", "8139cp", "8139too", "nvme", "sd_mod"};
+
+/* Of these, what its initramfs must load before the root can be mounted. */
+static const char *const early[] = {"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "ahci",
+	"ata_piix", "sd_mod", "nvme"};
+
+static const char *const kernel_forms[] = {"vmlinuz-%s", "kernel-%s", "vmlinux-%s", "bzImage-%s"};
+static const char *const initramfs_forms[] = {
+	"initrd.img-%s", "initramfs-%s.img", "initrd-%s.img", "initrd-%s", "initramfs-%s"};
+
+/* The first name of these forms that /boot has. */
+static int find_in_boot(struct inspection *in, const char *const *forms, size_t n_forms,
+	const char *release, char **to)
+{
+	char name[512];
+
+	for (size_t i = 0; i < n_forms; i++) {
+		const char *mark = strstr(forms[i], "%s");
+
+		snprintf(name, sizeof(name), "%.*s%.255s%s", (int)(mark - forms[i]), forms[i],
+			release, mark + 2);
+		if (inspect_dir_find(&in->boot, name)) {
+			p2v_autofree char *path = p2v_path_join("/boot", name);
+
+			return inspect_set(in, to, path ? path : "");
+		}
+	}
+	return inspect_set(in, to, "");
+}
+
+static int read_drivers(struct inspection *in, struct facts_kernel *k)
+{
+	struct linux_modules modules = {0};
+	struct p2v_err why = {0};
+	int r = linux_modules_load(in->g, k->release, &modules, &why);
+
+	if (r < 0 && r != P2V_EFORMAT && r != P2V_ENOTFOUND)
+		return p2v_err_set(in->err, r, "%s", why.text);
+	if (r < 0)
+		return inspect_note(
+			in, "kernel %s: %s; taken to have no modules", k->release, why.text);
+	for (size_t i = 0; r == 0 && i < P2V_N(wanted); i++) {
+		const struct linux_module *m = linux_modules_find(&modules, wanted[i]);
+		struct facts_driver *d =
+			inspect_grow(in, (void **)&k->drivers, &k->n_drivers, sizeof(*d));
+
+		r = d ? inspect_set(in, &d->name, wanted[i]) : P2V_ENOMEM;
+		if (d)
+			d->state = !m	     ? DRIVER_STATE_ABSENT
+				   : m->path ? DRIVER_STATE_MODULE
+					     : DRIVER_STATE_BUILTIN;
+	}
+	linux_modules_finish(&modules);
+	return r;
+}
+
+static int take_info(
+	struct inspection *in, struct facts_initramfs *i, const struct linux_initramfs_info *info)
+{
+	int r = inspect_set(in, &i->kind, linux_initramfs_tool_word(info->tool));
+
+	if (r == 0)
+		r = inspect_set(in, &i->compression, archive_compression_word(info->compression));
+	for (size_t k = 0; r == 0 && k < info->n_present; k++)
+		r = inspect_add_str(in, &i->modules, &i->n_modules, info->present[k]);
+	i->injected = info->marked;
+	i->tail_ok = info->compression != ARCHIVE_COMP_LZOP;
+	return r;
+}
+
+static int read_initramfs(struct inspection *in, struct facts_kernel *k)
+{
+	const struct linux_initramfs_request rq = {.image = k->initramfs.path,
+		.kernel = k->release,
+		.modules = early,
+		.n_modules = P2V_N(early)};
+	struct linux_initramfs_info info = {0};
+	struct guest_stat st;
+	struct p2v_err why = {0};
+	int r = guest_stat(in->g, k->initramfs.path, &st, &why);
+
+	if (r == 0) {
+		k->initramfs.size_bytes = st.size_bytes;
+		r = linux_initramfs_inspect(in->g, &rq, &info, &why);
+	}
+	if (r == 0) {
+		r = take_info(in, &k->initramfs, &info);
+		linux_initramfs_info_finish(&info);
+		return r;
+	}
+	if (r != P2V_EFORMAT && r != P2V_EUNSUPPORTED && r != P2V_ENOTFOUND)
+		return p2v_err_set(in->err, r, "%s", why.text);
+	r = inspect_set(in, &k->initramfs.kind, "unknown");
+	return r < 0 ? r : inspect_note(in, "%s", why.text);
+}
+
+static int add_kernel(struct inspection *in, const char *release)
+{
+	struct facts_kernel *k =
+		inspect_grow(in, (void **)&in->os->kernels, &in->os->n_kernels, sizeof(*k));
+	p2v_autofree char *dir = p2v_path_join("/lib/modules", release);
+	int r = k && dir ? 0 : P2V_ENOMEM;
+
+	if (r == 0)
+		r = inspect_set(in, &k->release, release);
+	if (r == 0)
+		r = inspect_set(in, &k->modules_dir, dir);
+	if (r == 0)
+		r = inspect_set(in, &k->arch, in->os->arch);
+	if (r == 0)
+		r = find_in_boot(in, kernel_forms, P2V_N(kernel_forms), release, &k->path);
+	if (r == 0)
+		r = find_in_boot(
+			in, initramfs_forms, P2V_N(initramfs_forms), release, &k->initramfs.path);
+	if (r == 0 && *k->path)
+		r = read_drivers(in, k);
+	if (r == 0 && *k->path && *k->initramfs.path)
+		r = read_initramfs(in, k);
+	return r;
+}
+
+/* /boot/vmlinuz-0-rescue-<machine-id>: no module tree of its own, and left alone. */
+static int add_rescue(struct inspection *in)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < in->boot.n_entries; i++) {
+		const char *name = in->boot.entries[i].name;
+		struct facts_kernel *k;
+		p2v_autofree char *path = NULL;
+
+		if (strncmp(name, "vmlinuz-", 8) != 0 || !strstr(name, "rescue"))
+			continue;
+		k = inspect_grow(in, (void **)&in->os->kernels, &in->os->n_kernels, sizeof(*k));
+		path = p2v_path_join("/boot", name);
+		r = k && path ? inspect_set(in, &k->path, path) : P2V_ENOMEM;
+		if (r == 0)
+			r = inspect_set(in, &k->release, name + 8);
+		if (k)
+			k->rescue = true;
+	}
+	return r;
+}
+
+int inspect_kernels(struct inspection *in)
+{
+	struct guest_dir trees = {0};
+	int r = inspect_list(in, "/boot", NULL, &in->boot);
+
+	if (r == 0)
+		r = inspect_list(in, "/lib/modules", NULL, &trees);
+	if (r == 0 && trees.n_entries > MAX_KERNELS)
+		r = p2v_err_set(in->err, P2V_EFORMAT, "/lib/modules: %zu kernels, more than %zu",
+			trees.n_entries, MAX_KERNELS);
+	for (size_t i = 0; r == 0 && i < trees.n_entries; i++)
+		if (trees.entries[i].st.type == GUEST_DIR)
+			r = add_kernel(in, trees.entries[i].name);
+	guest_dir_finish(&trees);
+	return r == 0 ? add_rescue(in) : r;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * interfaces(5): stanzas. A line that begins with one of the words in `stanzas` ends the stanza
+ * before it; other lines are options of the iface stanza that is open. '\' at the end of a line
+ * joins the next one to it.
+ */
+
+#include <string.h>
+
+#include "converters/inspect/net.h"
+#include "p2v/core/cleanup.h"
+
+struct stanza {
+	bool open;
+	bool inet6;
+	struct p2v_span name, method, address, netmask, gateway;
+};
+
+struct reader {
+	const char *path;
+	struct facts_os *os;
+	struct net_includes *includes;
+	struct stanza now;
+	struct p2v_err *err;
+};
+
+static struct facts_nic *nic(struct reader *rd)
+{
+	/* eth0:1 is a further address of eth0. */
+	return net_nic(
+		rd->os, p2v_span_until(rd->now.name, ':', NULL), "ifupdown", rd->path, rd->err);
+}
+
+static int end_stanza(struct reader *rd)
+{
+	struct stanza s = rd->now;
+	struct facts_nic *n;
+
+	rd->now.open = false;
+	if (!s.open)
+		return 0;
+	n = nic(rd);
+	if (!n)
+		return rd->err ? rd->err->kind : P2V_ENOMEM;
+	if (p2v_span_eq(s.method, "loopback"))
+		return net_kind(n, "loopback", rd->err);
+	if (p2v_span_eq(s.method, "dhcp"))
+		return net_address(n, "dhcp", s.address, s.netmask, s.gateway, rd->err);
+	if (p2v_span_eq(s.method, "static"))
+		return net_address(n, "static", s.address, s.netmask, s.gateway, rd->err);
+	return 0;
+}
+
+/* eth0.5 is VLAN 5 on eth0, vlan5 is VLAN 5 on what vlan-raw-device says. */
+static int vlan_by_name(struct reader *rd)
+{
+	struct p2v_span id, base = p2v_span_until(rd->now.name, '.', &id);
+	struct facts_nic *n;
+	uint64_t number;
+	int r;
+
+	if (p2v_span_starts(rd->now.name, "vlan")) {
+		id = p2v_span_skip(rd->now.name, 4);
+		base.n = 0;
+	}
+	if (!p2v_span_u64(id, 4094, &number))
+		return 0;
+	n = nic(rd);
+	if (!n)
+		return rd->err ? rd->err->kind : P2V_ENOMEM;
+	n->vlan_id = (uint32_t)number;
+	r = net_kind(n, "vlan", rd->err);
+	return r == 0 && base.n ? net_member(n, base, rd->err) : r;
+}
+
+static int begin_iface(struct reader *rd, struct p2v_span rest)
+{
+	struct p2v_span family = {0};
+
+	memset(&rd->now, 0, sizeof(rd->now));
+	if (!p2v_word_next(&rest, &rd->now.name))
+		return 0;
+	p2v_word_next(&rest, &family);
+	p2v_word_next(&rest, &rd->now.method);
+	rd->now.open = true;
+	rd->now.inet6 = p2v_span_eq(family, "inet6");
+	if (!nic(rd))
+		return rd->err ? rd->err->kind : P2V_ENOMEM;
+	return vlan_by_name(rd);
+}
+
+static int add_members(struct reader *rd, const char *kind, struct p2v_span names)
+{
+	struct facts_nic *n = nic(rd);
+	struct p2v_span name;
+	int r = n ? net_kind(n, kind, rd->err) : P2V_ENOMEM;
+
+	while (r == 0 && p2v_word_next(&names, &name))
+		if (!p2v_span_eq(name, "none") && !p2v_span_eq(name, "regex"))
+			r = net_member(n, name, rd->err);
+	return r;
+}
+
+/* "bond-master bond0" in a member's stanza says the same as bond-slaves in the bond's. */
+static int add_to_bond(struct reader *rd, struct p2v_span bond)
+{
+	struct p2v_span name;
+	struct facts_nic *n;
+	int r;
+
+	if (!p2v_word_next(&bond, &name))
+		return 0;
+	n = net_nic(rd->os, name, "ifupdown", rd->path, rd->err);
+	r = n ? net_kind(n, "bond", rd->err) : P2V_ENOMEM;
+	return r < 0 ? r : net_member(n, rd->now.name, rd->err);
+}
+
+static int set_mac(struct reader *rd, struct p2v_span value)
+{
+	struct facts_nic *n = nic(rd);
+	struct p2v_span word;
+	int r = n ? 0 : P2V_ENOMEM;
+
+	while (r == 0 && p2v_word_next(&value, &word))
+		r = net_mac(n, word, rd->err);
+	return r;
+}
+
+/* '_' and '-' are the same in an option's name. */
+static bool is_option(struct p2v_span word, const char *option)
+{
+	if (word.n != strlen(option))
+		return false;
+	for (size_t i = 0; i < word.n; i++)
+		if ((word.p[i] == '_' ? '-' : word.p[i]) != option[i])
+			return false;
+	return true;
+}
+
+static int read_option(struct reader *rd, struct p2v_span option, struct p2v_span value)
+{
+	if (is_option(option, "address"))
+		p2v_word_next(&value, &rd->now.address);
+	else if (is_option(option, "netmask"))
+		p2v_word_next(&value, &rd->now.netmask);
+	else if (is_option(option, "gateway"))
+		p2v_word_next(&value, &rd->now.gateway);
+	else if (is_option(option, "hwaddress"))
+		return set_mac(rd, value);
+	else if (is_option(option, "bond-slaves") || is_option(option, "slaves"))
+		return add_members(rd, "bond", value);
+	else if (is_option(option, "bond-master"))
+		return add_to_bond(rd, value);
+	else if (is_option(option, "bridge-ports"))
+		return add_members(rd, "bridge", value);
+	else if (is_option(option, "vlan-raw-device"))
+		return add_members(rd, "vlan", value);
+	return 0;
+}
+
+static int add_include(struct reader *rd, struct p2v_span rest, bool directory)
+{
+	p2v_autobuf struct p2v_buf pattern = {0};
+	struct p2v_span word;
+
+	if (!p2v_word_next(&rest, &word))
+		return 0;
+	if (rd->includes->n_patterns == NET_MAX_INCLUDES)
+		return p2v_err_set(
+			rd->err, P2V_EFORMAT, "more than %zu files are included", NET_MAX_INCLUDES);
+	if (word.p[0] != '/')
+		p2v_buf_add_str(&pattern, "/etc/network/");
+	p2v_buf_add(&pattern, word.p, word.n);
+	if (directory)
+		p2v_buf_add_str(&pattern, "/*");
+	if (pattern.failed)
+		return p2v_buf_check(&pattern, rd->err);
+	return p2v_json_add_str(&rd->includes->patterns, &rd->includes->n_patterns,
+		(const char *)pattern.data, rd->err);
+}
+
+static int read_line(struct reader *rd, struct p2v_span line)
+{
+	struct p2v_span rest = line, word;
+	bool starts;
+	int r;
+
+	if (!p2v_word_next(&rest, &word) || word.p[0] == '#')
+		return 0;
+	starts = p2v_span_eq(word, "iface") || p2v_span_eq(word, "auto") ||
+		 p2v_span_eq(word, "mapping") || p2v_span_starts(word, "allow-") ||
+		 p2v_span_starts(word, "source") || p2v_span_starts(word, "no-");
+	if (!starts)
+		return rd->now.open ? read_option(rd, word, rest) : 0;
+	r = end_stanza(rd);
+	if (r == 0 && p2v_span_eq(word, "iface"))
+		r = begin_iface(rd, rest);
+	else if (r == 0 && p2v_span_starts(word, "source"))
+		r = add_include(rd, rest, p2v_span_eq(word, "source-directory"));
+	return r;
+}
+
+/* Takes '\' and the LF behind it out, so that lines are whole. */
+static void join_lines(struct p2v_span text, struct p2v_buf *out)
+{
+	struct p2v_span line;
+
+	while (p2v_line_next(&text, &line)) {
+		bool joined = p2v_span_ends(line, "\\");
+
+		p2v_buf_add(out, line.p, line.n - joined);
+		p2v_buf_add_str(out, joined ? " " : "\n");
+	}
+}
+
+int net_ifupdown_parse(struct p2v_span text, const char *path, struct facts_os *os,
+	struct net_includes *includes, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf joined = {0};
+	struct reader rd = {.path = path, .os = os, .includes = includes, .err = err};
+	struct p2v_span rest, line;
+	int r;
+
+	join_lines(text, &joined);
+	r = p2v_buf_check(&joined, err);
+	rest = inspect_span(&joined);
+	while (r == 0 && p2v_line_next(&rest, &line))
+		r = read_line(&rd, line);
+	return r == 0 ? end_stanza(&rd) : r;
+}
+
+/* A pattern's directory must be named in full: "/etc/network/interfaces.d/x". */
+static int read_included(struct inspection *in, const char *pattern, struct net_includes *more)
+{
+	const char *slash = strrchr(pattern, '/');
+	p2v_autofree char *dir = strndup(pattern, (size_t)(slash - pattern));
+	struct guest_dir d = {0};
+	int r = dir ? inspect_list(in, *dir ? dir : "/", slash + 1, &d) : P2V_ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < d.n_entries && i < NET_MAX_FILES; i++) {
+		p2v_autobuf struct p2v_buf text = {0};
+		p2v_autofree char *path = NULL;
+
+		if (d.entries[i].st.type != GUEST_FILE && d.entries[i].st.type != GUEST_LINK)
+			continue;
+		if (asprintf(&path, "%s/%s", dir, d.entries[i].name) < 0)
+			path = NULL;
+		r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &text) : P2V_ENOMEM;
+		if (r > 0)
+			r = net_ifupdown_parse(inspect_span(&text), path, in->os, more, in->err);
+	}
+	guest_dir_finish(&d);
+	return r;
+}
+
+int inspect_ifupdown(struct inspection *in)
+{
+	static const char path[] = "/etc/network/interfaces";
+	p2v_autobuf struct p2v_buf text = {0};
+	struct net_includes includes = {0};
+	int r = inspect_text(in, path, INSPECT_NEEDED, &text);
+
+	if (r > 0)
+		r = net_ifupdown_parse(inspect_span(&text), path, in->os, &includes, in->err);
+	/* The list grows where an included file includes; its bound ends a circle. */
+	for (size_t i = 0; r == 0 && i < includes.n_patterns; i++)
+		r = read_included(in, includes.patterns[i], &includes);
+	net_includes_finish(&includes);
+	return r < 0 ? p2v_err_wrap(in->err, r, "%s", path) : 0;
+}

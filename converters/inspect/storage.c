@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/inspect/storage.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define GPT_ESP	      "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+#define GPT_BIOS_BOOT "21686148-6449-6e6f-744e-656564454649"
+#define DOS_ESP	      "0xef"
+
+static int set(char **to, const char *text, struct p2v_err *err)
+{
+	*to = strdup(text ? text : "");
+	return *to ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+}
+
+static int add_disk(const struct guest_volume *v, const struct image *image, struct facts *facts,
+	struct p2v_err *err)
+{
+	size_t i = facts->n_disks;
+	char id[32];
+	struct facts_disk *d = p2v_json_grow((void **)&facts->disks, &facts->n_disks, sizeof(*d));
+
+	if (!d)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	snprintf(id, sizeof(id), "disk%zu", i);
+	d->size_bytes = v->size_bytes;
+	if (set(&d->id, image && i < image->n_disks ? image->disks[i].id : id, err) < 0 ||
+		set(&d->device, v->device, err) < 0 ||
+		set(&d->table, v->part_table ? v->part_table : "none", err) < 0 ||
+		set(&d->boot_code, "unknown", err) < 0)
+		return P2V_ENOMEM;
+	return 0;
+}
+
+static bool is_type(const struct guest_volume *v, const char *type)
+{
+	return v->part_type && strcasecmp(v->part_type, type) == 0;
+}
+
+static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_err *err)
+{
+	struct facts_disk *d = v->disk < facts->n_disks ? &facts->disks[v->disk] : NULL;
+	struct facts_fs *f =
+		p2v_json_grow((void **)&facts->filesystems, &facts->n_filesystems, sizeof(*f));
+
+	if (!f)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	f->part = v->part;
+	f->offset_bytes = v->offset_bytes;
+	f->size_bytes = v->size_bytes;
+	f->esp = is_type(v, GPT_ESP) || is_type(v, DOS_ESP);
+	if (d && is_type(v, GPT_BIOS_BOOT))
+		d->bios_boot = true;
+	if (set(&f->device, v->device, err) < 0 || set(&f->disk, d ? d->id : "", err) < 0 ||
+		set(&f->kind, v->kind, err) < 0 || set(&f->uuid, v->uuid, err) < 0 ||
+		set(&f->label, v->label, err) < 0 || set(&f->partuuid, v->partuuid, err) < 0)
+		return P2V_ENOMEM;
+	return 0;
+}
+
+int inspect_storage(const struct guest_storage *storage, const struct image *image,
+	struct facts *facts, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < storage->n_volumes; i++) {
+		const struct guest_volume *v = &storage->volumes[i];
+
+		if (v->type == GUEST_VOLUME_DISK)
+			r = add_disk(v, image, facts, err);
+		if (r == 0 && (v->type != GUEST_VOLUME_DISK || v->kind))
+			r = add_fs(v, facts, err);
+	}
+	return r;
+}
+
+/* Kernel names: a prefix, the disk as a letter or a number, and how the partition follows it. */
+static const struct kernel_name {
+	const char *prefix;
+	bool letter;	     /* sda, else c0d1: disk by number */
+	const char *between; /* between disk and partition number */
+	const char *fixed;   /* between prefix's number and the next: "n1" of nvme0n1 */
+} kernel_names[] = {
+	{"/dev/sd", true, "", NULL},
+	{"/dev/hd", true, "", NULL},
+	{"/dev/vd", true, "", NULL},
+	{"/dev/xvd", true, "", NULL},
+	{"/dev/nvme", false, "p", "n1"},
+	{"/dev/mmcblk", false, "p", NULL},
+	{"/dev/cciss/c0d", false, "p", NULL},
+	{"/dev/ida/c0d", false, "p", NULL},
+	{"/dev/rd/c0d", false, "p", NULL},
+};
+
+/* Digits from the front. */
+static bool take_number(struct p2v_span *s, uint64_t *ret)
+{
+	size_t n = 0;
+
+	while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+		n++;
+	if (!p2v_span_u64(p2v_span_of(s->p, n), 100000, ret))
+		return false;
+	*s = p2v_span_skip(*s, n);
+	return true;
+}
+
+/* The rest after the prefix: "a1", "0n1p2". Partition 0: the whole disk. */
+static bool read_kernel_name(
+	const struct kernel_name *k, struct p2v_span s, uint64_t *ret_disk, uint64_t *ret_part)
+{
+	*ret_part = 0;
+	if (k->letter) {
+		if (s.n == 0 || s.p[0] < 'a' || s.p[0] > 'z')
+			return false;
+		*ret_disk = (uint64_t)(s.p[0] - 'a');
+		s = p2v_span_skip(s, 1);
+	} else if (!take_number(&s, ret_disk)) {
+		return false;
+	}
+	if (k->fixed) {
+		if (!p2v_span_starts(s, k->fixed))
+			return false;
+		s = p2v_span_skip(s, strlen(k->fixed));
+	}
+	if (s.n == 0)
+		return true;
+	if (!p2v_span_starts(s, k->between))
+		return false;
+	s = p2v_span_skip(s, strlen(k->between));
+	return take_number(&s, ret_part) && s.n == 0;
+}
+
+static bool parse_kernel_name(struct p2v_span spec, uint64_t *ret_disk, uint64_t *ret_part)
+{
+	for (size_t i = 0; i < sizeof(kernel_names) / sizeof(kernel_names[0]); i++) {
+		const struct kernel_name *k = &kernel_names[i];
+
+		if (p2v_span_starts(spec, k->prefix) &&
+			read_kernel_name(
+				k, p2v_span_skip(spec, strlen(k->prefix)), ret_disk, ret_part))
+			return true;
+	}
+	return false;
+}
+
+/* ".../pci-0000:00:1f.2-ata-1-part5": with one disk there is no doubt which one is meant. */
+static bool parse_hardware_link(
+	const struct facts *facts, struct p2v_span spec, uint64_t *ret_disk, uint64_t *ret_part)
+{
+	struct p2v_span tail = spec;
+
+	if (facts->n_disks != 1)
+		return false;
+	*ret_disk = 0;
+	*ret_part = 0;
+	for (size_t i = spec.n; i > 6; i--) {
+		tail = p2v_span_skip(spec, i - 6);
+		if (p2v_span_starts(tail, "-part"))
+			return p2v_span_u64(p2v_span_skip(tail, 5), 256, ret_part);
+	}
+	return true;
+}
+
+static bool is_link_name(struct p2v_span spec)
+{
+	return p2v_span_starts(spec, "/dev/disk/by-id/") ||
+	       p2v_span_starts(spec, "/dev/disk/by-path/");
+}
+
+bool inspect_is_hardware_name(struct p2v_span spec)
+{
+	uint64_t disk, part;
+
+	return is_link_name(spec) || parse_kernel_name(spec, &disk, &part);
+}
+
+static const struct facts_fs *find_part(const struct facts *facts, uint64_t disk, uint64_t part)
+{
+	if (disk >= facts->n_disks)
+		return NULL;
+	for (size_t i = 0; i < facts->n_filesystems; i++) {
+		const struct facts_fs *f = &facts->filesystems[i];
+
+		if (f->part == part && f->disk && strcmp(f->disk, facts->disks[disk].id) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+/* What a name can say about a file system, and the prefixes that say it. */
+static const struct {
+	const char *prefix;
+	size_t offset;
+} names[] = {
+	{"UUID=", offsetof(struct facts_fs, uuid)},
+	{"/dev/disk/by-uuid/", offsetof(struct facts_fs, uuid)},
+	{"LABEL=", offsetof(struct facts_fs, label)},
+	{"/dev/disk/by-label/", offsetof(struct facts_fs, label)},
+	{"PARTUUID=", offsetof(struct facts_fs, partuuid)},
+	{"/dev/disk/by-partuuid/", offsetof(struct facts_fs, partuuid)},
+};
+
+static const struct facts_fs *find_named(
+	const struct facts *facts, size_t offset, struct p2v_span value)
+{
+	for (size_t i = 0; value.n && i < facts->n_filesystems; i++) {
+		const char *const *have =
+			(const void *)((const char *)&facts->filesystems[i] + offset);
+
+		if (*have && strlen(*have) == value.n && strncasecmp(*have, value.p, value.n) == 0)
+			return &facts->filesystems[i];
+	}
+	return NULL;
+}
+
+/* /dev/vg/lv, /dev/md0, and /dev/mapper/vg-lv, where a '-' inside a name is doubled. */
+static const struct facts_fs *find_device(const struct facts *facts, struct p2v_span spec)
+{
+	char mapped[512];
+
+	for (size_t i = 0; i < facts->n_filesystems; i++) {
+		const char *device = facts->filesystems[i].device, *slash;
+		size_t n = 0;
+
+		if (facts->filesystems[i].disk && *facts->filesystems[i].disk)
+			continue;
+		if (p2v_span_eq(spec, device))
+			return &facts->filesystems[i];
+		slash = strncmp(device, "/dev/", 5) == 0 ? strchr(device + 5, '/') : NULL;
+		if (!slash || strlen(device) > 200)
+			continue;
+		n = (size_t)snprintf(mapped, sizeof(mapped), "/dev/mapper/");
+		for (const char *p = device + 5; *p; p++) {
+			if (*p == '-')
+				mapped[n++] = '-';
+			mapped[n++] = p == slash ? '-' : *p;
+		}
+		mapped[n] = '\0';
+		if (p2v_span_eq(spec, mapped))
+			return &facts->filesystems[i];
+	}
+	return NULL;
+}
+
+const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec)
+{
+	uint64_t disk, part;
+
+	spec = p2v_span_unquote(spec);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (p2v_span_starts(spec, names[i].prefix))
+			return find_named(facts, names[i].offset,
+				p2v_span_unquote(p2v_span_skip(spec, strlen(names[i].prefix))));
+	if (parse_kernel_name(spec, &disk, &part) ||
+		(is_link_name(spec) && parse_hardware_link(facts, spec, &disk, &part)))
+		return find_part(facts, disk, part);
+	return find_device(facts, spec);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CONVERTERS_INSPECT_STORAGE_H
+#define CONVERTERS_INSPECT_STORAGE_H
+
+/*
+ * Disks and what lies on them; and what a device name that stands in a guest's file means here.
+ *
+ * The k-th disk of the machine is disk k; the guest's own sda, hda or vda is taken to be the first
+ * one, and so on: kernel names follow that order on the machines that have them in their files.
+ */
+
+#include "p2v/core/span.h"
+#include "p2v/guest/guest.h"
+#include "p2v/model/facts.h"
+#include "p2v/model/image.h"
+
+int inspect_storage(const struct guest_storage *storage, const struct image *image,
+	struct facts *facts, struct p2v_err *err);
+
+/* What UUID=..., LABEL=..., /dev/disk/by-..., /dev/sda1, /dev/vg/lv, /dev/mapper/vg-lv means; NULL:
+ * nothing on these disks. Quotes around a value are passed over. */
+const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec);
+
+/* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path. */
+bool inspect_is_hardware_name(struct p2v_span spec);
+
+#endif
