@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/wire/codec.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -102,11 +101,14 @@ int wire_chunk_pack(struct wire_codec *codec, uint16_t disk, uint64_t offset, co
 	size_t n, uint32_t max_frame, struct p2v_buf *out, struct digest *ret_leaves,
 	uint8_t *ret_kind, struct p2v_err *err)
 {
-	size_t begin = wire_frame_begin(out), head = begin + WIRE_FRAME_HEAD_BYTES, leaves;
+	size_t begin = out->len, head = begin + WIRE_FRAME_HEAD_BYTES, leaves;
 	uint8_t kind = WIRE_CHUNK_DATA, encoding = WIRE_ENCODING_RAW;
 	int r;
 
-	assert(n > 0 && n <= WIRE_CHUNK_MAX && offset % codec->grain == 0);
+	if (n < 1 || n > WIRE_CHUNK_MAX || offset % codec->grain)
+		return p2v_err_set(err, P2V_EINVAL, "a chunk of %zu bytes at %llu cannot be packed",
+			n, (unsigned long long)offset);
+	wire_frame_begin(out);
 	p2v_buf_add_be16(out, disk);
 	p2v_buf_add_u8(out, kind);
 	p2v_buf_add_u8(out, encoding);
@@ -196,7 +198,8 @@ int wire_chunk_unpack(struct wire_codec *codec, const struct wire_chunk *chunk, 
 	const uint8_t *bytes = chunk->body + leaves_bytes;
 	int r;
 
-	assert(chunk->kind == WIRE_CHUNK_DATA && n <= WIRE_CHUNK_MAX);
+	if (chunk->kind != WIRE_CHUNK_DATA || n < 1 || n > WIRE_CHUNK_MAX)
+		return p2v_err_set(err, P2V_EINVAL, "a chunk without data cannot be unpacked");
 	if (chunk->encoding == WIRE_ENCODING_ZSTD) {
 		r = data_grow(codec, chunk, bytes, chunk->body_n - leaves_bytes, scratch, err);
 		if (r < 0)

@@ -57,9 +57,9 @@ struct wire_unpacked {
 };
 
 /*
- * A DATA chunk that passed wire_chunk_check to its bytes. scratch: as many bytes. Never
- * writes more than the chunk's length, whatever the data says.
- * P2V_EIO: it does not decompress to its length, or not to its digests: ask for it again.
+ * A DATA chunk that passed wire_chunk_check to its bytes. scratch: room for chunk->length bytes.
+ * Never writes more than the chunk's length, whatever the data says. P2V_EIO: it does not
+ * decompress to its length, or not to its digests: ask for it again.
  */
 int wire_chunk_unpack(struct wire_codec *codec, const struct wire_chunk *chunk, void *scratch,
 	struct wire_unpacked *ret, struct p2v_err *err);

@@ -202,14 +202,25 @@ static void test_check(void **state)
 		assert_int_equal(wire_chunk_check(&rows[i].chunk, 100000, GRAIN, NULL), rows[i].r);
 }
 
-static void test_bad_codec(void **state)
+static void test_bad_calls(void **state)
 {
+	p2v_autobuf struct p2v_buf out = {0};
 	struct wire_codec *codec;
+	uint8_t kind;
 
 	(void)state;
 	assert_int_equal(wire_codec_new(65537, 1, &codec, NULL), P2V_EINVAL);
 	assert_int_equal(wire_codec_new(2048, 1, &codec, NULL), P2V_EINVAL);
 	assert_int_equal(wire_codec_new(GRAIN, 99, &codec, NULL), P2V_EINVAL);
+	assert_int_equal(wire_codec_new(GRAIN, 1, &codec, NULL), 0);
+	assert_int_equal(wire_chunk_pack(codec, 0, 512, bytes, GRAIN, WIRE_FRAME_MAX, &out, NULL,
+				 &kind, NULL),
+		P2V_EINVAL);
+	assert_int_equal(wire_chunk_pack(codec, 0, 0, bytes, WIRE_CHUNK_MAX + 1, WIRE_FRAME_MAX,
+				 &out, NULL, &kind, NULL),
+		P2V_EINVAL);
+	assert_int_equal(out.len, 0);
+	wire_codec_free(codec);
 }
 
 int main(void)
@@ -220,7 +231,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_check),
-		cmocka_unit_test(test_bad_codec),
+		cmocka_unit_test(test_bad_calls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
