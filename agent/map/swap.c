@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "agent/map/mappers.h"
+#include "p2v/core/buf.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+
+/*
+ * Linux swap space, as mkswap(8) makes it on x86 (pages of 4,096 bytes, little-endian). Page 0:
+ *
+ *	1024  u32 version (1)   u32 last page   u32 bad pages   u8 uuid[16]   u8 label[16]
+ *	4086  signature, 10 bytes
+ *
+ * The header is kept, so label and UUID are; what was swapped out is worth nothing to a machine
+ *that is booted anew. But where the signature says that the machine sleeps, its memory is in there,
+ *and its file systems are in use.
+ */
+#define PAGE_BYTES	4096u
+#define INFO_AT		1024u
+#define SIGNATURE_BYTES 10u
+#define SIGNATURE_AT	(PAGE_BYTES - SIGNATURE_BYTES)
+
+static const char suspended[][SIGNATURE_BYTES] = {
+	"S1SUSPEND",
+	"S2SUSPEND",
+	"ULSUSPEND",
+	{'L', 'I', 'N', 'H', 'I', 'B', '0', '0', '0', '1'},
+};
+
+static bool is_suspended(const uint8_t *page)
+{
+	for (size_t i = 0; i < P2V_N(suspended); i++)
+		if (memcmp(page + SIGNATURE_AT, suspended[i], SIGNATURE_BYTES) == 0)
+			return true;
+	return false;
+}
+
+int map_swap(struct block_io *io, const struct map_part *part, struct extent_list *list,
+	const char **ret_used, const char **ret_free, struct p2v_err *err)
+{
+	uint8_t page[PAGE_BYTES];
+	struct p2v_rd rd = p2v_rd_init(page + INFO_AT, SIGNATURE_AT - INFO_AT);
+	uint64_t end;
+	int r;
+
+	*ret_used = "its header is not one that is known";
+	if (part->length_bytes < PAGE_BYTES)
+		return 0;
+	r = block_read(io, part->offset_bytes, page, sizeof(page), err);
+	if (r < 0)
+		return r;
+	if (is_suspended(page))
+		return p2v_err_set(err, P2V_EREFUSED,
+			"%s: the swap space of partition %u holds a sleeping system: its file "
+			"systems are in use. Start the machine and shut it down, then try again",
+			io->name, part->number);
+	if (memcmp(page + SIGNATURE_AT, "SWAPSPACE2", SIGNATURE_BYTES) != 0 ||
+		p2v_rd_le32(&rd) != 1)
+		return 0;
+	end = ((uint64_t)p2v_rd_le32(&rd) + 1) * PAGE_BYTES;
+	if (end <= PAGE_BYTES || end > part->length_bytes)
+		return 0;
+	*ret_used = "header, with label and UUID";
+	*ret_free = "contents of swap space";
+	return block_extents_set(
+		list, part->offset_bytes + PAGE_BYTES, end - PAGE_BYTES, EXTENT_FREE, err);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/send/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/send/pipeline.h"
+
+static int disk_open(struct conn *c, const struct send_spec *spec, uint16_t disk,
+	uint64_t *ret_durable, struct p2v_err *err)
+{
+	const struct send_disk *d = &spec->disks[disk];
+	struct wire_msg msg = {.type = WIRE_OPEN,
+		.open = {.disk = disk,
+			.size = d->io->size_bytes,
+			.sector = d->io->logical_sector_bytes,
+			.grain = BLOCK_GRAIN_BYTES,
+			.digest_kind = WIRE_DIGEST_XXH3_128,
+			.pass = WIRE_PASS_COPY,
+			.used = block_extents_sum(d->extents, EXTENT_USED)}};
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	c->disk = disk;
+	c->disk_bytes = d->io->size_bytes;
+	c->again.n = c->pulls.n = 0;
+	c->far_done = c->far_total = 0;
+	pthread_mutex_unlock(&c->lock);
+	r = conn_send(c, &msg, err);
+	if (r == 0)
+		r = conn_answer(c, NULL, NULL, &msg, err);
+	if (r < 0)
+		return r;
+	/* The session lets only READY answer OPEN. */
+	r = msg.ready.disk == disk ? 0
+				   : p2v_err_set(err, P2V_EFORMAT, "READY for disk %u, not %u",
+					     msg.ready.disk, disk);
+	*ret_durable = msg.ready.durable_grains;
+	conn_answer_done(c);
+	return r;
+}
+
+/* Moves what came back out of the connection. */
+static void again_take(struct conn *c, struct send_ranges *ret)
+{
+	pthread_mutex_lock(&c->lock);
+	*ret = c->again;
+	c->again.n = 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static int checkpoint(struct conn *c, struct p2v_err *err)
+{
+	static const struct wire_msg msg = {.type = WIRE_CHECKPOINT};
+
+	return conn_send(c, &msg, err);
+}
+
+/* Passes until nothing has come back. */
+static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned *passes,
+	struct digest *ret_root, struct p2v_err *err)
+{
+	for (;;) {
+		int r = send_pass_run(pass, ret_root, err);
+
+		if (r == 0)
+			r = conn_drained(pass->conn, err);
+		if (r < 0)
+			return r;
+		again_take(pass->conn, must);
+		if (must->n == 0)
+			return 0;
+		if (++*passes > SEND_PASSES_MAX)
+			return p2v_err_set(err, P2V_EIO,
+				"the server finds wrong digests again and again, first at %llu: "
+				"memory, cable or disk is at fault",
+				(unsigned long long)must->items[0].offset);
+		r = checkpoint(pass->conn, err);
+		if (r < 0)
+			return r;
+		pass->resume = pass->conn->terms.features & WIRE_FEATURE_RESUME;
+	}
+}
+
+static void verify_watch(struct conn *c, void *ctx)
+{
+	const struct send_spec *spec = ctx;
+	uint64_t done;
+
+	pthread_mutex_lock(&c->lock);
+	done = c->far_done;
+	pthread_mutex_unlock(&c->lock);
+	p2v_progress_set(spec->progress, done);
+}
+
+static int mismatch_add(struct conn *c, const struct wire_mismatch *m, struct p2v_err *err)
+{
+	int r = m->disk == c->disk && m->ranges.n
+			? 0
+			: p2v_err_set(err, P2V_EFORMAT, "MISMATCH without a range of this disk");
+
+	pthread_mutex_lock(&c->lock);
+	for (uint16_t i = 0; i < m->ranges.n && r == 0; i++) {
+		struct wire_range range = wire_range_at(&m->ranges, i);
+
+		r = send_ranges_add(&c->again, range.offset, range.length, c->disk_bytes, err);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+/* DONE and what is said to it. ret_verified false: something has to be sent again. */
+static int disk_done(struct conn *c, const struct send_spec *spec, const struct digest *root,
+	struct send_disk_result *result, bool *ret_verified, struct p2v_err *err)
+{
+	struct wire_msg msg = {.type = WIRE_DONE,
+		.done = {.disk = c->disk,
+			.root = *root,
+			.read = result->read_bytes,
+			.sent = result->sent_bytes,
+			.zero = result->zero_bytes,
+			.free = result->free_bytes}};
+	int r = conn_send(c, &msg, err);
+
+	if (r == 0)
+		r = conn_answer(c, verify_watch, (void *)(uintptr_t)spec, &msg, err);
+	if (r < 0)
+		return r;
+	*ret_verified = msg.type == WIRE_VERIFIED;
+	if (msg.type == WIRE_MISMATCH)
+		r = mismatch_add(c, &msg.mismatch, err);
+	else if (msg.verified.disk != c->disk || !block_digest_equal(&msg.verified.root, root))
+		r = p2v_err_set(err, P2V_EFORMAT, "VERIFIED with another digest than ours");
+	conn_answer_done(c);
+	return r;
+}
+
+static void label(const struct send_spec *spec, uint16_t disk, const char *doing, uint64_t total)
+{
+	char text[512];
+
+	if (!spec->progress)
+		return;
+	snprintf(text, sizeof(text), "%s%s:%s", doing, spec->machine->name,
+		spec->machine->disks[disk].path);
+	p2v_progress_start(spec->progress, text, "bytes", total);
+}
+
+static unsigned workers(const struct send_spec *spec)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return send_workers_fit(spec->n_workers ? spec->n_workers
+				: online > 0	? (unsigned)online
+						: 1,
+		&spec->compress);
+}
+
+static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
+	struct send_ranges *must, struct p2v_err *err)
+{
+	const struct send_disk *d = pass->source;
+	unsigned passes = 0;
+	bool verified = false;
+
+	while (!verified) {
+		struct digest root;
+		int r;
+
+		label(spec, pass->disk, "", block_extents_sum(d->extents, EXTENT_USED));
+		r = passes_run(pass, must, &passes, &root, err);
+		if (r < 0)
+			return r;
+		label(spec, pass->disk, "verify ", d->io->size_bytes);
+		r = disk_done(pass->conn, spec, &root, pass->result, &verified, err);
+		if (r < 0)
+			return r;
+		pass->result->root = root;
+		again_take(pass->conn, must);
+		pass->resume = true;
+		if (++passes > SEND_PASSES_MAX && !verified)
+			return p2v_err_set(err, P2V_EIO,
+				"the server's image reads back differently again and again: its "
+				"memory or disk is at fault");
+	}
+	return 0;
+}
+
+int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
+	struct send_disk_result *result, struct p2v_err *err)
+{
+	struct send_ranges *must = calloc(1, sizeof(*must));
+	struct send_pass pass = {.conn = c,
+		.disk = disk,
+		.source = &spec->disks[disk],
+		.compress = &spec->compress,
+		.n_workers = workers(spec),
+		.must = must,
+		.progress = spec->progress,
+		.result = result};
+	uint64_t durable = 0;
+	int r;
+
+	if (!must)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r = disk_open(c, spec, disk, &durable, err);
+	if (r == 0) {
+		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
+		r = copy_and_verify(&pass, spec, must, err);
+	}
+	free(must);
+	result->verified = r == 0;
+	if (spec->progress)
+		p2v_progress_end(spec->progress);
+	return r < 0 ? p2v_err_wrap(err, r, "%s", spec->machine->disks[disk].path) : 0;
+}

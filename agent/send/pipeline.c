@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/send/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/send/have.h"
+#include "p2v/block/pump.h"
+#include "p2v/core/num.h"
+#include "p2v/core/stop.h"
+#include "p2v/wire/codec.h"
+
+#define WORKERS_MAX	 32u
+#define ITEM_BYTES	 (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
+#define FRAME_HEAD_BYTES 1024				     /* of a frame: head and leaves */
+#define TELL_MS		 2000				     /* between two PROGRESS */
+
+/* What travels through the pump. */
+struct item {
+	struct send_piece piece;
+	bool pulled; /* out of order, for the receiver's sake: not part of the fold */
+	bool data;   /* after packing: DATA */
+	uint8_t *bytes;
+	struct p2v_buf frame; /* empty: nothing to send */
+	struct digest leaves[SEND_KEEP_GRAINS];
+};
+
+struct pipeline {
+	const struct send_pass *pass;
+	struct disk_digest *root;
+	/* the filler's */
+	uint64_t at;
+	struct have *have;
+	struct wire_range pull;
+	/* the workers' */
+	struct wire_codec **codecs, **raws;
+	struct send_trial *trials;
+	/* the drain's */
+	uint64_t done_bytes, told_ms;
+	struct item *items;
+	void **pool;
+	size_t n_items;
+};
+
+static size_t items_for(unsigned workers)
+{
+	return workers + 4;
+}
+
+unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress)
+{
+	size_t each = send_compress_memory_bytes(compress->level);
+	unsigned n = wanted < WORKERS_MAX ? wanted : WORKERS_MAX;
+
+	while (n > 1 && n * each + items_for(n) * ITEM_BYTES > SEND_MEMORY_BYTES)
+		n--;
+	return n ? n : 1;
+}
+
+static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err)
+{
+	return block_read(p->pass->source->io, item->piece.offset, item->bytes,
+		(size_t)item->piece.length, err);
+}
+
+/* What the receiver asked for ahead of the stream. */
+static bool pull_next(struct pipeline *p, struct item *item)
+{
+	if (p->pull.length == 0 && !conn_pull_next(p->pass->conn, &p->pull))
+		return false;
+	item->pulled = true;
+	item->piece.kind = SEND_READ;
+	item->piece.offset = p->pull.offset;
+	item->piece.length = p2v_min_u64(p->pull.length, SEND_CHUNK_BYTES);
+	p->pull.offset += item->piece.length;
+	p->pull.length -= item->piece.length;
+	return true;
+}
+
+static int fill(void *ctx, void *raw, struct p2v_err *err)
+{
+	struct pipeline *p = ctx;
+	struct item *item = raw;
+	const struct send_span *span = NULL;
+	int r;
+
+	item->pulled = item->data = false;
+	p2v_buf_reset(&item->frame);
+	if (pull_next(p, item)) {
+		r = read_piece(p, item, err);
+		return r < 0 ? r : 1;
+	}
+	if (p->have && p->at < p->pass->source->io->size_bytes) {
+		r = have_span(p->have, p->at / BLOCK_GRAIN_BYTES, &span, err);
+		if (r < 0)
+			return r;
+	}
+	item->piece = send_walk_next(p->pass->source->extents, span, p->pass->must, p->at);
+	if (item->piece.length == 0)
+		return 0;
+	p->at += item->piece.length;
+	if (item->piece.kind == SEND_KEEP)
+		memcpy(item->leaves,
+			span->leaves + (item->piece.offset / BLOCK_GRAIN_BYTES - span->first),
+			block_grains(item->piece.length) * sizeof(*item->leaves));
+	r = item->piece.kind == SEND_READ ? read_piece(p, item, err) : 0;
+	return r < 0 ? r : 1;
+}
+
+static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
+{
+	struct send_trial *trial = &p->trials[worker];
+	bool adaptive = p->pass->compress->adaptive;
+	bool try = !adaptive || send_trial_wanted(trial);
+	uint8_t kind;
+	int r = wire_chunk_pack(try ? p->codecs[worker] : p->raws[worker], p->pass->disk,
+		item->piece.offset, item->bytes, (size_t)item->piece.length,
+		p->pass->conn->terms.max_frame, &item->frame, item->leaves, &kind, err);
+
+	if (r < 0)
+		return r;
+	item->data = kind == WIRE_CHUNK_DATA;
+	if (adaptive && try && item->data)
+		send_trial_result(trial, (size_t)item->piece.length, item->frame.len);
+	return 0;
+}
+
+static int pack_run(struct pipeline *p, struct item *item, uint8_t kind, struct p2v_err *err)
+{
+	struct wire_msg msg = {.type = WIRE_CHUNK,
+		.chunk = {.disk = p->pass->disk,
+			.kind = kind,
+			.offset = item->piece.offset,
+			.length = item->piece.length}};
+
+	return wire_msg_encode(&msg, p->pass->conn->terms.max_frame, &item->frame, err);
+}
+
+static int work(void *ctx, unsigned worker, void *raw, struct p2v_err *err)
+{
+	struct pipeline *p = ctx;
+	struct item *item = raw;
+
+	switch (item->piece.kind) {
+	case SEND_READ:
+		return pack_data(p, worker, item, err);
+	case SEND_ZERO:
+		return pack_run(p, item, WIRE_CHUNK_ZERO, err);
+	case SEND_FREE:
+		return pack_run(p, item, WIRE_CHUNK_FREE, err);
+	case SEND_KEEP:
+		break;
+	}
+	return 0;
+}
+
+static void fold(struct pipeline *p, const struct item *item)
+{
+	uint64_t n = block_grains(item->piece.length);
+
+	if (item->piece.kind == SEND_ZERO || item->piece.kind == SEND_FREE) {
+		block_disk_digest_add_zeros(p->root, n);
+		return;
+	}
+	for (uint64_t i = 0; i < n; i++)
+		block_disk_digest_add(p->root, &item->leaves[i]);
+}
+
+static void count(struct pipeline *p, const struct item *item)
+{
+	struct send_disk_result *result = p->pass->result;
+	uint64_t n = item->piece.length;
+
+	switch (item->piece.kind) {
+	case SEND_READ:
+		result->read_bytes += n;
+		result->zero_bytes += item->data ? 0 : n;
+		break;
+	case SEND_ZERO:
+		result->zero_bytes += n;
+		break;
+	case SEND_FREE:
+		result->free_bytes += n;
+		break;
+	case SEND_KEEP:
+		result->kept_bytes += n;
+		break;
+	}
+	result->sent_bytes += item->frame.len;
+}
+
+/* The share of an item that the progress counts: what has to be copied. */
+static uint64_t used_part(struct pipeline *p, const struct item *item)
+{
+	const struct extent_list *list = p->pass->source->extents;
+	uint64_t end = item->piece.offset + item->piece.length, n = 0;
+
+	if (item->piece.kind != SEND_KEEP)
+		return item->piece.kind == SEND_READ ? item->piece.length : 0;
+	for (struct extent e = block_extents_at(list, item->piece.offset, item->piece.length);
+		e.length_bytes; e = block_extents_next(list, e, end))
+		n += e.kind == EXTENT_USED ? e.length_bytes : 0;
+	return n;
+}
+
+static int tell(struct pipeline *p, struct p2v_err *err)
+{
+	struct wire_msg msg = {.type = WIRE_PROGRESS,
+		.progress = {.disk = p->pass->disk,
+			.done = p->done_bytes,
+			.total = block_extents_sum(p->pass->source->extents, EXTENT_USED)}};
+	uint64_t now = p2v_now_ms();
+
+	p2v_progress_set(p->pass->progress, p->done_bytes);
+	if (now - p->told_ms < TELL_MS)
+		return 0;
+	p->told_ms = now;
+	return conn_send(p->pass->conn, &msg, err);
+}
+
+static int drain(void *ctx, void *raw, struct p2v_err *err)
+{
+	struct pipeline *p = ctx;
+	struct item *item = raw;
+	int r = 0;
+
+	if (item->frame.len)
+		r = conn_send_chunk(p->pass->conn, &item->frame,
+			item->data ? (uint32_t)item->piece.length : 0, err);
+	if (r < 0)
+		return r;
+	count(p, item);
+	if (!item->pulled) {
+		fold(p, item);
+		p->done_bytes += used_part(p, item);
+	}
+	return tell(p, err);
+}
+
+static int check(void *ctx, struct p2v_err *err)
+{
+	struct pipeline *p = ctx;
+
+	return conn_tick(p->pass->conn, err);
+}
+
+static const struct pump_ops ops = {fill, work, drain, check};
+
+static int no_memory(struct p2v_err *err)
+{
+	return p2v_err_set(err, P2V_ENOMEM, "no memory for chunks to send");
+}
+
+static int codecs_make(struct pipeline *p, struct p2v_err *err)
+{
+	bool zstd = p->pass->conn->terms.features & WIRE_FEATURE_ZSTD;
+	int level = zstd ? p->pass->compress->level : WIRE_LEVEL_RAW, r = 0;
+	unsigned n = p->pass->n_workers;
+
+	p->codecs = calloc(n, sizeof(struct wire_codec *));
+	p->raws = calloc(n, sizeof(struct wire_codec *));
+	p->trials = calloc(n, sizeof(*p->trials));
+	if (!p->codecs || !p->raws || !p->trials)
+		return no_memory(err);
+	for (unsigned i = 0; i < n && r == 0; i++) {
+		r = wire_codec_new(BLOCK_GRAIN_BYTES, level, &p->codecs[i], err);
+		if (r == 0)
+			r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &p->raws[i], err);
+	}
+	return r;
+}
+
+static int pipeline_make(struct pipeline *p, struct p2v_err *err)
+{
+	size_t n = items_for(p->pass->n_workers);
+
+	p->root = block_disk_digest_new(p->pass->source->io->size_bytes);
+	p->items = calloc(n, sizeof(*p->items));
+	p->pool = calloc(n, sizeof(*p->pool));
+	if (!p->root || !p->items || !p->pool)
+		return no_memory(err);
+	for (p->n_items = 0; p->n_items < n; p->n_items++) {
+		struct item *item = &p->items[p->n_items];
+
+		p->pool[p->n_items] = item;
+		item->bytes = block_buffer_new(SEND_CHUNK_BYTES);
+		/* At once and for good: doubling would take twice as much. */
+		if (!item->bytes ||
+			!p2v_buf_reserve(&item->frame, SEND_CHUNK_BYTES + FRAME_HEAD_BYTES)) {
+			p->n_items++;
+			return no_memory(err);
+		}
+	}
+	if (p->pass->resume)
+		p->have = have_new(p->pass->conn, p->pass->disk,
+			block_grains(p->pass->source->io->size_bytes));
+	if (p->pass->resume && !p->have)
+		return no_memory(err);
+	return codecs_make(p, err);
+}
+
+static void pipeline_finish(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->n_items; i++) {
+		free(p->items[i].bytes);
+		p2v_buf_finish(&p->items[i].frame);
+	}
+	for (unsigned i = 0; i < p->pass->n_workers; i++) {
+		wire_codec_free(p->codecs ? p->codecs[i] : NULL);
+		wire_codec_free(p->raws ? p->raws[i] : NULL);
+	}
+	free(p->codecs);
+	free(p->raws);
+	free(p->trials);
+	free(p->items);
+	free(p->pool);
+	have_free(p->have);
+	block_disk_digest_free(p->root);
+}
+
+int send_pass_run(const struct send_pass *pass, struct digest *ret_root, struct p2v_err *err)
+{
+	struct pipeline p = {.pass = pass};
+	int r = pipeline_make(&p, err);
+
+	if (r == 0) {
+		struct pump_spec spec = {.ops = &ops,
+			.ctx = &p,
+			.items = p.pool,
+			.n_items = p.n_items,
+			.n_workers = pass->n_workers};
+
+		r = block_pump_run(&spec, err);
+	}
+	if (r == 0)
+		r = block_disk_digest_end(p.root, ret_root, err);
+	pipeline_finish(&p);
+	return r;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/send/send.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/send/disk.h"
+#include "p2v/core/num.h"
+#include "p2v/core/opt.h"
+#include "p2v/core/stop.h"
+
+#define PAUSE_FIRST_MS 1000u
+#define PAUSE_MAX_MS   30000u
+
+/* Shows what the far end says while it lets us wait. */
+static void words_watch(struct conn *c, void *ctx)
+{
+	char words[sizeof(c->far_words)];
+
+	pthread_mutex_lock(&c->lock);
+	memcpy(words, c->far_words, sizeof(words));
+	c->far_words[0] = '\0';
+	pthread_mutex_unlock(&c->lock);
+	if (words[0] && ctx)
+		p2v_progress_say(ctx, "the server: %s", words);
+}
+
+static int greet(struct conn *c, struct p2v_err *err)
+{
+	struct wire_msg msg;
+	int r = conn_answer(c, NULL, NULL, &msg, err);
+
+	if (r == 0)
+		conn_answer_done(c);
+	return r;
+}
+
+static int limit_tell(struct conn *c, uint64_t rate, struct p2v_err *err)
+{
+	struct wire_msg msg = {.type = WIRE_LIMIT, .limit = {.bytes_per_second = rate}};
+
+	return rate ? conn_send(c, &msg, err) : 0;
+}
+
+static int inventory_send(struct conn *c, const struct machine *machine, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf json = {0};
+	struct wire_msg msg = {.type = WIRE_INVENTORY};
+	int r = p2v_json_encode(&model_machine_type, machine, false, &json, err);
+
+	if (r < 0)
+		return r;
+	msg.inventory.json = json.data;
+	msg.inventory.n = (uint32_t)json.len;
+	return conn_send(c, &msg, err);
+}
+
+/* ret_wanted: one entry a disk. */
+static int admit(struct conn *c, const struct send_spec *spec, bool *ret_wanted, char **job,
+	struct p2v_err *err)
+{
+	char name[256];
+	struct wire_msg msg;
+	int r = inventory_send(c, spec->machine, err);
+
+	if (r == 0)
+		r = conn_answer(c, words_watch, spec->progress, &msg, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < spec->machine->n_disks; i++)
+		ret_wanted[i] = wire_admit_wants(&msg.admit, (uint16_t)i);
+	wire_text_copy(msg.admit.job, name, sizeof(name));
+	conn_answer_done(c);
+	free(*job);
+	*job = strdup(name);
+	return *job ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+static int finish(struct conn *c, struct receipt *ret, struct p2v_err *err)
+{
+	struct wire_msg msg = {.type = WIRE_FINISH};
+	int r = conn_send(c, &msg, err);
+
+	if (r == 0)
+		r = conn_answer(c, NULL, NULL, &msg, err);
+	if (r < 0)
+		return r;
+	r = model_receipt_decode(msg.finished.json, msg.finished.n, ret, err);
+	conn_answer_done(c);
+	return r < 0 ? p2v_err_wrap(err, r, "the server's receipt") : 0;
+}
+
+static int disks_send(struct conn *c, const struct send_spec *spec, struct send_result *result,
+	struct p2v_err *err)
+{
+	bool wanted[WIRE_DISKS_MAX] = {false};
+	int r = greet(c, err);
+
+	if (r == 0)
+		r = limit_tell(c, spec->limit_bytes_per_second, err);
+	if (r == 0)
+		r = admit(c, spec, wanted, &result->job, err);
+	for (size_t i = 0; i < spec->machine->n_disks && r == 0; i++)
+		if (wanted[i])
+			r = send_disk_run(c, spec, (uint16_t)i, &result->disks[i], err);
+	return r == 0 ? finish(c, &result->receipt, err) : r;
+}
+
+/* An orderly word before we go; whether it arrives is not our business any more. */
+static void farewell(struct conn *c, int kind, const struct p2v_err *why)
+{
+	struct wire_msg cancel = {
+		.type = WIRE_CANCEL, .cancel = {.why = wire_text("interrupted at the source")}};
+	struct wire_msg error = {.type = WIRE_ERROR};
+
+	error.error.kind = kind == P2V_EFORMAT ? WIRE_ERROR_PROTOCOL : WIRE_ERROR_IO;
+	error.error.sentence = wire_text(why ? why->text : "failed");
+	if (kind == P2V_ECANCELED)
+		conn_send(c, &cancel, NULL);
+	else if (kind != P2V_ELINK)
+		conn_send(c, &error, NULL);
+}
+
+/* One connection, from HELLO to FINISHED or its end. */
+static int connection_run(
+	const struct send_spec *spec, struct send_result *result, struct p2v_err *err)
+{
+	p2v_auto(conn_free) struct conn *c = NULL;
+	struct link *link;
+	int r = spec->connect(spec->connect_ctx, &link, err);
+
+	if (r < 0)
+		return r;
+	result->connections++;
+	r = conn_open(link, "p2v-agent " P2V_VERSION, spec->limit_bytes_per_second, &c, err);
+	if (r < 0)
+		return r;
+	r = disks_send(c, spec, result, err);
+	if (r < 0)
+		farewell(c, r, err);
+	return r;
+}
+
+/* What has gone over so far, in any form: it grows while a connection is of use. */
+static uint64_t gone(const struct send_result *result)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < result->n_disks; i++)
+		sum += result->disks[i].sent_bytes;
+	return sum;
+}
+
+/* Waits before the next try. P2V_ELINK where the time is up. */
+static int pause_for(
+	const struct send_spec *spec, uint64_t since_ms, unsigned *pause_ms, struct p2v_err *err)
+{
+	uint64_t passed = p2v_now_ms() - since_ms;
+	char tried[P2V_NUM_TEXT], next[P2V_NUM_TEXT];
+
+	if (passed + *pause_ms > spec->retry_for_ms)
+		return p2v_err_wrap(err, P2V_ELINK,
+			"gave up after %s; run the same command again to "
+			"continue",
+			p2v_num_ms_text(passed, tried));
+	if (spec->progress)
+		p2v_progress_say(spec->progress, "%s; connecting again in %s",
+			err ? err->text : "the link is lost", p2v_num_ms_text(*pause_ms, next));
+	p2v_sleep_ms(*pause_ms);
+	*pause_ms = *pause_ms * 2 < PAUSE_MAX_MS ? *pause_ms * 2 : PAUSE_MAX_MS;
+	return p2v_stop_check(err);
+}
+
+static int connections_run(
+	const struct send_spec *spec, struct send_result *result, struct p2v_err *err)
+{
+	uint64_t since_ms = p2v_now_ms(), before = 0;
+	unsigned pause_ms = PAUSE_FIRST_MS;
+
+	for (;;) {
+		int r = connection_run(spec, result, err);
+
+		if (r != P2V_ELINK || result->connections == 0)
+			return r;
+		if (gone(result) != before) {
+			before = gone(result);
+			since_ms = p2v_now_ms();
+			pause_ms = PAUSE_FIRST_MS;
+		}
+		r = pause_for(spec, since_ms, &pause_ms, err);
+		if (r < 0)
+			return r;
+		p2v_err_clear(err);
+	}
+}
+
+int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_err *err)
+{
+	struct send_result result = {.n_disks = spec->machine->n_disks};
+	uint64_t started_ms = p2v_now_ms();
+	struct p2v_err own = {0};
+	int r;
+
+	if (result.n_disks == 0 || result.n_disks > WIRE_DISKS_MAX)
+		return p2v_err_set(err, P2V_EINVAL, "%zu disks to send: 1 to %u go", result.n_disks,
+			WIRE_DISKS_MAX);
+	result.disks = calloc(result.n_disks, sizeof(*result.disks));
+	if (!result.disks)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r = connections_run(spec, &result, err ? err : &own);
+	result.duration_ms = p2v_now_ms() - started_ms;
+	if (r < 0) {
+		send_result_finish(&result);
+		return r;
+	}
+	*ret = result;
+	return 0;
+}
+
+void send_result_finish(struct send_result *result)
+{
+	free(result->job);
+	free(result->disks);
+	model_receipt_finish(&result->receipt);
+	memset(result, 0, sizeof(*result));
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef AGENT_SEND_SEND_H
+#define AGENT_SEND_SEND_H
+
+/*
+ * Sends disks to a receiver (p2v/wire/PROTOCOL.md, side A), over one connection at a time.
+ *
+ *	 disk --> read --> digest, zero?, compress --> in order: fold root, window, rate --> link
+ *	          1 thread         a thread a core            the caller's thread
+ *	                                                      reader thread <-- link
+ *
+ * What is on the receiver's stable storage when a link is lost is not sent again: send_run connects
+ * anew by itself, asks what is there, and goes on. Memory is bounded by the pool of chunks
+ * (SEND_MEMORY_BYTES), whatever the disk's size. Sources are only read.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/send/compress.h"
+#include "p2v/block/digest.h"
+#include "p2v/block/extent.h"
+#include "p2v/block/io.h"
+#include "p2v/core/err.h"
+#include "p2v/core/progress.h"
+#include "p2v/link/link.h"
+#include "p2v/model/machine.h"
+#include "p2v/model/receipt.h"
+
+/* Disk i of the machine's inventory; the extents cover its size. */
+struct send_disk {
+	struct block_io *io;
+	const struct extent_list *extents;
+};
+
+struct send_spec {
+	/* Makes a new link to the receiver; called again after P2V_ELINK. */
+	int (*connect)(void *ctx, struct link **ret, struct p2v_err *err);
+	void *connect_ctx;
+	const struct machine *machine;
+	const struct send_disk *disks; /* machine->n_disks of them */
+	struct send_compress compress;
+	uint64_t limit_bytes_per_second; /* 0: none */
+	uint64_t retry_for_ms; /* how long to try to connect again; counted from the last answer */
+	unsigned n_workers;    /* 0: one a processor */
+	struct p2v_progress *progress; /* or NULL */
+};
+
+struct send_disk_result {
+	struct digest root;
+	bool verified;	     /* the receiver re-read its image and came to the same root */
+	uint64_t read_bytes; /* from the source, again included */
+	uint64_t sent_bytes; /* chunk frames put into the pipe, again included */
+	uint64_t zero_bytes, free_bytes;
+	uint64_t kept_bytes; /* not read: the receiver had them from before */
+};
+
+struct send_result {
+	char *job;
+	struct receipt receipt; /* as the receiver sent it: foreign, but well-formed */
+	struct send_disk_result *disks;
+	size_t n_disks;
+	uint32_t connections;
+	uint64_t duration_ms;
+};
+
+/*
+ * Until every disk that the receiver wants is verified and it has promised so in a receipt.
+ * A first connection that fails is an error at once; a link that is lost later is tried again for
+ * retry_for_ms, with growing pauses. P2V_ECANCELED: interrupted (the receiver is told) or cancelled
+ * by it; what is durable can be continued.
+ */
+int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_err *err);
+void send_result_finish(struct send_result *result);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/send/walk.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "p2v/core/num.h"
+
+int send_ranges_add(struct send_ranges *ranges, uint64_t offset, uint64_t length,
+	uint64_t size_bytes, struct p2v_err *err)
+{
+	uint64_t from, to;
+
+	if (length == 0 || !p2v_range_within(offset, length, size_bytes))
+		return p2v_err_set(err, P2V_EFORMAT,
+			"range %" PRIu64 "+%" PRIu64 " is beyond the disk", offset, length);
+	if (ranges->n == SEND_RANGES_MAX)
+		return p2v_err_set(err, P2V_EFORMAT,
+			"more than %u ranges came back: memory, cable or disk is at fault",
+			SEND_RANGES_MAX);
+	from = p2v_align_down(offset, BLOCK_GRAIN_BYTES);
+	to = p2v_min_u64(p2v_align_up(offset + length, BLOCK_GRAIN_BYTES), size_bytes);
+	ranges->items[ranges->n++] = (struct wire_range){from, to - from};
+	return 0;
+}
+
+bool send_ranges_touch(const struct send_ranges *ranges, uint64_t offset, uint64_t length)
+{
+	for (size_t i = 0; i < ranges->n; i++) {
+		const struct wire_range *r = &ranges->items[i];
+
+		if (r->offset < offset + length && offset < r->offset + r->length)
+			return true;
+	}
+	return false;
+}
+
+/* KEEP only what came back right. */
+static bool is_kept(const struct send_span *span, const struct send_ranges *must, uint64_t grain)
+{
+	if (!span || !span->durable[grain - span->first])
+		return false;
+	return !must || !must->n ||
+	       !send_ranges_touch(must, grain * BLOCK_GRAIN_BYTES, BLOCK_GRAIN_BYTES);
+}
+
+static const struct {
+	enum send_piece_kind kind;
+	uint64_t max_bytes;
+} by_extent[] = {
+	[EXTENT_USED] = {SEND_READ, SEND_CHUNK_BYTES},
+	[EXTENT_ZERO] = {SEND_ZERO, SEND_RUN_BYTES},
+	[EXTENT_FREE] = {SEND_FREE, SEND_RUN_BYTES},
+};
+
+/* The end of the run of grains from offset on that are kept, or are not, like the first. */
+static uint64_t run_end(const struct send_span *span, const struct send_ranges *must,
+	uint64_t offset, uint64_t end, bool kept)
+{
+	uint64_t at = offset;
+
+	while (at < end && is_kept(span, must, at / BLOCK_GRAIN_BYTES) == kept)
+		at += BLOCK_GRAIN_BYTES;
+	return p2v_min_u64(at, end);
+}
+
+struct send_piece send_walk_next(const struct extent_list *extents, const struct send_span *span,
+	const struct send_ranges *must, uint64_t offset)
+{
+	struct send_piece piece = {.offset = offset};
+	uint64_t end = extents->size_bytes;
+	struct extent e;
+
+	if (offset >= end)
+		return piece;
+	if (span) {
+		uint64_t grain = offset / BLOCK_GRAIN_BYTES;
+
+		assert(grain >= span->first && grain - span->first < span->count);
+		end = p2v_min_u64(end, (span->first + span->count) * BLOCK_GRAIN_BYTES);
+	}
+	if (is_kept(span, must, offset / BLOCK_GRAIN_BYTES)) {
+		end = p2v_min_u64(end, offset + SEND_KEEP_GRAINS * BLOCK_GRAIN_BYTES);
+		piece.kind = SEND_KEEP;
+		piece.length = run_end(span, must, offset, end, true) - offset;
+		return piece;
+	}
+	e = block_extents_at(extents, offset, end - offset);
+	piece.kind = by_extent[e.kind].kind;
+	end = offset + p2v_min_u64(e.length_bytes, by_extent[e.kind].max_bytes);
+	piece.length = (span ? run_end(span, must, offset, end, false) : end) - offset;
+	return piece;
+}
