@@ -14,7 +14,7 @@
  * Ends: when the far end has said that it will send no more, reads return 0 bytes: an orderly end
  * at this level only (whether it was the right moment is for the reader of the messages to say).
  * All other ends (reset, cut, silence past the limit, the far program failed) are P2V_ELINK, within
- * 30 seconds of the link dying. After an error other than P2V_ETIMEDOUT only link_free is useful.
+ * 40 seconds of the link dying. After an error other than P2V_ETIMEDOUT only link_free is useful.
  */
 
 #include <stdbool.h>

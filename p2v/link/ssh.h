@@ -14,7 +14,8 @@
  *from link_read)
  *
  * When the far program ends with a failure, link_read says so instead of an orderly end, with the
- * last line that it wrote to stderr.
+ * last line that it wrote to stderr. A writer learns of it only when what the program had sent
+ * before was read, so let somebody read while you write.
  */
 
 #include "p2v/link/link.h"
