@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The boot loader: kernels that also talk on the serial line. */
+
+#include <string.h>
+
+#include "converters/plan/planning.h"
+
+static void add_console(struct planning *p, const char *path, const char *form)
+{
+	plan_step(p, "boot-args", path,
+		"A virtual machine's console is its serial line; the screen stays in use beside "
+		"it.");
+	plan_arg(p, "loader", p->os->bootloader.kind);
+	plan_arg(p, "form", form);
+	plan_arg(p, "add", "console=tty0");
+	/* The last console is /dev/console. */
+	plan_arg(p, "add", "console=ttyS0,115200n8");
+}
+
+void plan_boot(struct planning *p)
+{
+	const struct facts_bootloader *b = &p->os->bootloader;
+
+	if (!b->n_configs) {
+		plan_warn(p,
+			"the boot loader (%s) is left as it is: its configuration is not one "
+			"that can be edited yet",
+			*plan_text(b->kind) ? b->kind : "unknown");
+		return;
+	}
+	if (b->serial_console)
+		return;
+	for (size_t i = 0; i < b->n_configs; i++)
+		add_console(p, b->configs[i], "config");
+	for (size_t i = 0; i < b->n_sources; i++)
+		add_console(p, b->sources[i], "source");
+	if (!p->os->console_getty)
+		plan_warn(p,
+			"no login will be offered on the serial line: this guest's init (%s) "
+			"needs a getty configured for it",
+			plan_text(p->os->init));
+}
+
+void plan_services(struct planning *p)
+{
+	for (size_t i = 0; i < p->os->n_services; i++) {
+		const struct facts_service *s = &p->os->services[i];
+
+		plan_step(p, plan_is(p->os->init, "systemd") ? "unit-mask" : "rc-disable",
+			plan_is(p->os->init, "systemd") ? "/etc/systemd/system" : "/etc",
+			"%s %s; there is none in a virtual machine.", s->name, s->reason);
+		plan_arg(p, "name", s->name);
+	}
+	/* The door gives new files the label of a neighbour; a full relabel mends what that
+	 * misses. */
+	if (p->os->selinux && p->plan->n_steps) {
+		plan_step(p, "file-write", "/.autorelabel",
+			"SELinux must label the changed files anew, at the first start.");
+		plan_arg(p, "line", "");
+	}
+}
+
+/* Proven: Debian with what the tests boot. */
+void plan_grade(struct planning *p)
+{
+	const struct facts_os *os = p->os;
+	bool known = plan_is(os->id, "debian") && plan_is(os->bootloader.kind, "grub2") &&
+		     p->virtio_disk && p->virtio_net && p->plan->n_warnings == 0;
+
+	p->plan->grade = known ? GRADE_PROVEN : GRADE_GENERIC;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "converters/plan/planning.h"
+#include "p2v/core/num.h"
+#include "p2v/core/span.h"
+#include "p2v/core/text.h"
+
+#define COLUMNS 80
+
+/* Words, broken before the 80th column; later lines are indented. A long word has its own line. */
+static void wrap(struct p2v_buf *out, const char *first, size_t indent, const char *text)
+{
+	p2v_autobuf struct p2v_buf clean = {0};
+	struct p2v_span rest, word;
+	size_t at = strlen(first);
+	bool blank = false;
+
+	/* Guest strings are among the words. */
+	p2v_text_add_printable(&clean, text);
+	out->failed |= clean.failed;
+	rest = p2v_span_of(clean.data, clean.len);
+	p2v_buf_add_str(out, first);
+	while (p2v_word_next(&rest, &word)) {
+		if (blank && at + 1 + word.n > COLUMNS) {
+			p2v_buf_addf(out, "\n%*s", (int)indent, "");
+			at = indent;
+			blank = false;
+		}
+		p2v_buf_addf(out, "%s%.*s", blank ? " " : "", (int)word.n, word.p);
+		at += word.n + blank;
+		blank = true;
+	}
+	p2v_buf_add_str(out, "\n");
+}
+
+static void print_nic(const struct plan_nic *n, struct p2v_buf *out)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+
+	p2v_buf_addf(&text, "%s %s", n->model, n->mac);
+	if (*plan_text(n->name))
+		p2v_buf_addf(&text, ", stays %s", n->name);
+	for (size_t i = 0; i < n->n_addresses; i++)
+		p2v_buf_addf(&text, "%s%s", i ? ", " : " with ", n->addresses[i]);
+	if (*plan_text(n->gateway))
+		p2v_buf_addf(&text, ", gateway %s", n->gateway);
+	wrap(out, "  network  ", 11, text.data ? (const char *)text.data : "");
+}
+
+static void print_machine(const struct plan *p, struct p2v_buf *out)
+{
+	char memory[P2V_NUM_TEXT];
+
+	p2v_buf_addf(out, "%s becomes a virtual machine (%s, %s)\n", p->name, p->target, p->format);
+	p2v_buf_addf(out, "  machine  %s, %s%s, %u processors, %s of memory\n", p->machine,
+		p->firmware, p->secure_boot ? " with Secure Boot" : "", p->cpus,
+		p2v_num_bytes_text(p->memory_bytes, memory));
+	p2v_buf_addf(out, "  system   %s on %s\n", p->os, *p->root ? p->root : "no disk");
+	for (size_t i = 0; i < p->n_disks; i++)
+		p2v_buf_addf(out, "  disk     %s on %s\n", p->disks[i].id, p->disks[i].bus);
+	for (size_t i = 0; i < p->n_nics; i++)
+		print_nic(&p->nics[i], out);
+}
+
+static void print_steps(const struct plan *p, struct p2v_buf *out)
+{
+	p2v_buf_addf(out, "\n%s\n",
+		p->n_steps ? "In the guest will be changed"
+			   : "Nothing in the guest needs a change");
+	for (size_t i = 0; i < p->n_steps; i++) {
+		char number[32];
+
+		snprintf(number, sizeof(number), "%3zu. ", i + 1);
+		wrap(out, number, 5, p->steps[i].path);
+		wrap(out, "     ", 5, p->steps[i].reason);
+	}
+}
+
+static void print_list(const char *title, char *const *items, size_t n, struct p2v_buf *out)
+{
+	if (n)
+		p2v_buf_addf(out, "\n%s\n", title);
+	for (size_t i = 0; i < n; i++)
+		wrap(out, "  - ", 4, items[i]);
+}
+
+int plan_print(const struct plan *p, struct p2v_buf *out, struct p2v_err *err)
+{
+	print_machine(p, out);
+	if (p->n_blockers == 0)
+		print_steps(p, out);
+	print_list("To know", p->warnings, p->n_warnings, out);
+	print_list("It cannot be converted", p->blockers, p->n_blockers, out);
+	return p2v_buf_check(out, err);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Which system is converted, on what kind of machine, and how its file systems are mounted. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "converters/plan/planning.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/model/check.h"
+
+static const char *title(const struct facts_os *os)
+{
+	return *plan_text(os->pretty) ? os->pretty : *plan_text(os->id) ? os->id : os->kind;
+}
+
+static void block_ambiguous(struct planning *p)
+{
+	p2v_autobuf struct p2v_buf list = {0};
+
+	for (size_t i = 0; i < p->facts->n_systems; i++)
+		p2v_buf_addf(&list, "%s%s (%s)", i ? ", " : "", p->facts->systems[i].root,
+			title(&p->facts->systems[i]));
+	plan_block(p, "%zu operating systems are on these disks: %s. Name one with --root.",
+		p->facts->n_systems, list.data ? (const char *)list.data : "");
+}
+
+static const struct facts_os *choose(struct planning *p)
+{
+	const char *root = plan_text(p->target->root);
+
+	if (p->facts->n_systems == 0) {
+		plan_block(p, "no operating system was found on these disks");
+		return NULL;
+	}
+	if (!*root && p->facts->n_systems > 1) {
+		block_ambiguous(p);
+		return NULL;
+	}
+	for (size_t i = 0; i < p->facts->n_systems; i++)
+		if (!*root || plan_is(p->facts->systems[i].root, root))
+			return &p->facts->systems[i];
+	plan_block(p, "--root %s: no operating system was found there", root);
+	return NULL;
+}
+
+static void check_kind(struct planning *p, const struct facts_os *os)
+{
+	const char *arch = plan_text(os->arch);
+
+	if (!plan_is(os->kind, "linux"))
+		plan_block(p, "%s: a %s system: it cannot be converted yet", os->root, os->kind);
+	else if (*arch && !plan_is(arch, "x86_64") && !plan_is(arch, "i686"))
+		plan_block(p, "%s: %s is made for %s processors; the target has x86", os->root,
+			title(os), arch);
+}
+
+/* Outer file systems first. */
+static void mount(
+	struct planning *p, const char *device, const char *mountpoint, const char *options)
+{
+	struct plan_mount *m =
+		plan_grow(p, (void **)&p->plan->mounts, &p->plan->n_mounts, sizeof(*m));
+
+	if (!m)
+		return;
+	plan_set(p, &m->device, device);
+	plan_set(p, &m->mountpoint, mountpoint);
+	plan_set(p, &m->options, options);
+}
+
+static void mounts(struct planning *p)
+{
+	static const char *const wanted[] = {"/usr", "/var", "/boot", "/boot/efi", "/efi"};
+	char subvolume[280] = "";
+
+	if (*plan_text(p->os->root_subvolume))
+		snprintf(subvolume, sizeof(subvolume), "subvol=%.256s", p->os->root_subvolume);
+	mount(p, p->os->root, "/", subvolume);
+	for (size_t i = 0; i < P2V_N(wanted); i++) {
+		for (size_t k = 0; k < p->os->n_mounts; k++) {
+			const struct facts_mount *m = &p->os->mounts[k];
+
+			if (!plan_is(m->mountpoint, wanted[i]) || plan_is(m->device, p->os->root))
+				continue;
+			if (*plan_text(m->device))
+				mount(p, m->device, m->mountpoint, "");
+			else
+				plan_block(p,
+					"/etc/fstab: line %u: %s for %s is not on these "
+					"disks; add the disk that holds it",
+					m->line, m->spec, m->mountpoint);
+			break;
+		}
+	}
+}
+
+static void describe(struct planning *p)
+{
+	const struct machine *m = p->machine;
+	struct plan *plan = p->plan;
+	const char *firmware = *plan_text(m->firmware) ? m->firmware : "bios";
+
+	plan_set(p, &plan->name, model_name_ok(m->name) ? m->name : "machine");
+	plan_set(p, &plan->target, p->target->name);
+	plan_set(p, &plan->format, p->target->format);
+	plan_set(p, &plan->machine, "q35");
+	plan_set(p, &plan->firmware, firmware);
+	plan_set(p, &plan->os, p->os ? p->os->kind : "unknown");
+	plan_set(p, &plan->arch, p->os ? p->os->arch : "");
+	plan_set(p, &plan->root, p->os ? p->os->root : "");
+	plan_set(p, &plan->rtc, p->os ? p->os->rtc : m->rtc);
+	plan_set(p, &plan->uuid, m->uuid);
+	plan->secure_boot = m->secure_boot && plan_is(firmware, "uefi");
+	plan->memory_bytes = m->memory_bytes;
+	plan->cpus = m->cpus;
+	plan->grade = GRADE_COPIED;
+}
+
+void plan_system(struct planning *p)
+{
+	const struct facts_os *os = choose(p);
+
+	p->os = os;
+	describe(p);
+	if (!os)
+		return;
+	check_kind(p, os);
+	if (plan_is(os->kind, "linux"))
+		mounts(p);
+	else
+		p->os = NULL;
+}

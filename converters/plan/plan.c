@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/plan/plan.h"
+
+#include "converters/plan/planning.h"
+#include "p2v/core/cleanup.h"
+
+/* From what the machine is to what is changed in the guest, in the order of the steps: drivers
+ * first, so that a guest whose /boot is full fails before anything else is touched. */
+static void (*const rules[])(struct planning *p) = {
+	plan_devices,
+	plan_initramfs,
+	plan_refs,
+	plan_boot,
+	plan_network,
+	plan_services,
+	plan_grade,
+};
+
+int plan_make(const struct facts *facts, const struct machine *machine, const struct target *target,
+	struct plan *ret, struct p2v_err *err)
+{
+	struct plan plan = {.version = 1};
+	struct planning p = {
+		.facts = facts, .machine = machine, .target = target, .plan = &plan, .err = err};
+
+	plan_system(&p);
+	/* Without a system there is nothing to decide: the blockers say why. */
+	for (size_t i = 0; p.os && p.r == 0 && i < P2V_N(rules); i++)
+		rules[i](&p);
+	if (p.r < 0) {
+		model_plan_finish(&plan);
+		return p.r;
+	}
+	*ret = plan;
+	return 0;
+}
