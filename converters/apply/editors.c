@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/apply/editors.h"
+
+#include <string.h>
+
+#include "p2v/core/cleanup.h"
+
+static const struct apply_editor editors[] = {
+	{.op = "initramfs-inject", .run = run_initramfs_inject},
+	{.op = "lines-add", .edit = edit_lines_add, .creates = true},
+	{.op = "file-write", .edit = edit_file_write, .creates = true},
+	{.op = "file-remove", .run = run_file_remove},
+	{.op = "line-comment", .edit = edit_line_comment},
+	{.op = "device-replace", .edit = edit_device_replace},
+	{.op = "boot-args", .edit = edit_boot_args},
+	{.op = "nic-link", .edit = edit_nic_link, .creates = true},
+	{.op = "nic-rule", .edit = edit_nic_rule, .creates = true},
+	{.op = "unit-mask", .run = run_unit_mask},
+	{.op = "rc-disable", .run = run_rc_disable},
+};
+
+const struct apply_editor *apply_editor_find(const char *op)
+{
+	for (size_t i = 0; i < P2V_N(editors); i++)
+		if (strcmp(editors[i].op, op) == 0)
+			return &editors[i];
+	return NULL;
+}
+
+const char *apply_arg_next(const struct plan_step *step, const char *key, size_t *at)
+{
+	while (*at < step->n_args) {
+		const struct plan_arg *a = &step->args[(*at)++];
+
+		if (strcmp(a->key, key) == 0)
+			return a->value;
+	}
+	return NULL;
+}
+
+const char *apply_arg(const struct plan_step *step, const char *key, struct p2v_err *err)
+{
+	size_t at = 0;
+	const char *value = apply_arg_next(step, key, &at);
+
+	if (!value)
+		p2v_err_set(err, P2V_EFORMAT, "the plan's step %s has no '%s'", step->op, key);
+	return value;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CONVERTERS_APPLY_EDITORS_H
+#define CONVERTERS_APPLY_EDITORS_H
+
+/*
+ * Editors: what a plan's step does. Most make one text from another and see no guest (`edit`); the
+ * others work through the door (`run`).
+ */
+
+#include <stdbool.h>
+
+#include "p2v/core/buf.h"
+#include "p2v/core/span.h"
+#include "p2v/guest/guest.h"
+#include "p2v/model/plan.h"
+
+/* A sentence for the report beside the change of `path`; owned by apply_run. */
+struct apply_details {
+	struct apply_detail {
+		char *path, *text;
+	} * items;
+	size_t n_items;
+};
+
+struct apply_editor {
+	const char *op;
+	/* Appends the whole new text. */
+	int (*edit)(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+		struct p2v_err *err);
+	bool creates; /* edit: a file that is not there is an empty text, else it is an error */
+	int (*run)(struct guest *g, const struct plan_step *step, struct apply_details *details,
+		struct p2v_err *err);
+};
+
+/* NULL where no row has that op. */
+const struct apply_editor *apply_editor_find(const char *op);
+
+/* The first argument of that key after *at (which counts on), or NULL. Start with 0. */
+const char *apply_arg_next(const struct plan_step *step, const char *key, size_t *at);
+/* The argument; P2V_EFORMAT in err and NULL where a plan lacks it. */
+const char *apply_arg(const struct plan_step *step, const char *key, struct p2v_err *err);
+
+/* The rows' functions, by file. */
+int edit_lines_add(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_file_write(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_line_comment(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_device_replace(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_boot_args(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_nic_link(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int edit_nic_rule(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int run_initramfs_inject(struct guest *g, const struct plan_step *step,
+	struct apply_details *details, struct p2v_err *err);
+int run_file_remove(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_unit_mask(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_rc_disable(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+
+#endif
