@@ -86,7 +86,7 @@ static char *relinked(const char *path, size_t n, const char *target)
 const struct archive_member *archive_initramfs_find(
 	const struct archive_initramfs *a, const char *path)
 {
-	p2v_autofree char *at = strdup(path);
+	p2v_autofree char *at = strdup(path + strspn(path, "/"));
 
 	for (unsigned i = 0; at && i < MAX_LINKS; i++) {
 		const struct archive_member *m;
