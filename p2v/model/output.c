@@ -10,6 +10,8 @@ static const struct p2v_json_field output_disk_fields[] = {
 	P2V_JSON_STR(struct output_disk, format, P2V_JSON_REQUIRED),
 	P2V_JSON_U64(struct output_disk, size_bytes, 0),
 	P2V_JSON_U64(struct output_disk, file_bytes, 0),
+	P2V_JSON_U32(struct output_disk, logical_sector_bytes, P2V_JSON_OMIT),
+	P2V_JSON_U32(struct output_disk, boot_order, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct output_disk, bus, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct output_disk, pristine_snapshot, 0),
 	P2V_JSON_END,

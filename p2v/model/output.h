@@ -19,6 +19,8 @@ struct output_disk {
 	char *format;
 	uint64_t size_bytes;
 	uint64_t file_bytes;
+	uint32_t logical_sector_bytes; /* 512 or 4096 as it was; absent: 512 */
+	uint32_t boot_order;	       /* 1 is tried first; 0: not a boot disk */
 	char *bus;
 	char *pristine_snapshot; /* internal snapshot that holds the disk as received */
 };

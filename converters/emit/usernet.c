@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/emit/usernet.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "p2v/core/num.h"
+
+#define DEFAULT_PREFIX 24
+#define MAX_PREFIX     29
+
+bool emit_ip4_parse(const char *text, uint32_t *ret_address, unsigned *ret_prefix)
+{
+	char address[INET_ADDRSTRLEN];
+	const char *slash = strchrnul(text, '/');
+	uint64_t prefix = DEFAULT_PREFIX;
+	struct in_addr in;
+
+	if ((size_t)(slash - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t)(slash - text));
+	address[slash - text] = '\0';
+	if (inet_pton(AF_INET, address, &in) != 1)
+		return false;
+	if (*slash && p2v_num_parse(slash + 1, "prefix", 0, 32, &prefix, NULL) < 0)
+		return false;
+	*ret_address = ntohl(in.s_addr);
+	*ret_prefix = (unsigned)prefix;
+	return true;
+}
+
+static uint32_t mask_of(unsigned prefix)
+{
+	return prefix ? ~UINT32_C(0) << (32 - prefix) : 0;
+}
+
+static void text_of(uint32_t address, char out[INET_ADDRSTRLEN])
+{
+	struct in_addr in = {.s_addr = htonl(address)};
+
+	inet_ntop(AF_INET, &in, out, INET_ADDRSTRLEN);
+}
+
+static bool is_guests(const struct output_nic *nic, uint32_t address)
+{
+	uint32_t own;
+	unsigned prefix;
+
+	for (size_t i = 0; i < nic->n_addresses; i++)
+		if (emit_ip4_parse(nic->addresses[i], &own, &prefix) && own == address)
+			return true;
+	return false;
+}
+
+/* The highest address of the subnet that is neither the guest's nor `taken`. The guest may hold all
+ * but a few of a small subnet; the network address itself is nobody's. */
+static uint32_t free_address(
+	const struct output_nic *nic, uint32_t net, unsigned prefix, uint32_t taken)
+{
+	uint32_t last = net | ~mask_of(prefix);
+
+	for (uint32_t a = last - 1; a > net; a--)
+		if (a != taken && !is_guests(nic, a))
+			return a;
+	return net;
+}
+
+struct emit_usernet emit_usernet_of(const struct output_nic *nic)
+{
+	struct emit_usernet ret = {0};
+	uint32_t first = 0, address, gateway = 0, host;
+	unsigned prefix = MAX_PREFIX, p;
+	bool has_gateway = nic->gateway && emit_ip4_parse(nic->gateway, &gateway, &p);
+
+	for (size_t i = 0; i < nic->n_addresses; i++) {
+		if (!emit_ip4_parse(nic->addresses[i], &address, &p))
+			continue;
+		if (!ret.set)
+			first = address;
+		ret.set = true;
+		prefix = p < prefix ? p : prefix;
+		while (prefix && ((address ^ first) & mask_of(prefix)))
+			prefix--;
+	}
+	if (!ret.set)
+		return ret;
+	while (has_gateway && prefix && ((gateway ^ first) & mask_of(prefix)))
+		prefix--;
+	first &= mask_of(prefix);
+	host = has_gateway && !is_guests(nic, gateway) ? gateway
+						       : free_address(nic, first, prefix, first);
+	text_of(host, ret.host);
+	text_of(free_address(nic, first, prefix, host), ret.dns);
+	text_of(first, ret.net);
+	snprintf(ret.net + strlen(ret.net), 4, "/%u", prefix);
+	return ret;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_PROVE_PROVE_H
+#define P2V_PROVE_PROVE_H
+
+/*
+ * Boots an output and says what was seen.
+ *
+ * The machine is the one that was handed over (converters/emit/qemu.h), on a throw-away overlay:
+ * the output is never opened writable. No frame leaves QEMU: the user network is restricted and has
+ * the shape of the guest's own subnet. It gets at most half of this host's memory and no more
+ * processors than the host has.
+ *
+ * Checks, by name (struct proof_check); one `network` and one `answer` per static address:
+ *	kernel       the kernel speaks on the serial port
+ *	root         a root file system on a disk of the expected bus is mounted
+ *	login        a login prompt, on the serial port or on the text screen
+ *	disk-driver  the guest's own driver wrote to its disk (a boot loader only reads)
+ *	network      the address is announced on the wire with the card's MAC
+ *	answer       it answers a TCP connection to port 22, be it with a refusal
+ *	dhcp         a card without a static address asks for one; required only of the first card
+ *of a machine that has no static address at all agent        the guest agent answers; never
+ *required
+ *
+ * A later stage is evidence for an earlier one where the guest keeps quiet (`quiet` on the kernel's
+ * command line): a login prompt means a kernel, and with writes on its only disks, a root.
+ *
+ * failed: a known failure was recognised (panic, rescue shell, ...: its name is the reason), QEMU
+ * ended, nothing shows that an operating system runs, or a static address never came up.
+ * partial: it runs, something required was not seen: a guest without a serial console whose disk
+ * and network work; one whose firewall drops the connection.
+ */
+
+#include <stdint.h>
+
+#include "p2v/core/progress.h"
+#include "p2v/model/output.h"
+#include "p2v/model/proof.h"
+
+struct prove_options {
+	const char *accel;   /* "kvm" or "tcg" */
+	uint32_t timeout_ms; /* 0: 180 s with kvm, 600 s with tcg */
+};
+
+/* Writes DIR/proof/ and, last, DIR/proof.json. A verdict of any kind is success (0); an error means
+ * that there is none: QEMU cannot be started, or the run was interrupted (P2V_ECANCELED). QEMU and
+ * the overlay are gone when it returns. The job directory is locked by the caller. */
+int prove_run(const char *dir, const struct output *output, const struct prove_options *options,
+	struct p2v_progress *progress, struct proof *ret, struct p2v_err *err);
+
+#endif

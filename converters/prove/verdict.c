@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/prove/verdict.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "converters/emit/hw.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
+
+static bool add_check(struct proof *proof, const char *name, bool ok, bool required, char *evidence)
+{
+	struct proof_check *check =
+		p2v_json_grow((void **)&proof->checks, &proof->n_checks, sizeof(*proof->checks));
+
+	if (!check) {
+		free(evidence);
+		return false;
+	}
+	*check = (struct proof_check){
+		.name = strdup(name), .ok = ok, .required = required, .evidence = evidence};
+	return check->name && evidence;
+}
+
+/* The first of the two that was seen. */
+static const char *either(const char *serial, const char *screen)
+{
+	return *serial ? serial : screen;
+}
+
+static bool add_boot_checks(
+	const struct prove_sights *s, const struct output *output, struct proof *proof)
+{
+	const char *kernel = either(s->serial->kernel, s->screen->kernel);
+	const char *root = either(s->serial->root, s->screen->root);
+	const char *login = either(s->serial->login, s->screen->login);
+	const struct emit_bus *bus = output->n_disks ? emit_bus_find(output->disks[0].bus) : NULL;
+	const char *driver = bus ? bus->driver_name : "none";
+	bool implied = *login && s->writes;
+
+	return add_check(proof, "kernel", *kernel || *root || *login, true,
+		       strdup(*kernel	? kernel
+			       : *root	? root
+			       : *login ? login
+					: "no kernel message on the serial port")) &&
+	       add_check(proof, "root", *root || implied, true,
+		       *root	 ? strdup(root)
+		       : implied ? p2v_strf("login prompt, and %" PRIu64
+					    " writes to the only disks it has (%s)",
+					   s->writes, output->disks[0].bus)
+				 : strdup("no root file system was seen mounted")) &&
+	       add_check(proof, "login", *login != '\0', true,
+		       strdup(*login ? login : "no login prompt")) &&
+	       add_check(proof, "disk-driver", s->writes > 0, true,
+		       p2v_strf("%" PRIu64 " writes and %" PRIu64 " flushes by the guest (%s, %s)",
+			       s->writes, s->flushes, bus ? bus->name : "no disk", driver));
+}
+
+static bool add_address_checks(
+	const struct prove_nic *nic, size_t i, const char *mac, struct proof *proof)
+{
+	const struct prove_address *a = &nic->wire.addresses[i];
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(a->v6 ? AF_INET6 : AF_INET, a->bytes, text, sizeof(text));
+	if (!add_check(proof, "network", a->announced, true,
+		    a->announced ? p2v_strf("%s of %s from %s", a->how, text, mac)
+				 : p2v_strf("%s was not announced by %s (%" PRIu64 " frames seen)",
+					   text, mac, nic->wire.frames)))
+		return false;
+	/* QEMU's forwards, which do the knocking, speak IPv4. */
+	return a->v6 ||
+	       add_check(proof, "answer", a->answered, true,
+		       a->answered
+			       ? p2v_strf("%s from %s", a->answer, text)
+			       : p2v_strf("no answer from %s to a connection to port 22", text));
+}
+
+static bool add_network_checks(const struct output *output, const struct prove_nic *nics,
+	size_t n_nics, struct proof *proof)
+{
+	size_t n_static = 0;
+	bool ok = true;
+
+	for (size_t i = 0; i < n_nics; i++)
+		n_static += nics[i].wire.n_addresses;
+	for (size_t i = 0; ok && i < n_nics; i++) {
+		const char *mac = output->nics[i].mac;
+		bool dhcp = nics[i].wire.dhcp;
+
+		for (size_t k = 0; ok && k < nics[i].wire.n_addresses; k++)
+			ok = add_address_checks(&nics[i], k, mac, proof);
+		if (ok && nics[i].wire.n_addresses == 0)
+			ok = add_check(proof, "dhcp", dhcp, n_static == 0 && i == 0,
+				p2v_strf("%s %s for an address", mac,
+					dhcp ? "asked" : "did not ask"));
+	}
+	return ok;
+}
+
+bool prove_has_failed(const struct prove_sights *s)
+{
+	return s->serial->failure_reason || s->screen->failure_reason || s->panicked ||
+	       s->reset_loop;
+}
+
+static bool all_ok(const struct proof *proof, const char *name)
+{
+	for (size_t i = 0; i < proof->n_checks; i++)
+		if (!proof->checks[i].ok && strcmp(proof->checks[i].name, name) == 0)
+			return false;
+	return true;
+}
+
+bool prove_is_up(const struct proof *proof)
+{
+	return all_ok(proof, "disk-driver") && all_ok(proof, "network");
+}
+
+static const struct proof_check *first_missing(const struct proof *proof, const char *name)
+{
+	for (size_t i = 0; i < proof->n_checks; i++)
+		if (!proof->checks[i].ok && proof->checks[i].required &&
+			(!name || strcmp(proof->checks[i].name, name) == 0))
+			return &proof->checks[i];
+	return NULL;
+}
+
+static int say(struct proof *proof, enum verdict verdict, char *reason)
+{
+	proof->verdict = verdict;
+	proof->reason = reason;
+	return reason ? 0 : P2V_ENOMEM;
+}
+
+static int conclude(const struct prove_sights *s, struct proof *proof)
+{
+	const struct prove_console *bad = s->serial->failure_reason ? s->serial : s->screen;
+	const struct proof_check *missing = first_missing(proof, NULL);
+	const struct proof_check *network = first_missing(proof, "network");
+	bool runs = all_ok(proof, "root") || all_ok(proof, "login") || s->writes;
+
+	if (bad->failure_reason)
+		return say(proof, VERDICT_FAILED,
+			p2v_strf("%s (\"%s\")", bad->failure_reason, bad->failure));
+	if (s->panicked)
+		return say(proof, VERDICT_FAILED, strdup("the guest reported a crash"));
+	if (s->reset_loop)
+		return say(
+			proof, VERDICT_FAILED, strdup("the guest resets itself again and again"));
+	if (s->ended)
+		return say(proof, VERDICT_FAILED, strdup("the machine switched itself off"));
+	if (!missing)
+		return say(proof, VERDICT_PROVEN,
+			strdup("it boots from its disk, and everything expected was seen"));
+	if (!runs)
+		return say(proof, VERDICT_FAILED,
+			p2v_strf("nothing shows that the operating system runs: %s",
+				missing->evidence));
+	if (network)
+		return say(proof, VERDICT_FAILED,
+			p2v_strf("it boots, but its network is not up: %s", network->evidence));
+	return say(proof, VERDICT_PARTIAL,
+		p2v_strf("it runs, but not everything was seen: %s", missing->evidence));
+}
+
+int prove_verdict(const struct prove_sights *sights, const struct output *output,
+	const struct prove_nic *nics, size_t n_nics, struct proof *proof, struct p2v_err *err)
+{
+	bool ok = add_boot_checks(sights, output, proof) &&
+		  add_network_checks(output, nics, n_nics, proof) &&
+		  add_check(proof, "agent", sights->agent, false,
+			  strdup(sights->agent ? "answered guest-sync" : "no answer"));
+
+	if (!ok || conclude(sights, proof) < 0)
+		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", output->name);
+	return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_PROVE_VM_H
+#define P2V_PROVE_VM_H
+
+/*
+ * The machine as it runs for the proof: one QEMU process, and what it leaves.
+ *
+ *	p2v ---- socket pair ---- QMP                 DIR/work/prove/   overlays, variable store
+ *	    ---- socket pair ---- serial port   --->  DIR/proof/serial.log (at most 8 MiB)
+ *	    ---- socket pair ---- guest agent
+ *	    ---- TCP 127.0.0.1:port ---- user network ---- guest:22
+ *	                                 `--------->  DIR/proof/wire.pcap, wire1.pcap, ...
+ *
+ * There is no listening socket but the loopback ports, and no file outside of the job directory.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "converters/prove/console.h"
+#include "converters/prove/qmp.h"
+#include "converters/prove/wire.h"
+#include "p2v/model/machine.h"
+#include "p2v/model/output.h"
+
+struct prove_probe {
+	size_t nic, address; /* in vm->nics[nic].wire.addresses */
+	uint16_t port;	     /* on loopback */
+	int fd;		     /* the connection that is under way, or -1 */
+};
+
+struct prove_nic {
+	struct prove_wire wire;
+	char *pcap;
+	int fd;		     /* reads pcap; -1 until QEMU has made it */
+	struct p2v_buf rest; /* a record that is not complete yet */
+	uint64_t bytes;
+	bool muted;
+};
+
+struct prove_vm {
+	const struct output *output;
+	char *dir, *work, *proof; /* absolute */
+	pid_t pid;		  /* 0: not running */
+	struct prove_qmp qmp;
+	int serial_fd, agent_fd, log_fd, errors_fd;
+	uint64_t logged_bytes;
+	struct prove_console serial, screen;
+	struct prove_nic *nics;
+	size_t n_nics;
+	struct prove_probe *probes;
+	size_t n_probes;
+};
+
+/* Prepares and starts. vm is finished by the caller in any case. */
+int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *output,
+	const char *accel, struct p2v_err *err);
+/* Stops QEMU and removes the overlays; logs and dumps stay. Zero-initialised is fine. */
+void prove_vm_finish(struct prove_vm *vm);
+
+/* Reads what the serial port and QMP have to say, for at most wait_ms. P2V_ELINK where QEMU ended.
+ */
+int prove_vm_listen(struct prove_vm *vm, int wait_ms, struct p2v_err *err);
+/* Reads the new frames of each card. */
+int prove_vm_read_wires(struct prove_vm *vm, struct p2v_err *err);
+/* Knocks at each address that has not answered yet, which makes QEMU ask for it by ARP. */
+void prove_vm_knock(struct prove_vm *vm);
+/* Reads the text screen. */
+int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err);
+int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err);
+/* Asks the guest agent; true where it has answered since the start. */
+bool prove_vm_agent(struct prove_vm *vm);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "converters/prove/wire.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "p2v/core/buf.h"
+#include "p2v/core/cleanup.h"
+
+#define FILE_HEADER   24
+#define RECORD_HEADER 16
+#define MAX_FRAME     (256 * 1024)
+#define MAGIC	      UINT32_C(0xa1b2c3d4)
+#define MAGIC_SWAPPED UINT32_C(0xd4c3b2a1)
+
+enum {
+	TYPE_IP4 = 0x0800,
+	TYPE_ARP = 0x0806,
+	TYPE_VLAN = 0x8100,
+	TYPE_QINQ = 0x88a8,
+	TYPE_IP6 = 0x86dd
+};
+enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58 };
+enum { TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
+
+void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic)
+{
+	unsigned m[6] = {0};
+
+	memset(wire, 0, sizeof(*wire));
+	sscanf(nic->mac, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]);
+	for (size_t i = 0; i < 6; i++)
+		wire->mac[i] = (uint8_t)m[i];
+	for (size_t i = 0; i < nic->n_addresses && wire->n_addresses < PROVE_WIRE_ADDRESSES; i++) {
+		struct prove_address *a = &wire->addresses[wire->n_addresses];
+		char text[INET6_ADDRSTRLEN];
+
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(nic->addresses[i], "/"),
+			nic->addresses[i]);
+		a->v6 = strchr(text, ':') != NULL;
+		if (inet_pton(a->v6 ? AF_INET6 : AF_INET, text, a->bytes) == 1)
+			wire->n_addresses++;
+	}
+}
+
+static struct prove_address *find(struct prove_wire *wire, bool v6, const uint8_t *bytes)
+{
+	for (size_t i = 0; bytes && i < wire->n_addresses; i++)
+		if (wire->addresses[i].v6 == v6 &&
+			memcmp(wire->addresses[i].bytes, bytes, v6 ? 16 : 4) == 0)
+			return &wire->addresses[i];
+	return NULL;
+}
+
+static void announced(struct prove_address *a, const char *how)
+{
+	if (a && !a->announced) {
+		a->announced = true;
+		snprintf(a->how, sizeof(a->how), "%s", how);
+	}
+}
+
+static void answered(struct prove_address *a, const char *how)
+{
+	if (a && !a->answered) {
+		a->answered = true;
+		snprintf(a->answer, sizeof(a->answer), "%s", how);
+	}
+}
+
+static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
+{
+	uint16_t hardware = p2v_rd_be16(&rd), protocol = p2v_rd_be16(&rd);
+	uint16_t lengths = p2v_rd_be16(&rd), op = p2v_rd_be16(&rd);
+	const uint8_t *mac = p2v_rd_bytes(&rd, 6), *ip = p2v_rd_bytes(&rd, 4);
+
+	if (rd.failed || hardware != 1 || protocol != TYPE_IP4 || lengths != 0x0604)
+		return;
+	if (memcmp(mac, wire->mac, 6) == 0)
+		announced(find(wire, false, ip), op == 2 ? "ARP reply" : "ARP request");
+}
+
+static void read_tcp(struct prove_address *a, struct p2v_rd rd)
+{
+	uint8_t flags;
+
+	p2v_rd_bytes(&rd, 13);
+	flags = p2v_rd_u8(&rd);
+	if (rd.failed)
+		return;
+	if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		answered(a, "TCP SYN/ACK");
+	else if (flags & TCP_RST)
+		answered(a, "TCP RST");
+}
+
+static void read_icmp(struct prove_address *a, struct p2v_rd rd)
+{
+	uint8_t type = p2v_rd_u8(&rd);
+
+	if (rd.failed)
+		return;
+	if (type == 0)
+		answered(a, "ICMP echo reply");
+	else if (type == 3)
+		answered(a, "ICMP unreachable");
+}
+
+static void read_udp(struct prove_wire *wire, struct p2v_rd rd)
+{
+	uint16_t from = p2v_rd_be16(&rd), to = p2v_rd_be16(&rd);
+
+	if (!rd.failed && from == 68 && to == 67)
+		wire->dhcp = true;
+}
+
+static void read_ip4(struct prove_wire *wire, struct p2v_rd rd)
+{
+	uint8_t version = p2v_rd_u8(&rd), protocol;
+	const uint8_t *source;
+	size_t header = (size_t)(version & 15) * 4;
+
+	p2v_rd_bytes(&rd, 8);
+	protocol = p2v_rd_u8(&rd);
+	p2v_rd_bytes(&rd, 2);
+	source = p2v_rd_bytes(&rd, 4);
+	p2v_rd_bytes(&rd, 4);
+	if (rd.failed || version >> 4 != 4 || header < 20)
+		return;
+	p2v_rd_bytes(&rd, header - 20);
+	if (protocol == PROTO_TCP)
+		read_tcp(find(wire, false, source), rd);
+	else if (protocol == PROTO_ICMP)
+		read_icmp(find(wire, false, source), rd);
+	else if (protocol == PROTO_UDP)
+		read_udp(wire, rd);
+}
+
+static void read_ip6(struct prove_wire *wire, struct p2v_rd rd)
+{
+	uint8_t version = p2v_rd_u8(&rd), next, type;
+	const uint8_t *source;
+
+	p2v_rd_bytes(&rd, 5);
+	next = p2v_rd_u8(&rd);
+	p2v_rd_bytes(&rd, 1);
+	source = p2v_rd_bytes(&rd, 16);
+	p2v_rd_bytes(&rd, 16);
+	if (rd.failed || version >> 4 != 6)
+		return;
+	announced(find(wire, true, source), "IPv6 packet");
+	if (next != PROTO_ICMP6)
+		return;
+	/* A neighbour solicitation for its own address: duplicate address detection. */
+	type = p2v_rd_u8(&rd);
+	p2v_rd_bytes(&rd, 7);
+	if (type == 135)
+		announced(find(wire, true, p2v_rd_bytes(&rd, 16)), "IPv6 neighbour solicitation");
+}
+
+static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)
+{
+	struct p2v_rd rd = p2v_rd_init(frame, n);
+	const uint8_t *source;
+	uint16_t type;
+
+	p2v_rd_bytes(&rd, 6);
+	source = p2v_rd_bytes(&rd, 6);
+	type = p2v_rd_be16(&rd);
+	for (int tags = 0; tags < 2 && (type == TYPE_VLAN || type == TYPE_QINQ); tags++) {
+		p2v_rd_bytes(&rd, 2);
+		type = p2v_rd_be16(&rd);
+	}
+	if (rd.failed || memcmp(source, wire->mac, 6) != 0)
+		return;
+	wire->frames++;
+	if (type == TYPE_ARP)
+		read_arp(wire, rd);
+	else if (type == TYPE_IP4)
+		read_ip4(wire, rd);
+	else if (type == TYPE_IP6)
+		read_ip6(wire, rd);
+}
+
+int prove_wire_feed(struct prove_wire *wire, const void *bytes, size_t n, size_t *ret_taken,
+	struct p2v_err *err)
+{
+	struct p2v_rd rd = p2v_rd_init(bytes, n);
+
+	if (!wire->has_header && n >= FILE_HEADER) {
+		uint32_t magic = p2v_rd_le32(&rd);
+
+		if (magic != MAGIC && magic != MAGIC_SWAPPED)
+			return p2v_err_set(err, P2V_EFORMAT, "not a pcap file");
+		wire->has_header = true;
+		wire->swapped = magic == MAGIC_SWAPPED;
+		p2v_rd_bytes(&rd, FILE_HEADER - 4);
+	}
+	while (wire->has_header && rd.left >= RECORD_HEADER) {
+		struct p2v_rd record = rd;
+		const uint8_t *frame;
+		uint32_t length;
+
+		p2v_rd_bytes(&record, 8);
+		length = wire->swapped ? p2v_rd_be32(&record) : p2v_rd_le32(&record);
+		p2v_rd_bytes(&record, 4);
+		if (length > MAX_FRAME)
+			return p2v_err_set(err, P2V_EFORMAT, "a frame of %u bytes", length);
+		frame = p2v_rd_bytes(&record, length);
+		if (!frame)
+			break;
+		read_frame(wire, frame, length);
+		rd = record;
+	}
+	*ret_taken = n - rd.left;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_PROVE_WIRE_H
+#define P2V_PROVE_WIRE_H
+
+/*
+ * What a network card of the guest says on its isolated wire, read from the frames that QEMU dumps.
+ *
+ * pcap (draft-ietf-opsawg-pcap): a header of 24 bytes, magic a1b2c3d4 in the writer's byte order,
+ * then records of 16 bytes (seconds, microseconds, captured length, length) and a frame. Frames are
+ * Ethernet, with VLAN tags or without: ARP (RFC 826), IPv4 with TCP, UDP, ICMP, and IPv6 with
+ * neighbour discovery (RFC 4861). All of it is the guest's word: bounded reads, no assumption.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "p2v/core/err.h"
+#include "p2v/model/output.h"
+
+#define PROVE_WIRE_ADDRESSES 16
+
+struct prove_address {
+	bool v6;
+	uint8_t bytes[16]; /* network order; 4 or 16 of them */
+	bool announced;	   /* seen on the wire with the card's MAC */
+	bool answered;	   /* answered a probe */
+	char how[64];	   /* announced: "ARP reply", ... */
+	char answer[64];
+};
+
+struct prove_wire {
+	uint8_t mac[6];
+	struct prove_address addresses[PROVE_WIRE_ADDRESSES];
+	size_t n_addresses;
+	bool dhcp; /* asked for an address */
+	uint64_t frames;
+	bool has_header, swapped; /* byte order of the file */
+};
+
+/* The addresses to look for; those that are no IP addresses are left out. */
+void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic);
+
+/* Reads whole records from the next n bytes of the file and returns how many bytes they took: the
+ * rest is given again with what follows. P2V_EFORMAT where it is no pcap. */
+int prove_wire_feed(struct prove_wire *wire, const void *bytes, size_t n, size_t *ret_taken,
+	struct p2v_err *err);
+
+#endif
