@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,6 +99,18 @@ static int disk_make(const char *path, size_t i, const struct machine_disk *know
 	return d->id && d->path && d->bus && d->table
 		       ? 0
 		       : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+/* O_EXCL without O_CREAT on a block device: EBUSY where a claim is on it or on one of its parts. */
+bool source_disk_busy(const char *path)
+{
+	struct stat st;
+	p2v_autoclose int fd = -1;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 && errno == EBUSY;
 }
 
 static void swap_disks(struct machine *m, struct machine *with)

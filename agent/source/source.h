@@ -51,6 +51,10 @@ int source_disks_read(const struct source_host *host, struct machine *m, struct 
 int source_disks_choose(struct machine *m, const char *const *paths, size_t n_paths, bool prepared,
 	struct p2v_err *err);
 
+/* Whether somebody on this machine uses the disk or a part of it (a mounted file system, LVM,
+ * RAID): then its content may change while it is read. False for files. */
+bool source_disk_busy(const char *path);
+
 /* 7.7 GiB -> 8 GiB: up to a multiple of the largest power of two that is not above an eighth. */
 uint64_t source_memory_round(uint64_t bytes);
 

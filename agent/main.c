@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "p2v/core/json.h"
+#include "p2v/core/num.h"
+#include "p2v/core/opt.h"
+#include "p2v/core/stop.h"
+
+#define RETRY_FOR_S 600
+
+#define O(member)   offsetof(struct agent_opts, member)
+
+static const struct p2v_opt opts[] = {
+	{"server", 's', "[USER@]HOST[:PORT]", P2V_OPT_STR, O(server), 0,
+		"The conversion server: its SSH address, and the user whose forced command is "
+		"p2v-recv."},
+	{"identity", 'i', "KEY", P2V_OPT_STR, O(identity), 0,
+		"Private key file that the server accepts; without a passphrase."},
+	{"known-hosts", 0, "FILE", P2V_OPT_STR, O(known_hosts), 0,
+		"known_hosts file that holds the server's host key. An unknown or changed key is "
+		"refused, never learnt."},
+	{"host-key", 0, "SHA256:...", P2V_OPT_STR, O(host_key), 0,
+		"Fingerprint of the server's host key, instead of --known-hosts."},
+	{"disk", 'd', "DEV|FILE", P2V_OPT_STRS, O(disks), O(n_disks),
+		"A disk to send: a block device, or a file that holds the bytes of one. May be "
+		"given "
+		"several times; the first one becomes the first disk. Without it: all disks of "
+		"this "
+		"machine that are not removable (root only; asks first, or needs --yes)."},
+	{"name", 'n', "NAME", P2V_OPT_STR, O(name), 0,
+		"What the machine is called on the server: letters, digits, dots and dashes. "
+		"Default: the host name."},
+	{"machine", 0, "FILE", P2V_OPT_STR, O(machine), 0,
+		"Take the inventory from this machine.json instead of asking this host: for disk "
+		"files of another machine, which --disk names in the same order."},
+	{"compress", 0, "HOW", P2V_OPT_STR, O(compress), 0,
+		"none, fast, a level of zstd from 1 to 19, or auto (level 1, which stops trying "
+		"where data does not shrink). Default: auto."},
+	{"limit", 0, "RATE", P2V_OPT_BYTES, O(limit_bytes), 0,
+		"Send at most so many bytes a second, such as 20M."},
+	{"retry-for", 0, "SECONDS", P2V_OPT_U64, O(retry_for_s), 0,
+		"How long to try to reach the server again after the link is lost. Default: 600."},
+	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
+		"Print what this machine is (machine.json) and exit; needs no server."},
+	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,
+		"Print which parts of the disks would be copied, and why, and exit; needs no "
+		"server."},
+	{"json", 0, NULL, P2V_OPT_FLAG, O(json), 0,
+		"Print the result as one JSON document on standard output."},
+	{"progress", 0, "HOW", P2V_OPT_STR, O(progress), 0,
+		"auto (a line on a terminal), json (one object a line on standard error) or none."},
+	{"yes", 'y', NULL, P2V_OPT_FLAG, O(yes), 0, "Do not ask before all disks are sent."},
+	P2V_OPT_END,
+};
+
+static const struct p2v_cmd cmd = {
+	.name = AGENT_PROGRAM,
+	.operands = "[DISK...]",
+	.max_operands = -1,
+	.summary = "send the disks of a physical machine to a conversion server",
+	.text = "Reads disks block by block, and only reads them, and sends them over SSH to "
+		"p2v-recv "
+		"on a conversion server. Every chunk carries a digest; zeros are not sent; at the "
+		"end "
+		"the server reads its image back, and both sides agree on the digest of the whole "
+		"disk.\n\n"
+		"A link that is lost is made anew by itself. When the program was interrupted, the "
+		"same command again continues where it stopped. A DISK is the same as --disk "
+		"DISK.\n\n"
+		"Exit status: 0 done, 1 failed, 2 misuse, 3 refused by a safety rule.",
+	.opts = opts,
+	.operands_offset = O(operands),
+	.n_operands_offset = O(n_operands),
+	.see_also = "p2v(1), p2v-recv(1)",
+};
+
+static int operands_take(struct agent_opts *o, struct p2v_err *err)
+{
+	for (size_t i = 0; i < o->n_operands; i++) {
+		const char **disk =
+			p2v_json_grow((void **)&o->disks, &o->n_disks, sizeof(*o->disks));
+
+		if (!disk)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+		*disk = o->operands[i];
+	}
+	return 0;
+}
+
+/* What can be said before anything is opened. */
+static int opts_check(const struct agent_opts *o, struct p2v_err *err)
+{
+	struct send_compress compress;
+	enum p2v_progress_mode mode;
+	const char *missing = NULL;
+	int r = send_compress_parse(o->compress, &compress, err);
+
+	if (r == 0)
+		r = p2v_progress_mode_parse(o->progress, &mode, err);
+	if (r < 0 || o->inventory || o->map)
+		return r;
+	if (!o->server)
+		missing = "--server";
+	else if (!o->identity)
+		missing = "--identity";
+	else if (!o->known_hosts && !o->host_key)
+		missing = "--known-hosts or --host-key";
+	if (!missing)
+		return 0;
+	return p2v_err_set(
+		err, P2V_EINVAL, "%s is missing; see '" AGENT_PROGRAM " --help'", missing);
+}
+
+/* All disks of the machine were meant by nobody in particular: so ask. */
+static int confirm(const struct agent_opts *o, const struct machine *m, struct p2v_err *err)
+{
+	char line[16], size[P2V_NUM_TEXT];
+
+	if (o->n_disks || o->yes)
+		return 0;
+	if (!isatty(STDIN_FILENO))
+		return p2v_err_set(err, P2V_EREFUSED,
+			"no disk was named: say --yes to send all %zu, or name them with --disk",
+			m->n_disks);
+	fprintf(stderr, "%s sends to %s:\n", m->name, o->server);
+	for (size_t i = 0; i < m->n_disks; i++)
+		fprintf(stderr, "  %s  %s  %s\n", m->disks[i].path,
+			p2v_num_bytes_text(m->disks[i].size_bytes, size),
+			m->disks[i].model ? m->disks[i].model : "");
+	fprintf(stderr, "Go on? [y/N] ");
+	if (fgets(line, sizeof(line), stdin) && tolower((unsigned char)line[0]) == 'y')
+		return 0;
+	return p2v_err_set(err, P2V_EREFUSED, "not confirmed");
+}
+
+static int send_all(const struct agent_opts *o, const struct machine *m,
+	const struct agent_disks *disks, struct p2v_err *err)
+{
+	enum p2v_progress_mode mode = P2V_PROGRESS_AUTO;
+	struct send_result result = {0};
+	struct p2v_progress *progress;
+	int r = p2v_progress_mode_parse(o->progress, &mode, err);
+
+	if (r < 0)
+		return r;
+	progress = p2v_progress_new(mode);
+	r = agent_send(o, m, disks, progress, &result, err);
+	p2v_progress_free(progress);
+	if (r == P2V_ECANCELED && p2v_stop_requested())
+		return p2v_err_set(err, r, "interrupted; run the same command again to continue");
+	if (r == 0)
+		r = agent_print_result(m, &result, o->json, stdout, err);
+	send_result_finish(&result);
+	return r;
+}
+
+static int run(const struct agent_opts *o, struct p2v_err *err)
+{
+	p2v_auto_machine struct machine m = {0};
+	agent_auto_disks struct agent_disks disks = {0};
+	int r = opts_check(o, err);
+
+	if (r == 0)
+		r = agent_machine_read(o, &m, err);
+	if (r < 0)
+		return r;
+	if (o->inventory)
+		return agent_json_print(&model_machine_type, &m, true, stdout, err);
+	if (!o->map)
+		r = confirm(o, &m, err);
+	if (r == 0)
+		r = agent_disks_open(o, &m, &disks, err);
+	if (r < 0)
+		return r;
+	return o->map ? agent_print_map(&m, &disks, o->json, stdout, err)
+		      : send_all(o, &m, &disks, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct agent_opts o = {.retry_for_s = RETRY_FOR_S};
+	struct p2v_err err = {0};
+	int r = p2v_opt_parse(&cmd, argc, argv, &o, &err);
+
+	if (r == 1)
+		return 0;
+	p2v_stop_install();
+	if (r == 0)
+		r = operands_take(&o, &err);
+	if (r == 0)
+		r = run(&o, &err);
+	if (r < 0 && o.json)
+		agent_print_failure(&err, stdout);
+	p2v_opt_free(&cmd, &o);
+	if (r == 0 && fflush(stdout) != 0)
+		r = p2v_err_set(&err, P2V_EIO, "standard output cannot be written");
+	return r < 0 ? p2v_opt_fail(AGENT_PROGRAM, &err) : 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
+#include "p2v/core/num.h"
+#include "p2v/core/text.h"
+
+static int out_of_memory(struct p2v_err *err)
+{
+	return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+struct region_doc {
+	uint64_t offset_bytes, length_bytes;
+	char *kind, *what, *why;
+};
+static const struct p2v_json_field region_fields[] = {
+	P2V_JSON_U64(struct region_doc, offset_bytes, 0),
+	P2V_JSON_U64(struct region_doc, length_bytes, 0),
+	P2V_JSON_STR(struct region_doc, kind, 0),
+	P2V_JSON_STR(struct region_doc, what, 0),
+	P2V_JSON_STR(struct region_doc, why, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type region_type = {
+	"region", sizeof(struct region_doc), region_fields};
+
+struct disk_doc {
+	char *path, *table;
+	uint64_t size_bytes, used_bytes, zero_bytes, free_bytes;
+	struct region_doc *regions;
+	size_t n_regions;
+};
+static const struct p2v_json_field disk_fields[] = {
+	P2V_JSON_STR(struct disk_doc, path, 0),
+	P2V_JSON_STR(struct disk_doc, table, 0),
+	P2V_JSON_U64(struct disk_doc, size_bytes, 0),
+	P2V_JSON_U64(struct disk_doc, used_bytes, 0),
+	P2V_JSON_U64(struct disk_doc, zero_bytes, 0),
+	P2V_JSON_U64(struct disk_doc, free_bytes, 0),
+	P2V_JSON_OBJS(struct disk_doc, regions, 0, &region_type),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type disk_type = {"disk", sizeof(struct disk_doc), disk_fields};
+
+struct map_doc {
+	uint32_t version;
+	struct disk_doc *disks;
+	size_t n_disks;
+};
+static const struct p2v_json_field map_fields[] = {
+	P2V_JSON_U32(struct map_doc, version, 0),
+	P2V_JSON_OBJS(struct map_doc, disks, 0, &disk_type),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type map_type = {"map", sizeof(struct map_doc), map_fields};
+
+static int region_doc_add(const struct map_region *from, struct disk_doc *doc, struct p2v_err *err)
+{
+	struct region_doc *to =
+		p2v_json_grow((void **)&doc->regions, &doc->n_regions, sizeof(*doc->regions));
+
+	if (!to)
+		return out_of_memory(err);
+	to->offset_bytes = from->offset_bytes;
+	to->length_bytes = from->length_bytes;
+	to->kind = strdup(block_extent_kind_word(from->kind));
+	to->what = strdup(from->what);
+	to->why = strdup(from->why);
+	return to->kind && to->what && to->why ? 0 : out_of_memory(err);
+}
+
+static int map_doc_fill(const struct machine *m, const struct agent_disks *disks,
+	struct map_doc *doc, struct p2v_err *err)
+{
+	for (size_t i = 0; i < disks->n_items; i++) {
+		const struct agent_disk *d = &disks->items[i];
+		struct disk_doc *to =
+			p2v_json_grow((void **)&doc->disks, &doc->n_disks, sizeof(*doc->disks));
+
+		if (!to || !(to->path = strdup(d->path)) ||
+			!(to->table = strdup(m->disks[i].table ? m->disks[i].table : "none")))
+			return out_of_memory(err);
+		to->size_bytes = d->io->size_bytes;
+		to->used_bytes = block_extents_sum(&d->map.extents, EXTENT_USED);
+		to->zero_bytes = block_extents_sum(&d->map.extents, EXTENT_ZERO);
+		to->free_bytes = block_extents_sum(&d->map.extents, EXTENT_FREE);
+		for (size_t k = 0; k < d->map.n_regions; k++) {
+			int r = region_doc_add(&d->map.regions[k], to, err);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static void disk_doc_show(const struct disk_doc *d, FILE *out)
+{
+	char size[P2V_NUM_TEXT], used[P2V_NUM_TEXT], zero[P2V_NUM_TEXT], freed[P2V_NUM_TEXT];
+
+	fprintf(out, "%s: %s, partition table: %s; %s used, %s zero, %s free\n", d->path,
+		p2v_num_bytes_text(d->size_bytes, size), d->table,
+		p2v_num_bytes_text(d->used_bytes, used), p2v_num_bytes_text(d->zero_bytes, zero),
+		p2v_num_bytes_text(d->free_bytes, freed));
+	for (size_t i = 0; i < d->n_regions; i++) {
+		const struct region_doc *r = &d->regions[i];
+		p2v_autobuf struct p2v_buf what = {0};
+
+		p2v_text_add_printable(&what, r->what);
+		fprintf(out, "  %14" PRIu64 "  %10s  %s  %s: %s\n", r->offset_bytes,
+			p2v_num_bytes_text(r->length_bytes, size), r->kind,
+			what.data ? (const char *)what.data : "", r->why);
+	}
+}
+
+int agent_print_map(const struct machine *m, const struct agent_disks *disks, bool json, FILE *out,
+	struct p2v_err *err)
+{
+	struct map_doc doc = {.version = 1};
+	int r = map_doc_fill(m, disks, &doc, err);
+
+	if (r == 0 && json)
+		r = agent_json_print(&map_type, &doc, true, out, err);
+	for (size_t i = 0; r == 0 && !json && i < doc.n_disks; i++)
+		disk_doc_show(&doc.disks[i], out);
+	p2v_json_free(&map_type, &doc);
+	return r;
+}

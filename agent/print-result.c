@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "agent/agent.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
+#include "p2v/core/num.h"
+
+static int out_of_memory(struct p2v_err *err)
+{
+	return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+struct sent_doc {
+	char *path, *digest;
+	bool verified;
+	uint64_t size_bytes, read_bytes, sent_bytes, zero_bytes, free_bytes, kept_bytes;
+};
+static const struct p2v_json_field sent_fields[] = {
+	P2V_JSON_STR(struct sent_doc, path, 0),
+	P2V_JSON_STR(struct sent_doc, digest, 0),
+	P2V_JSON_BOOL(struct sent_doc, verified, 0),
+	P2V_JSON_U64(struct sent_doc, size_bytes, 0),
+	P2V_JSON_U64(struct sent_doc, read_bytes, 0),
+	P2V_JSON_U64(struct sent_doc, sent_bytes, 0),
+	P2V_JSON_U64(struct sent_doc, zero_bytes, 0),
+	P2V_JSON_U64(struct sent_doc, free_bytes, 0),
+	P2V_JSON_U64(struct sent_doc, kept_bytes, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type sent_type = {"sent", sizeof(struct sent_doc), sent_fields};
+
+struct result_doc {
+	uint32_t version;
+	bool ok;
+	char *kind, *error;
+	char *job, *machine;
+	uint32_t connections;
+	uint64_t duration_ms, peak_memory_bytes;
+	struct sent_doc *disks;
+	size_t n_disks;
+	struct receipt receipt;
+};
+static const struct p2v_json_field result_fields[] = {
+	P2V_JSON_U32(struct result_doc, version, 0),
+	P2V_JSON_BOOL(struct result_doc, ok, 0),
+	P2V_JSON_STR(struct result_doc, job, 0),
+	P2V_JSON_STR(struct result_doc, machine, 0),
+	P2V_JSON_U32(struct result_doc, connections, 0),
+	P2V_JSON_U64(struct result_doc, duration_ms, 0),
+	P2V_JSON_U64(struct result_doc, peak_memory_bytes, 0),
+	P2V_JSON_OBJS(struct result_doc, disks, 0, &sent_type),
+	P2V_JSON_OBJ(struct result_doc, receipt, 0, &model_receipt_type),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type result_type = {
+	"result", sizeof(struct result_doc), result_fields};
+
+static const struct p2v_json_field failure_fields[] = {
+	P2V_JSON_U32(struct result_doc, version, 0),
+	P2V_JSON_BOOL(struct result_doc, ok, 0),
+	P2V_JSON_STR(struct result_doc, kind, 0),
+	P2V_JSON_STR(struct result_doc, error, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type failure_type = {
+	"failure", sizeof(struct result_doc), failure_fields};
+
+int agent_print_failure(const struct p2v_err *why, FILE *out)
+{
+	struct result_doc doc = {
+		.version = 1, .kind = strdup(p2v_err_word(why->kind)), .error = strdup(why->text)};
+	int r = agent_json_print(&failure_type, &doc, true, out, NULL);
+
+	p2v_json_free(&failure_type, &doc);
+	return r;
+}
+
+static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_result *d,
+	struct result_doc *doc, struct p2v_err *err)
+{
+	struct sent_doc *to =
+		p2v_json_grow((void **)&doc->disks, &doc->n_disks, sizeof(*doc->disks));
+	char digest[BLOCK_DIGEST_HEX];
+
+	if (!to)
+		return out_of_memory(err);
+	*to = (struct sent_doc){.path = strdup(disk->path),
+		.digest = strdup(block_digest_text(&d->root, digest)),
+		.verified = d->verified,
+		.size_bytes = disk->size_bytes,
+		.read_bytes = d->read_bytes,
+		.sent_bytes = d->sent_bytes,
+		.zero_bytes = d->zero_bytes,
+		.free_bytes = d->free_bytes,
+		.kept_bytes = d->kept_bytes};
+	return to->path && to->digest ? 0 : out_of_memory(err);
+}
+
+static int result_json(
+	const struct machine *m, const struct send_result *result, FILE *out, struct p2v_err *err)
+{
+	struct result_doc doc = {.version = 1,
+		.ok = true,
+		.connections = result->connections,
+		.duration_ms = result->duration_ms,
+		.receipt = result->receipt}; /* lent */
+	struct rusage usage;
+	int r = 0;
+
+	getrusage(RUSAGE_SELF, &usage);
+	doc.peak_memory_bytes = (uint64_t)usage.ru_maxrss * P2V_KIB;
+	doc.job = strdup(result->job ? result->job : "");
+	doc.machine = strdup(m->name);
+	for (size_t i = 0; i < result->n_disks && r == 0; i++)
+		r = sent_doc_add(&m->disks[i], &result->disks[i], &doc, err);
+	if (r == 0)
+		r = agent_json_print(&result_type, &doc, true, out, err);
+	memset(&doc.receipt, 0, sizeof(doc.receipt));
+	p2v_json_free(&result_type, &doc);
+	return r;
+}
+
+static void disk_show(const struct machine_disk *disk, const struct send_disk_result *d, FILE *out)
+{
+	char size[P2V_NUM_TEXT], read[P2V_NUM_TEXT], sent[P2V_NUM_TEXT], digest[BLOCK_DIGEST_HEX];
+
+	if (!d->verified) {
+		fprintf(out, "%s: the server had it already\n", disk->path);
+		return;
+	}
+	fprintf(out, "%s: %s verified, digest %s; %s read, %s sent\n", disk->path,
+		p2v_num_bytes_text(disk->size_bytes, size), block_digest_text(&d->root, digest),
+		p2v_num_bytes_text(d->read_bytes, read), p2v_num_bytes_text(d->sent_bytes, sent));
+}
+
+int agent_print_result(const struct machine *m, const struct send_result *result, bool json,
+	FILE *out, struct p2v_err *err)
+{
+	char took[P2V_NUM_TEXT];
+
+	if (json)
+		return result_json(m, result, out, err);
+	for (size_t i = 0; i < result->n_disks; i++)
+		disk_show(&m->disks[i], &result->disks[i], out);
+	fprintf(out, "%s: done in %s, job %s\n", m->name,
+		p2v_num_ms_text(result->duration_ms, took), result->job ? result->job : "");
+	return 0;
+}

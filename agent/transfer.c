@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/source/source.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/link/ssh.h"
+
+#define RECEIVER "p2v-recv" /* where sshd has a forced command, it does not even look at this */
+
+static int ssh_connect(void *ctx, struct link **ret, struct p2v_err *err)
+{
+	return link_ssh_open(ctx, ret, err);
+}
+
+/* Grains are the unit of the wire: what is free in part is used. */
+static int extents_align(
+	const struct agent_disks *disks, struct send_disk *out, struct p2v_err *err)
+{
+	for (size_t i = 0; i < disks->n_items; i++) {
+		struct agent_disk *d = &disks->items[i];
+		int r = block_extents_align(&d->map.extents, BLOCK_GRAIN_BYTES, err);
+
+		if (r < 0)
+			return r;
+		out[i] = (struct send_disk){d->io, &d->map.extents};
+	}
+	return 0;
+}
+
+static void busy_warn(const struct agent_disks *disks, struct p2v_progress *progress)
+{
+	for (size_t i = 0; i < disks->n_items; i++)
+		if (source_disk_busy(disks->items[i].path))
+			p2v_progress_say(progress,
+				"%s is in use: what changes while it is read is copied as after a "
+				"power failure",
+				disks->items[i].path);
+}
+
+int agent_send(const struct agent_opts *o, const struct machine *m, const struct agent_disks *disks,
+	struct p2v_progress *progress, struct send_result *ret, struct p2v_err *err)
+{
+	struct link_ssh_target target = {0};
+	struct link_ssh_spec ssh = {.target = &target,
+		.identity_file = o->identity,
+		.known_hosts_file = o->known_hosts,
+		.fingerprint = o->host_key,
+		.command = RECEIVER};
+	p2v_autofree struct send_disk *sources = calloc(disks->n_items, sizeof(*sources));
+	struct send_spec spec = {.connect = ssh_connect,
+		.connect_ctx = &ssh,
+		.machine = m,
+		.disks = sources,
+		.limit_bytes_per_second = o->limit_bytes,
+		.retry_for_ms = o->retry_for_s * 1000,
+		.progress = progress};
+	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)
+			: p2v_err_set(err, P2V_ENOMEM, "out of memory");
+
+	if (r == 0)
+		r = extents_align(disks, sources, err);
+	if (r == 0)
+		r = link_ssh_target_parse(o->server, &target, err);
+	if (r == 0) {
+		busy_warn(disks, progress);
+		r = send_run(&spec, ret, err);
+	}
+	link_ssh_target_finish(&target);
+	return r;
+}
