@@ -9,12 +9,13 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/span.h"
+#include "p2v/link/ssh-method.h"
 
 #define FILE_MAX_BYTES ((size_t)4 << 20)
 #define KEY_MAX_BYTES  8192
 
 /* The kinds of host keys, best first: libssh2's number of what was shown, its mask in known_hosts,
- * and the names on the wire (libssh2 drops those that it does not know). */
+ * and the names on the wire. */
 static const struct key_kind {
 	int type, mask;
 	const char *name, *wire;
@@ -182,9 +183,7 @@ int ssh_hostkey_prefer(struct ssh_known *k, LIBSSH2_SESSION *session,
 	r = p2v_buf_check(&list, err);
 	if (r < 0)
 		return r;
-	if (libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, (char *)list.data) < 0)
-		return p2v_err_set(err, P2V_EUNSUPPORTED, "no usable kind of host key");
-	return 0;
+	return ssh_method_prefer(session, LIBSSH2_METHOD_HOSTKEY, (char *)list.data, err);
 }
 
 /* ---- the decision ---- */

@@ -8,7 +8,7 @@ The one accepted key is `restrict`ed to the forced command. It runs as the calle
 user to log in as is the caller, too. stop() ends the daemon and the sessions that it started, by pid.
 
 On the command line: sshd.py DIR COMMAND [CONFIG-LINE...] prints the above as NAME=value lines, and
-serves until its stdin ends.
+serves until its stdin ends. A line "kill" there pulls the plug.
 """
 
 import os
@@ -138,7 +138,10 @@ def main():
         for name in ("target", "port", "identity", "known_hosts", "fingerprint"):
             print(f"{name.upper()}={getattr(server, name)}", flush=True)
         print(f"PID={server.process.pid}", flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            if line == "kill\n":
+                server.kill()
+                print("KILLED=1", flush=True)
     finally:
         server.stop()
 
