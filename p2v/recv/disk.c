@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/recv/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2v/core/num.h"
+#include "p2v/core/proc.h"
+#include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
+
+#define SYNC_BYTES  (64 * P2V_MIB)
+#define SYNC_MS	    10000
+#define PENDING_MAX P2V_MIB
+#define QEMU_IMG_MS 60000
+#define GRAIN	    BLOCK_GRAIN_BYTES
+
+static int image_create(const struct recv_disk *disk, struct p2v_err *err)
+{
+	p2v_autofree char *size = p2v_strf("%llu", (unsigned long long)disk->size_bytes);
+	bool qcow2 = strcmp(disk->format, "qcow2") == 0;
+	const char *const argv[] = {"qemu-img", "create", "-q", "-f", disk->format, "-o",
+		qcow2 ? "preallocation=off,cluster_size=65536" : "preallocation=off", "--",
+		disk->path, size, NULL};
+	int r;
+
+	if (!size)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r = p2v_proc_run(argv, NULL, 0, QEMU_IMG_MS, NULL, err);
+	return r < 0 ? p2v_err_wrap(err, r, "%s: cannot be made", disk->path) : 0;
+}
+
+int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err)
+{
+	const struct block_io_nbd_spec spec = {
+		.path = disk->path, .format = disk->format, .writable = writable};
+	int r = block_io_nbd_open(&spec, &disk->io, err);
+
+	if (r < 0)
+		return r;
+	if (disk->io->size_bytes == disk->size_bytes)
+		return 0;
+	return p2v_err_set(err, P2V_EFORMAT, "%s: the image has %llu bytes, the disk %llu",
+		disk->path, (unsigned long long)disk->io->size_bytes,
+		(unsigned long long)disk->size_bytes);
+}
+
+void recv_disk_image_close(struct recv_disk *disk)
+{
+	block_io_free(disk->io);
+	disk->io = NULL;
+}
+
+static int disk_paths(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
+	uint64_t size_bytes, struct p2v_err *err)
+{
+	*disk = (struct recv_disk){.index = index, .format = format, .size_bytes = size_bytes};
+	disk->path = p2v_strf("%s/disk%u.%s", dir, index, format);
+	disk->journal_path = p2v_strf("%s/disk%u.journal", dir, index);
+	if (!disk->path || !disk->journal_path)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	return 0;
+}
+
+static int disk_prepare(struct recv_disk *disk, const char *dir, struct p2v_err *err)
+{
+	int r = 0;
+
+	if (!p2v_file_exists(disk->path) || !p2v_file_exists(disk->journal_path)) {
+		unlink(disk->journal_path);
+		r = image_create(disk, err);
+		if (r == 0)
+			r = p2v_dir_sync(dir, err);
+	}
+	if (r == 0)
+		r = recv_disk_image_open(disk, true, err);
+	if (r == 0)
+		r = recv_journal_open(disk->journal_path, disk->size_bytes, &disk->journal, err);
+	if (r == 0)
+		r = recv_journal_add(disk->journal, JOURNAL_OPENED, 0, 0, NULL, err);
+	if (r == 0)
+		r = recv_journal_commit(disk->journal, err);
+	return r == 0 ? p2v_dir_sync(dir, err) : r;
+}
+
+int recv_disk_open(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
+	uint64_t size_bytes, struct p2v_err *err)
+{
+	struct recv_disk made;
+	int r = disk_paths(&made, dir, index, format, size_bytes, err);
+
+	if (r == 0)
+		r = disk_prepare(&made, dir, err);
+	if (r < 0) {
+		recv_disk_finish(&made);
+		return r;
+	}
+	made.synced_ms = p2v_now_ms();
+	*disk = made;
+	return 0;
+}
+
+void recv_disk_finish(struct recv_disk *disk)
+{
+	recv_disk_image_close(disk);
+	recv_journal_free(disk->journal);
+	free(disk->path);
+	free(disk->journal_path);
+	*disk = (struct recv_disk){0};
+}
+
+int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, const char *format,
+	struct journal **ret, struct p2v_err *err)
+{
+	struct recv_disk disk;
+	struct journal *journal = NULL;
+	int r = disk_paths(&disk, dir, index, format, size_bytes, err);
+
+	if (r == 0 && p2v_file_exists(disk.path) && p2v_file_exists(disk.journal_path))
+		r = recv_journal_open(disk.journal_path, size_bytes, &journal, err);
+	recv_disk_finish(&disk);
+	if (r == 0)
+		*ret = journal;
+	return r;
+}
+
+/* Before a range is written: what the journal calls durable there must not be trusted if we are
+ * killed half way. ret_same: all of it is durable with these leaves already (NULL: zeros). */
+static int range_release(struct recv_disk *disk, uint64_t first, uint64_t count,
+	const uint8_t *leaves, bool *ret_same, struct p2v_err *err)
+{
+	bool any = false, same = true, durable;
+	uint64_t at = first, gap = 0, gap_n = 0;
+	int r = 0;
+
+	/* Most often nothing is durable there: one look at the bitmap. */
+	if (recv_journal_missing(disk->journal, first, &gap, &gap_n) && gap == first &&
+		gap_n >= count) {
+		*ret_same = false;
+		return 0;
+	}
+	for (; r == 0 && at < first + count; at++) {
+		struct digest leaf, want = {0};
+
+		r = recv_journal_leaf(disk->journal, at, &durable, &leaf, err);
+		if (leaves)
+			wire_leaf_at(leaves, at - first, &want);
+		any = any || durable;
+		same = same && durable && block_digest_equal(&leaf, &want);
+	}
+	if (r == 0 && any && !same) {
+		r = recv_disk_sync(disk, err);
+		if (r == 0)
+			r = recv_journal_add(
+				disk->journal, JOURNAL_MISSING, first, count, NULL, err);
+		if (r == 0)
+			r = recv_journal_commit(disk->journal, err);
+	}
+	*ret_same = same;
+	return r;
+}
+
+/* Writes zeros where the image does not read as zero already, so that it stays sparse. */
+static int zero_write(struct recv_disk *disk, uint64_t offset, uint64_t length, struct p2v_err *err)
+{
+	uint64_t end = offset + length;
+	struct extent e;
+
+	while (offset < end) {
+		int r = block_extent(disk->io, offset, end - offset, &e, err);
+
+		if (r == 0 && e.kind != EXTENT_ZERO)
+			r = block_write_zeroes(disk->io, offset, e.length_bytes, err);
+		if (r < 0)
+			return r;
+		offset += e.length_bytes;
+	}
+	return 0;
+}
+
+static bool leaf_is_zero(const struct wire_unpacked *data, size_t i)
+{
+	struct digest leaf;
+
+	wire_leaf_at(data->leaves, i, &leaf);
+	return block_digest_is_zero(&leaf);
+}
+
+/* A chunk by its runs of zero grains and of others. */
+static int data_write(struct recv_disk *disk, uint64_t offset, const struct wire_unpacked *data,
+	struct p2v_err *err)
+{
+	for (size_t i = 0, n; i < data->n_leaves; i += n) {
+		bool zero = leaf_is_zero(data, i);
+		size_t at = i * GRAIN, length;
+		int r;
+
+		for (n = 1; i + n < data->n_leaves && leaf_is_zero(data, i + n) == zero; n++)
+			;
+		length = p2v_min_u64(n * GRAIN, data->n - at);
+		if (zero)
+			r = zero_write(disk, offset + at, length, err);
+		else
+			r = block_write(disk->io, offset + at, data->bytes + at, length, err);
+		if (r < 0)
+			return r;
+		disk->written_bytes += zero ? 0 : length;
+	}
+	return 0;
+}
+
+int recv_disk_take_data(struct recv_disk *disk, uint64_t offset, const struct wire_unpacked *data,
+	struct p2v_err *err)
+{
+	uint64_t first = offset / GRAIN;
+	bool same;
+	int r = range_release(disk, first, data->n_leaves, data->leaves, &same, err);
+
+	if (r < 0 || same)
+		return r;
+	r = data_write(disk, offset, data, err);
+	if (r == 0)
+		r = recv_journal_add(
+			disk->journal, JOURNAL_DATA, first, data->n_leaves, data->leaves, err);
+	disk->unsynced_bytes += data->n;
+	return r;
+}
+
+int recv_disk_take_zero(
+	struct recv_disk *disk, uint64_t offset, uint64_t length, struct p2v_err *err)
+{
+	uint64_t first = offset / GRAIN, count = p2v_div_up(length, GRAIN);
+	bool same;
+	int r = range_release(disk, first, count, NULL, &same, err);
+
+	if (r < 0 || same)
+		return r;
+	r = zero_write(disk, offset, length, err);
+	return r < 0 ? r : recv_journal_add(disk->journal, JOURNAL_ZERO, first, count, NULL, err);
+}
+
+int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err)
+{
+	int r;
+
+	disk->unsynced_bytes = 0;
+	disk->synced_ms = p2v_now_ms();
+	if (recv_journal_pending(disk->journal) == 0)
+		return 0;
+	r = block_flush(disk->io, err);
+	return r < 0 ? r : recv_journal_commit(disk->journal, err);
+}
+
+bool recv_disk_sync_due(const struct recv_disk *disk)
+{
+	uint64_t pending = recv_journal_pending(disk->journal);
+
+	return pending > 0 && (pending >= PENDING_MAX || disk->unsynced_bytes >= SYNC_BYTES ||
+				      p2v_now_ms() - disk->synced_ms >= SYNC_MS);
+}

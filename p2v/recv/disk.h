@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_RECV_DISK_H
+#define P2V_RECV_DISK_H
+
+/*
+ * One disk of a job while it is received: its image behind NBD, and its journal.
+ *
+ *	JOB/image/disk0.qcow2     the image
+ *	JOB/image/disk0.journal   what of it is durable (recv/journal.h)
+ *
+ * The order that makes a kill harmless: write the image; flush it; append to the journal; flush
+ * that; only then say DURABLE. A durable grain that comes anew with other content is first
+ * journalled as missing.
+ */
+
+#include <stdint.h>
+
+#include "p2v/block/io.h"
+#include "p2v/core/err.h"
+#include "p2v/recv/journal.h"
+#include "p2v/wire/codec.h"
+
+struct recv_disk {
+	uint16_t index;
+	char *path, *journal_path; /* of the image */
+	const char *format;	   /* qcow2 or raw */
+	uint64_t size_bytes;
+	struct block_io *io; /* NULL: not open */
+	struct journal *journal;
+	uint64_t unsynced_bytes, synced_ms; /* taken since the last sync, and when that was */
+	uint64_t written_bytes;		    /* data written by this connection */
+};
+
+/* Finds or makes the image and the journal of disk `index` below dir (JOB/image) and opens both.
+ * A journal without image, or an image without journal, starts anew. */
+int recv_disk_open(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
+	uint64_t size_bytes, struct p2v_err *err);
+void recv_disk_finish(struct recv_disk *disk);
+/* The journal of a disk that may have been received before; NULL where there is none yet. */
+int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, const char *format,
+	struct journal **ret, struct p2v_err *err);
+
+/* Writes an unpacked DATA chunk; `offset` lies on a grain. */
+int recv_disk_take_data(struct recv_disk *disk, uint64_t offset, const struct wire_unpacked *data,
+	struct p2v_err *err);
+/* Makes a range read as zero. */
+int recv_disk_take_zero(
+	struct recv_disk *disk, uint64_t offset, uint64_t length, struct p2v_err *err);
+/* All that was taken becomes durable. */
+int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err);
+/* True where PROTOCOL.md wants a sync now. */
+bool recv_disk_sync_due(const struct recv_disk *disk);
+
+/* The image alone; open: it must be closed, close: harmless where it is. */
+int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err);
+void recv_disk_image_close(struct recv_disk *disk);
+
+/* What a read-back came to. */
+struct recv_verdict {
+	struct digest root;    /* of what the image holds, where n_ranges is 0 */
+	struct p2v_buf ranges; /* wire_range_add: differ, or were never received */
+	uint16_t n_ranges;     /* at most WIRE_RANGES_MAX */
+};
+/*
+ * Re-reads the image from storage (the page cache is dropped as far as the kernel lets us) and
+ * compares each grain with the journal; what differs is journalled as missing. The image is closed
+ * and opened again by this. progress may be NULL.
+ */
+int recv_disk_verify(struct recv_disk *disk, block_progress_fn progress, void *ctx,
+	struct recv_verdict *ret, struct p2v_err *err);
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/recv/intake.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "p2v/block/pump.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+
+#define ITEMS	    12
+#define WORKERS_MAX 4
+/* A memory module that flips bits is worth some repeats; more than that is not a link. */
+#define RESENDS_MAX 1000
+#define WHY_BYTES   256
+
+/* One message on its way through the pump. */
+struct item {
+	struct p2v_buf payload; /* msg points into it */
+	struct wire_msg msg;
+	uint8_t *scratch; /* WIRE_CHUNK_MAX bytes */
+	struct wire_unpacked data;
+	bool damaged; /* why says how */
+	struct p2v_err why;
+};
+
+struct intake {
+	struct peer *peer;
+	struct recv_disk *disk;
+	struct intake_done done;
+	bool last_read; /* the reading thread's: nothing comes after the last message */
+	unsigned resends;
+	unsigned n_workers;
+	struct wire_codec *codecs[WORKERS_MAX];
+	struct item items[ITEMS];
+};
+
+/* A thread that waits for the agent learns that the others have failed. */
+static int intake_end(struct intake *in, int r)
+{
+	if (r < 0)
+		atomic_store(&in->peer->stop, true);
+	return r;
+}
+
+static int intake_fill(void *ctx, void *to, struct p2v_err *err)
+{
+	struct intake *in = ctx;
+	struct item *item = to;
+	struct wire_frame frame;
+	int r;
+
+	if (in->last_read)
+		return 0;
+	do {
+		r = recv_peer_frame(in->peer, &frame, err);
+		if (r == 0)
+			r = p2v_err_set(err, P2V_ELINK, "the agent's stream ended before DONE");
+		if (r < 0)
+			return r;
+		p2v_buf_reset(&item->payload);
+		p2v_buf_add(&item->payload, frame.payload, frame.length);
+		r = p2v_buf_check(&item->payload, err);
+		frame.payload = item->payload.data;
+		if (r == 0)
+			r = wire_msg_decode(&frame, &item->msg, err);
+	} while (r == 0);
+	item->damaged = false;
+	in->last_read = r > 0 && (item->msg.type == WIRE_DONE || item->msg.type == WIRE_CANCEL ||
+					 item->msg.type == WIRE_ERROR);
+	return r;
+}
+
+static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err)
+{
+	struct intake *in = ctx;
+	struct item *item = of;
+	const struct wire_chunk *chunk = &item->msg.chunk;
+	int r;
+
+	if (item->msg.type != WIRE_CHUNK)
+		return 0;
+	if (chunk->disk != in->disk->index)
+		r = p2v_err_set(
+			err, P2V_EFORMAT, "CHUNK of disk %u, which is not open", chunk->disk);
+	else if (chunk->kind == WIRE_CHUNK_SAME)
+		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: SAME was not offered");
+	else if (chunk->encoding && !(in->peer->terms.features & WIRE_FEATURE_ZSTD))
+		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: zstd was not offered");
+	else
+		r = wire_chunk_check(chunk, in->disk->size_bytes, BLOCK_GRAIN_BYTES, err);
+	if (r < 0 || chunk->kind != WIRE_CHUNK_DATA)
+		return intake_end(in, r);
+	r = wire_chunk_unpack(in->codecs[worker], chunk, item->scratch, &item->data, &item->why);
+	item->damaged = r == P2V_EIO;
+	if (r < 0 && !item->damaged) {
+		if (err)
+			*err = item->why;
+		return intake_end(in, r);
+	}
+	return 0;
+}
+
+static int resend_ask(struct intake *in, const struct item *item, struct p2v_err *err)
+{
+	const struct wire_chunk *chunk = &item->msg.chunk;
+	const struct wire_msg msg = {WIRE_RESEND,
+		.resend = {chunk->disk, chunk->offset, chunk->length, wire_text(item->why.text)}};
+
+	if (++in->resends > RESENDS_MAX)
+		return p2v_err_set(err, P2V_EIO, "more than %d chunks came damaged, the last: %s",
+			RESENDS_MAX, item->why.text);
+	return recv_peer_send(in->peer, &msg, err);
+}
+
+static int durable_say(struct intake *in, struct p2v_err *err)
+{
+	const struct wire_msg msg = {WIRE_DURABLE, .durable = {in->peer->seq}};
+	int r = recv_disk_sync(in->disk, err);
+
+	return r < 0 ? r : recv_peer_send(in->peer, &msg, err);
+}
+
+static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	const struct wire_chunk *chunk = &item->msg.chunk;
+	const struct wire_msg taken = {WIRE_TAKEN, .taken = {in->peer->seq + 1}};
+	int r;
+
+	if (item->damaged)
+		r = resend_ask(in, item, err);
+	else if (chunk->kind == WIRE_CHUNK_DATA)
+		r = recv_disk_take_data(in->disk, chunk->offset, &item->data, err);
+	else
+		r = recv_disk_take_zero(in->disk, chunk->offset, chunk->length, err);
+	if (r < 0)
+		return r;
+	in->peer->seq++;
+	return recv_peer_send(in->peer, &taken, err);
+}
+
+static int on_checkpoint(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	(void)item;
+	return durable_say(in, err);
+}
+
+static int on_have_ask(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	const struct wire_have_ask *ask = &item->msg.have_ask;
+	p2v_autobuf struct p2v_buf states = {0}, leaves = {0};
+	struct wire_msg msg = {WIRE_HAVE, .have = {ask->disk, ask->first, ask->count, NULL, NULL}};
+
+	if (ask->disk != in->disk->index ||
+		!p2v_range_within(ask->first, ask->count, recv_journal_grains(in->disk->journal)))
+		return p2v_err_set(err, P2V_EFORMAT, "HAVE_ASK of disk %u: no grains %llu+%u",
+			ask->disk, (unsigned long long)ask->first, ask->count);
+	for (uint32_t i = 0; i < ask->count; i++) {
+		struct digest leaf;
+		bool durable;
+		int r = recv_journal_leaf(in->disk->journal, ask->first + i, &durable, &leaf, err);
+
+		if (r < 0)
+			return r;
+		p2v_buf_add_u8(&states, durable);
+		p2v_buf_add(&leaves, leaf.bytes, sizeof(leaf.bytes));
+	}
+	msg.have.states = states.data;
+	msg.have.leaves = leaves.data;
+	if (states.failed || leaves.failed)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	return recv_peer_send(in->peer, &msg, err);
+}
+
+static int on_done(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	const struct wire_done *done = &item->msg.done;
+
+	if (done->disk != in->disk->index)
+		return p2v_err_set(
+			err, P2V_EFORMAT, "DONE of disk %u, which is not open", done->disk);
+	for (uint16_t i = 0; i < done->bad.n; i++) {
+		struct wire_range bad = wire_range_at(&done->bad, i);
+		int r = 0;
+
+		if (!p2v_range_within(bad.offset, bad.length, in->disk->size_bytes))
+			r = p2v_err_set(
+				err, P2V_EFORMAT, "DONE: a bad range beyond the end of the disk");
+		if (r == 0)
+			r = recv_journal_add(
+				in->disk->journal, JOURNAL_BAD, bad.offset, bad.length, NULL, err);
+		if (r < 0)
+			return r;
+	}
+	in->done = (struct intake_done){done->root, done->read, done->sent, done->zero, done->free};
+	return durable_say(in, err);
+}
+
+static const struct handler {
+	enum wire_type type;
+	int (*run)(struct intake *in, struct item *item, struct p2v_err *err);
+} handlers[] = {
+	{WIRE_CHUNK, on_chunk},
+	{WIRE_CHECKPOINT, on_checkpoint},
+	{WIRE_HAVE_ASK, on_have_ask},
+	{WIRE_DONE, on_done},
+};
+
+static int intake_drain(void *ctx, void *of, struct p2v_err *err)
+{
+	struct intake *in = ctx;
+	struct item *item = of;
+	int r = recv_peer_digest(in->peer, &item->msg, err);
+
+	for (size_t i = 0; r > 0 && i < P2V_N(handlers); i++)
+		if (handlers[i].type == item->msg.type)
+			r = handlers[i].run(in, item, err);
+	if (r == 0 && recv_disk_sync_due(in->disk))
+		r = durable_say(in, err);
+	return intake_end(in, r);
+}
+
+static int intake_check(void *ctx, struct p2v_err *err)
+{
+	struct intake *in = ctx;
+	int r = recv_disk_sync_due(in->disk) ? durable_say(in, err) : 0;
+
+	return intake_end(in, r < 0 ? r : recv_peer_beat(in->peer, err));
+}
+
+static void intake_free(struct intake *in)
+{
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		wire_codec_free(in->codecs[i]);
+	for (unsigned i = 0; i < ITEMS; i++) {
+		p2v_buf_finish(&in->items[i].payload);
+		free(in->items[i].scratch);
+	}
+	free(in);
+}
+P2V_DEFINE_CLEANUP(struct intake *, intake_free);
+
+static int intake_new(
+	struct peer *peer, struct recv_disk *disk, struct intake **ret, struct p2v_err *err)
+{
+	p2v_auto(intake_free) struct intake *in = calloc(1, sizeof(*in));
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!in)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	in->peer = peer;
+	in->disk = disk;
+	in->n_workers = cpus < 1 ? 1 : (unsigned)p2v_min_u64((uint64_t)cpus, WORKERS_MAX);
+	for (unsigned i = 0; i < in->n_workers; i++) {
+		int r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &in->codecs[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	for (unsigned i = 0; i < ITEMS; i++) {
+		in->items[i].scratch = block_buffer_new(WIRE_CHUNK_MAX);
+		if (!in->items[i].scratch)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	*ret = p2v_steal(in);
+	return 0;
+}
+
+int recv_intake_run(
+	struct peer *peer, struct recv_disk *disk, struct intake_done *ret, struct p2v_err *err)
+{
+	static const struct pump_ops ops = {intake_fill, intake_work, intake_drain, intake_check};
+	p2v_auto(intake_free) struct intake *in = NULL;
+	void *items[ITEMS];
+	struct pump_spec spec = {.ops = &ops, .items = items, .n_items = ITEMS};
+	int r = intake_new(peer, disk, &in, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < ITEMS; i++)
+		items[i] = &in->items[i];
+	spec.ctx = in;
+	spec.n_workers = in->n_workers;
+	r = block_pump_run(&spec, err);
+	atomic_store(&peer->stop, false);
+	if (r == 0)
+		*ret = in->done;
+	return r;
+}

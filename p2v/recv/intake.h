@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_RECV_INTAKE_H
+#define P2V_RECV_INTAKE_H
+
+/*
+ * The state SENDING: takes what the agent sends for one disk until it says DONE.
+ *
+ *	link --> read frames --> decompress, digest --> in order: write, journal, TAKEN, DURABLE
+ *	         1 thread        a thread a core        the caller's thread
+ *
+ * Memory: the pool of items, about 24 MiB.
+ */
+
+#include "p2v/recv/disk.h"
+#include "p2v/recv/peer.h"
+
+/* What R holds of chunks at most, as WELCOME says. */
+#define RECV_WINDOW_BYTES (16u * 1024 * 1024)
+
+/* What DONE said; its bad ranges are in the disk's journal. */
+struct intake_done {
+	struct digest root;
+	uint64_t read_bytes, sent_bytes, zero_bytes, free_bytes;
+};
+
+int recv_intake_run(
+	struct peer *peer, struct recv_disk *disk, struct intake_done *ret, struct p2v_err *err);
+
+#endif

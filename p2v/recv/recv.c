@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/recv/recv.h"
+
+#include "p2v/core/num.h"
+#include "p2v/core/opt.h"
+#include "p2v/core/stop.h"
+#include "p2v/recv/intake.h"
+#include "p2v/recv/job.h"
+
+#define FEATURES     (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME)
+#define LOCK_TRIES   45 /* a dead link is found out after 30 s */
+#define LOCK_WAIT_MS 1000
+#define PROGRESS_MS  500
+
+struct conversation {
+	const struct recv_spec *spec;
+	struct peer peer;
+	struct recv_job job;
+	struct recv_disk disk; /* the one that is open; io NULL: none */
+};
+
+static int greet(struct conversation *c, struct p2v_err *err)
+{
+	struct wire_msg msg, welcome = {.type = WIRE_WELCOME};
+	struct wire_terms terms;
+	int r = recv_peer_open(&c->peer, err);
+
+	if (r == 0)
+		r = recv_peer_next(&c->peer, &msg, err);
+	if (r < 0)
+		return r;
+	if (msg.hello.role != WIRE_ROLE_CONTROL)
+		return p2v_err_set(err, P2V_EREFUSED, "data connections are not offered here");
+	r = wire_welcome_make(&msg.hello, "p2v-recv " P2V_VERSION, FEATURES, RECV_WINDOW_BYTES,
+		&terms, &welcome.welcome, err);
+	if (r == 0)
+		r = recv_peer_send(&c->peer, &welcome, err);
+	if (r < 0)
+		return r;
+	c->peer.terms = terms;
+	c->peer.feed.max_frame = terms.max_frame;
+	return 0;
+}
+
+/* A connection that died a moment ago may still hold the job: the agent waits with us. */
+static int job_lock(struct conversation *c, struct p2v_err *err)
+{
+	const struct wire_msg wait = {WIRE_WAIT,
+		.wait = {1, LOCK_WAIT_MS, wire_text("an older connection still has this job")}};
+
+	for (unsigned i = 0;; i++) {
+		uint64_t until_ms = p2v_now_ms() + LOCK_WAIT_MS;
+		int r = recv_job_lock(&c->job, err);
+
+		if (r != P2V_EEXIST || i == LOCK_TRIES)
+			return r;
+		r = recv_peer_send(&c->peer, &wait, err);
+		while (r == 0 && p2v_now_ms() < until_ms) {
+			p2v_sleep_ms(100);
+			r = recv_peer_poll(&c->peer, err);
+		}
+		if (r < 0)
+			return r;
+	}
+}
+
+/* ADMIT: which disks are wanted; those that were verified before are not. */
+static int admit_send(struct conversation *c, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf wanted = {0};
+	struct wire_msg admit = {
+		WIRE_ADMIT, .admit = {.job = wire_text(c->job.name),
+				    .how = c->job.continued ? WIRE_HOW_CONTINUED : WIRE_HOW_NEW,
+				    .n = (uint16_t)c->job.machine.n_disks}};
+
+	for (uint16_t i = 0; i < admit.admit.n; i++) {
+		p2v_auto(recv_journal_free) struct journal *journal = NULL;
+		struct journal_verified verified;
+		int r = recv_disk_journal(c->job.image_dir, i, c->job.machine.disks[i].size_bytes,
+			c->spec->format, &journal, err);
+
+		if (r < 0)
+			return r;
+		wire_admit_add(&wanted, i, !journal || !recv_journal_verified(journal, &verified));
+	}
+	admit.admit.raw = wanted.data;
+	if (wanted.failed)
+		return p2v_buf_check(&wanted, err);
+	return recv_peer_send(&c->peer, &admit, err);
+}
+
+static int admit(struct conversation *c, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf inventory = {0};
+	struct wire_msg msg;
+	int r = recv_peer_next(&c->peer, &msg, err);
+
+	if (r < 0)
+		return r;
+	/* The message is gone with the next one, and waiting for the lock may read some. */
+	p2v_buf_add(&inventory, msg.inventory.json, msg.inventory.n);
+	r = p2v_buf_check(&inventory, err);
+	if (r == 0)
+		r = recv_job_init(
+			&c->job, c->spec->base, c->spec->name, inventory.data, inventory.len, err);
+	if (r == 0)
+		r = job_lock(c, err);
+	if (r == 0)
+		r = recv_job_admit(&c->job, inventory.data, inventory.len, err);
+	return r < 0 ? r : admit_send(c, err);
+}
+
+static int open_check(
+	const struct conversation *c, const struct wire_open *open, struct p2v_err *err)
+{
+	if (open->disk >= c->job.machine.n_disks ||
+		open->size != c->job.machine.disks[open->disk].size_bytes)
+		return p2v_err_set(err, P2V_EFORMAT,
+			"OPEN: disk %u of %llu bytes is not in the inventory", open->disk,
+			(unsigned long long)open->size);
+	if (open->grain != BLOCK_GRAIN_BYTES || open->digest_kind != WIRE_DIGEST_XXH3_128)
+		return p2v_err_set(err, P2V_EUNSUPPORTED,
+			"OPEN: a grain of %u bytes with digest kind %u is not supported here",
+			open->grain, open->digest_kind);
+	if (open->pass != WIRE_PASS_COPY)
+		return p2v_err_set(err, P2V_EUNSUPPORTED, "OPEN: a second pass is not offered");
+	return 0;
+}
+
+/* The estimate counts used bytes of the source; what is durable already needs no more room. */
+static int space_check(const struct conversation *c, const struct wire_open *open,
+	const struct journal *journal, struct p2v_err *err)
+{
+	uint64_t have = recv_journal_durable(journal) * BLOCK_GRAIN_BYTES;
+
+	return open->used > have ? recv_job_space(&c->job, open->used - have, err) : 0;
+}
+
+static int disk_open(struct conversation *c, const struct wire_open *open, struct p2v_err *err)
+{
+	struct wire_msg ready = {WIRE_READY, .ready = {open->disk, 0}};
+	struct journal_verified verified;
+	int r = open_check(c, open, err);
+
+	recv_disk_finish(&c->disk);
+	if (r == 0)
+		r = recv_disk_open(
+			&c->disk, c->job.image_dir, open->disk, c->spec->format, open->size, err);
+	if (r < 0)
+		return r;
+	if (recv_journal_verified(c->disk.journal, &verified))
+		return p2v_err_set(err, P2V_EFORMAT, "OPEN: disk %u is not wanted", open->disk);
+	r = space_check(c, open, c->disk.journal, err);
+	ready.ready.durable_grains = recv_journal_durable(c->disk.journal);
+	return r < 0 ? r : recv_peer_send(&c->peer, &ready, err);
+}
+
+struct verify_progress {
+	struct conversation *c;
+	uint64_t said_ms;
+};
+
+static int verify_progress(void *ctx, uint64_t done_bytes, struct p2v_err *err)
+{
+	struct verify_progress *p = ctx;
+	const struct recv_disk *disk = &p->c->disk;
+	const struct wire_msg msg = {
+		WIRE_PROGRESS, .progress = {disk->index, done_bytes, disk->size_bytes}};
+	uint64_t now_ms = p2v_now_ms();
+	int r;
+
+	if (now_ms - p->said_ms < PROGRESS_MS)
+		return 0;
+	p->said_ms = now_ms;
+	r = recv_peer_send(&p->c->peer, &msg, err);
+	return r < 0 ? r : recv_peer_poll(&p->c->peer, err);
+}
+
+static int verified_say(struct conversation *c, const struct intake_done *done,
+	const struct digest *root, struct p2v_err *err)
+{
+	const struct wire_msg msg = {WIRE_VERIFIED, .verified = {c->disk.index, *root}};
+	const struct journal_verified verified = {*root, done->read_bytes, done->sent_bytes,
+		done->zero_bytes, done->free_bytes, c->disk.written_bytes};
+	int r;
+
+	/* Each leaf was checked when it came and again just now: what A sent is what we hold, and
+	 * still it names another root. */
+	if (!block_digest_equal(root, &done->root))
+		return p2v_err_set(err, P2V_EFORMAT,
+			"%s: the agent's digest of the whole disk is not that of the chunks it "
+			"sent",
+			c->disk.path);
+	r = recv_journal_add_verified(c->disk.journal, &verified, err);
+	if (r == 0)
+		r = recv_journal_commit(c->disk.journal, err);
+	return r < 0 ? r : recv_peer_send(&c->peer, &msg, err);
+}
+
+/* From READY to VERIFIED, as many rounds as it takes. */
+static int disk_receive(struct conversation *c, struct p2v_err *err)
+{
+	for (;;) {
+		struct verify_progress progress = {c, p2v_now_ms()};
+		struct wire_msg mismatch = {WIRE_MISMATCH, .mismatch = {.disk = c->disk.index}};
+		struct recv_verdict verdict;
+		struct intake_done done;
+		int r = recv_intake_run(&c->peer, &c->disk, &done, err);
+
+		if (r == 0)
+			r = recv_disk_verify(&c->disk, verify_progress, &progress, &verdict, err);
+		if (r < 0)
+			return r;
+		if (verdict.n_ranges == 0) {
+			p2v_buf_finish(&verdict.ranges);
+			return verified_say(c, &done, &verdict.root, err);
+		}
+		mismatch.mismatch.ranges.n = verdict.n_ranges;
+		mismatch.mismatch.ranges.raw = verdict.ranges.data;
+		r = recv_peer_send(&c->peer, &mismatch, err);
+		p2v_buf_finish(&verdict.ranges);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int finish(struct conversation *c, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf receipt = {0};
+	struct wire_msg finished = {.type = WIRE_FINISHED};
+	int r = recv_job_complete(&c->job, c->spec->format, &receipt, err);
+
+	if (r < 0)
+		return r;
+	finished.finished = (struct wire_finished){receipt.data, (uint32_t)receipt.len};
+	r = recv_peer_send(&c->peer, &finished, err);
+	if (r == 0)
+		recv_peer_close(&c->peer);
+	return r;
+}
+
+static int converse(struct conversation *c, struct p2v_err *err)
+{
+	struct wire_msg msg;
+	int r = greet(c, err);
+
+	if (r == 0)
+		r = admit(c, err);
+	while (r == 0) {
+		r = recv_peer_next(&c->peer, &msg, err);
+		if (r < 0)
+			return r;
+		/* The session's table lets nothing but these two come here. */
+		if (msg.type == WIRE_FINISH) {
+			recv_disk_finish(&c->disk);
+			return finish(c, err);
+		}
+		r = disk_open(c, &msg.open, err);
+		if (r == 0)
+			r = disk_receive(c, err);
+	}
+	return r;
+}
+
+int recv_run(const struct recv_spec *spec, struct link *link, struct p2v_err *err)
+{
+	struct conversation c = {.spec = spec, .job = {.lock_fd = -1}};
+	struct p2v_err why = {0};
+	int r = recv_peer_init(&c.peer, link, err);
+
+	if (r < 0)
+		return r;
+	r = converse(&c, &why);
+	if (r < 0) {
+		/* What was taken is worth keeping, whatever went wrong; if this fails too, the
+		 * journal does not speak of it. */
+		if (c.disk.io && c.disk.journal)
+			recv_disk_sync(&c.disk, NULL);
+		if (c.job.name && why.kind != P2V_EREFUSED)
+			p2v_err_wrap(&why, r, "job %s", c.job.name);
+		recv_peer_fail(&c.peer, &why);
+		if (err)
+			*err = why;
+	}
+	recv_disk_finish(&c.disk);
+	recv_job_finish(&c.job);
+	recv_peer_finish(&c.peer);
+	return r;
+}
