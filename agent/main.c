@@ -70,8 +70,7 @@ static const struct p2v_cmd cmd = {
 		"disk.\n\n"
 		"A link that is lost is made anew by itself. When the program was interrupted, the "
 		"same command again continues where it stopped. A DISK is the same as --disk "
-		"DISK.\n\n"
-		"Exit status: 0 done, 1 failed, 2 misuse, 3 refused by a safety rule.",
+		"DISK.",
 	.opts = opts,
 	.operands_offset = O(operands),
 	.n_operands_offset = O(n_operands),

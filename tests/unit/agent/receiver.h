@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TESTS_UNIT_AGENT_RECEIVER_H
+#define TESTS_UNIT_AGENT_RECEIVER_H
+
+/*
+ * A receiver in this process that follows the protocol from p2v/wire alone, on one disk, and a
+ * script of what it does wrong. What is durable outlives its connections.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "p2v/block/digest.h"
+#include "p2v/link/link.h"
+#include "p2v/wire/greet.h"
+
+struct receiver {
+	/* the disk as received */
+	uint64_t size;
+	uint8_t *image;
+	bool *durable, *taken; /* a grain each */
+	struct digest *leaves;
+
+	/* the script: 0 is never */
+	uint64_t features;		    /* 0: all that version 1 has for this */
+	uint32_t window;		    /* 0: 4 MiB */
+	unsigned durable_every;		    /* chunks; 0: 4 */
+	uint64_t resend_chunk;		    /* this chunk of all is rejected */
+	unsigned mismatch_rounds;	    /* so many times the first grain reads back wrong */
+	uint64_t cancel_after, error_after; /* chunks */
+	bool refuse;
+	uint64_t pull_offset, pull_length;
+	bool ping;	 /* and wants the PONG before anything is TAKEN */
+	bool hold_taken; /* TAKEN only when the window is full, and says if it was overrun */
+	uint64_t limit_to;
+	struct link_pair_cut cuts[8]; /* of the n-th connection */
+	unsigned n_cuts;
+
+	/* what it saw */
+	unsigned connections;
+	uint64_t chunks, data_bytes, zero_chunks, free_chunks, have_asked, again_durable;
+	uint64_t window_seen;
+	bool pong_seen, cancel_seen, error_seen, pulled_first;
+	struct wire_done done;
+	char inventory[4096];
+
+	pthread_t thread;
+	bool runs;
+	struct link *link;
+};
+
+void receiver_init(struct receiver *rx, uint64_t size);
+void receiver_finish(struct receiver *rx);
+/* For send_spec.connect: a new pair, whose other end a new thread serves. */
+int receiver_connect(void *ctx, struct link **ret, struct p2v_err *err);
+/* Waits for the last connection's thread. */
+void receiver_join(struct receiver *rx);
+
+#endif

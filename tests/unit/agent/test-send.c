@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka.h needs those above */
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+
+#include "agent/send/send.h"
+#include "p2v/core/num.h"
+#include "p2v/core/stop.h"
+#include "receiver.h"
+
+#define DISK_BYTES (9 * P2V_MIB + 123 * 512)
+#define GRAIN	   BLOCK_GRAIN_BYTES
+
+/* A machine with one disk in memory, and a receiver for it. */
+struct scene {
+	struct receiver rx;
+	struct block_io *disk;
+	struct extent_list extents;
+	struct machine_disk noun_disk;
+	struct machine machine;
+	struct send_disk source;
+	struct send_spec spec;
+	struct send_result result;
+	struct p2v_err err;
+};
+
+/* A little of everything: noise, text that shrinks, zeros. */
+static void disk_paint(uint8_t *bytes, uint64_t n, unsigned seed)
+{
+	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+
+	for (uint64_t at = 0; at < n; at++) {
+		unsigned kind = (unsigned)((at / (3 * GRAIN)) % 3);
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		bytes[at] = kind == 0 ? (uint8_t)x : kind == 1 ? (uint8_t)(at % 61 + seed) : 0;
+	}
+}
+
+static struct scene *scene_new_sized(uint64_t size)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+
+	assert_int_equal(block_io_memory_new("/dev/sda", size, &s->disk, NULL), 0);
+	assert_int_equal(block_extents_init(&s->extents, size, NULL), 0);
+	disk_paint(block_io_memory_bytes(s->disk), size, 1);
+	receiver_init(&s->rx, size);
+	s->noun_disk = (struct machine_disk){
+		.id = strdup("disk0"), .path = strdup("/dev/sda"), .size_bytes = size};
+	s->machine = (struct machine){.version = 1,
+		.name = strdup("web01"),
+		.firmware = strdup("bios"),
+		.memory_bytes = P2V_GIB,
+		.disks = &s->noun_disk,
+		.n_disks = 1};
+	s->source = (struct send_disk){s->disk, &s->extents};
+	s->spec = (struct send_spec){.connect = receiver_connect,
+		.connect_ctx = &s->rx,
+		.machine = &s->machine,
+		.disks = &s->source,
+		.compress = {1, true},
+		.retry_for_ms = 20000,
+		.n_workers = 3};
+	return s;
+}
+
+static struct scene *scene_new(void)
+{
+	return scene_new_sized(DISK_BYTES);
+}
+
+static int scene_run(struct scene *s)
+{
+	int r = send_run(&s->spec, &s->result, &s->err);
+
+	receiver_join(&s->rx);
+	return r;
+}
+
+static void scene_free(struct scene *s)
+{
+	send_result_finish(&s->result);
+	receiver_finish(&s->rx);
+	block_extents_finish(&s->extents);
+	block_io_free(s->disk);
+	free(s->noun_disk.id);
+	free(s->noun_disk.path);
+	free(s->machine.name);
+	free(s->machine.firmware);
+	free(s);
+}
+
+static void assert_same_disk(const struct scene *s)
+{
+	struct digest root;
+
+	assert_memory_equal(s->rx.image, block_io_memory_bytes(s->disk), s->rx.size);
+	assert_int_equal(block_io_digest(s->disk, NULL, NULL, &root, NULL), 0);
+	assert_true(block_digest_equal(&root, &s->result.disks[0].root));
+	assert_true(s->result.disks[0].verified);
+}
+
+static void test_disk_arrives(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_string_equal(s->result.job, "job-7");
+	assert_int_equal(s->result.connections, 1);
+	assert_int_equal(s->result.disks[0].read_bytes, DISK_BYTES);
+	assert_int_equal(s->rx.done.read, DISK_BYTES);
+	assert_true(s->rx.done.sent < DISK_BYTES);
+	assert_non_null(strstr(s->rx.inventory, "\"web01\""));
+	scene_free(s);
+}
+
+static void test_sizes(void **state)
+{
+	static const uint64_t sizes[] = {
+		512, GRAIN - 512, GRAIN, GRAIN + 512, P2V_MIB, P2V_MIB + 512, 3 * P2V_MIB - 512};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(sizes); i++) {
+		struct scene *s = scene_new_sized(sizes[i]);
+
+		assert_int_equal(scene_run(s), 0);
+		assert_same_disk(s);
+		scene_free(s);
+	}
+}
+
+static void test_zero_and_free_are_not_read(void **state)
+{
+	struct scene *s = scene_new();
+	uint8_t *bytes = block_io_memory_bytes(s->disk);
+
+	(void)state;
+	memset(bytes + P2V_MIB, 0, P2V_MIB);
+	block_extents_set(&s->extents, P2V_MIB, P2V_MIB, EXTENT_ZERO, NULL);
+	block_extents_set(&s->extents, 4 * P2V_MIB, 2 * P2V_MIB, EXTENT_FREE, NULL);
+	assert_int_equal(scene_run(s), 0);
+	/* What was free reads as zero at the far end, and counts so in the root. */
+	memset(bytes + 4 * P2V_MIB, 0, 2 * P2V_MIB);
+	assert_same_disk(s);
+	assert_int_equal(s->result.disks[0].read_bytes, DISK_BYTES - 3 * P2V_MIB);
+	assert_int_equal(s->result.disks[0].free_bytes, 2 * P2V_MIB);
+	assert_int_equal(s->rx.free_chunks, 1);
+	scene_free(s);
+}
+
+/* Whatever byte the cable breaks at, the disk arrives, and what was durable is not sent again. */
+static void test_cut_and_resume(void **state)
+{
+	static const uint64_t cuts[] = {5, 200, 300000, 5000000};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(cuts); i++) {
+		struct scene *s = scene_new();
+
+		s->spec.compress = (struct send_compress){-1000, false};
+		s->rx.durable_every = 2;
+		s->rx.n_cuts = 1;
+		s->rx.cuts[0] = (struct link_pair_cut){cuts[i], UINT64_MAX};
+		assert_int_equal(scene_run(s), 0);
+		assert_same_disk(s);
+		assert_int_equal(s->result.connections, 2);
+		assert_int_equal(s->rx.again_durable, 0);
+		if (cuts[i] == 5000000)
+			assert_true(s->result.disks[0].kept_bytes > 0);
+		scene_free(s);
+	}
+}
+
+static void test_cut_on_the_way_back(void **state)
+{
+	static const uint64_t cuts[] = {3, 60, 250, 420};
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.n_cuts = P2V_N(cuts);
+	for (size_t i = 0; i < P2V_N(cuts); i++)
+		s->rx.cuts[i] = (struct link_pair_cut){UINT64_MAX, cuts[i]};
+	s->rx.durable_every = 1;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_true(s->result.connections > 3);
+	assert_int_equal(s->rx.again_durable, 0);
+	scene_free(s);
+}
+
+static void test_gives_up(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->spec.retry_for_ms = 1;
+	s->rx.n_cuts = 1;
+	s->rx.cuts[0] = (struct link_pair_cut){1500000, UINT64_MAX};
+	assert_int_equal(scene_run(s), P2V_ELINK);
+	assert_non_null(strstr(s->err.text, "gave up"));
+	assert_non_null(strstr(s->err.text, "to continue"));
+	scene_free(s);
+}
+
+/* Rejected, and changed on the source in the meantime: the root is still what the image holds. */
+static void test_resend(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.resend_chunk = 3;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_true(s->result.disks[0].kept_bytes > 0);
+	scene_free(s);
+}
+
+static void test_mismatch(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.mismatch_rounds = 2;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	scene_free(s);
+}
+
+static void test_mismatch_for_ever(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.mismatch_rounds = 1000;
+	assert_int_equal(scene_run(s), P2V_EIO);
+	assert_non_null(strstr(s->err.text, "/dev/sda"));
+	assert_true(s->rx.error_seen);
+	scene_free(s);
+}
+
+static void test_window_is_kept(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.hold_taken = true;
+	s->rx.window = 3u << 20;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_true(s->rx.window_seen <= 3 * P2V_MIB);
+	assert_true(s->rx.window_seen > P2V_MIB);
+	scene_free(s);
+}
+
+static void test_pull_comes_first(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->spec.limit_bytes_per_second = 40 << 20;
+	s->rx.pull_offset = 7 * P2V_MIB;
+	s->rx.pull_length = 2 * GRAIN;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	/* Read twice, as the fold has its own order. */
+	assert_int_equal(s->result.disks[0].read_bytes, DISK_BYTES + 2 * GRAIN);
+	scene_free(s);
+}
+
+static void test_ping_is_answered(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.ping = true;
+	assert_int_equal(scene_run(s), 0);
+	assert_true(s->rx.pong_seen);
+	scene_free(s);
+}
+
+static void test_no_features(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.features = UINT64_C(1) << 40; /* one that nobody knows */
+	s->rx.resend_chunk = 2;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->rx.have_asked, 0);
+	assert_true(s->rx.done.sent > 6 * P2V_MIB); /* not compressed */
+	scene_free(s);
+}
+
+static void test_far_end_says_no(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.refuse = true;
+	assert_int_equal(scene_run(s), P2V_EREFUSED);
+	assert_non_null(strstr(s->err.text, "not today"));
+	scene_free(s);
+
+	s = scene_new();
+	s->rx.cancel_after = 3;
+	assert_int_equal(scene_run(s), P2V_ECANCELED);
+	assert_non_null(strstr(s->err.text, "enough"));
+	scene_free(s);
+
+	s = scene_new();
+	s->rx.error_after = 3;
+	assert_int_equal(scene_run(s), P2V_ENOSPC);
+	assert_non_null(strstr(s->err.text, "the disk is full"));
+	assert_int_equal(s->rx.connections, 1);
+	scene_free(s);
+}
+
+static void test_read_error_names_disk_and_offset(void **state)
+{
+	struct scene *s = scene_new();
+	const struct block_io_faults faults = {
+		.errnum = EIO, .bad_offset = 5 * P2V_MIB, .bad_length = 512};
+
+	(void)state;
+	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
+	s->source.io = s->disk;
+	assert_int_equal(scene_run(s), P2V_EIO);
+	assert_non_null(strstr(s->err.text, "/dev/sda"));
+	assert_non_null(strstr(s->err.text, "5242880"));
+	assert_true(s->rx.error_seen);
+	scene_free(s);
+}
+
+static void test_limit(void **state)
+{
+	struct scene *s = scene_new();
+	uint64_t before = p2v_now_ms(), took;
+
+	(void)state;
+	s->spec.compress = (struct send_compress){-1000, false};
+	s->rx.limit_to = 8 << 20; /* the receiver's wish is obeyed */
+	assert_int_equal(scene_run(s), 0);
+	took = p2v_now_ms() - before;
+	assert_same_disk(s);
+	assert_true(took >= 1000 * s->rx.done.sent / (8 << 20) * 8 / 10);
+	scene_free(s);
+}
+
+/* Last: the request to stop stays. */
+static void test_interrupt(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	p2v_stop_install();
+	s->spec.limit_bytes_per_second = 1 << 20;
+	raise(SIGINT);
+	assert_int_equal(scene_run(s), P2V_ECANCELED);
+	scene_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_disk_arrives),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_zero_and_free_are_not_read),
+		cmocka_unit_test(test_cut_and_resume),
+		cmocka_unit_test(test_cut_on_the_way_back),
+		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_resend),
+		cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_mismatch_for_ever),
+		cmocka_unit_test(test_window_is_kept),
+		cmocka_unit_test(test_pull_comes_first),
+		cmocka_unit_test(test_ping_is_answered),
+		cmocka_unit_test(test_no_features),
+		cmocka_unit_test(test_far_end_says_no),
+		cmocka_unit_test(test_read_error_names_disk_and_offset),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_interrupt),
+	};
+
+	return cmocka_run_group_tests_name("agent-send", tests, NULL, NULL);
+}
