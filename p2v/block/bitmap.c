@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/block/bitmap.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -37,9 +36,8 @@ static uint64_t word_mask(unsigned from, unsigned to)
 
 static void range_put(struct bitmap *bm, uint64_t first, uint64_t n, bool value)
 {
-	uint64_t end = first + n;
+	uint64_t end = p2v_range_within(first, n, bm->n_bits) ? first + n : first;
 
-	assert(p2v_range_within(first, n, bm->n_bits));
 	while (first < end) {
 		uint64_t *word = &bm->words[first / 64];
 		unsigned from = first % 64;
@@ -55,8 +53,7 @@ static void range_put(struct bitmap *bm, uint64_t first, uint64_t n, bool value)
 
 bool block_bitmap_test(const struct bitmap *bm, uint64_t bit)
 {
-	assert(bit < bm->n_bits);
-	return bm->words[bit / 64] >> (bit % 64) & 1;
+	return bit < bm->n_bits && bm->words[bit / 64] >> (bit % 64) & 1;
 }
 
 void block_bitmap_set(struct bitmap *bm, uint64_t bit)
@@ -99,7 +96,6 @@ bool block_bitmap_run(
 {
 	uint64_t first;
 
-	assert(from <= bm->n_bits);
 	first = bit_find(bm, from, value);
 	if (first == bm->n_bits)
 		return false;

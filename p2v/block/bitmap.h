@@ -3,8 +3,8 @@
 #define P2V_BLOCK_BITMAP_H
 
 /*
- * One bit a grain. Bits beyond n_bits are never set and cannot be asked for: an index outside
- * [0, n_bits) is a bug of the caller and aborts (assert). Memory: one byte per 8 grains, so 20 MiB
+ * One bit a grain. Bits beyond n_bits do not exist: they read as clear, and a range that is not
+ * within [0, n_bits) changes nothing. Memory: one byte per 8 grains, so 20 MiB
  * for a disk of 10 TiB at 64 KiB. Not thread-safe.
  */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/block/extent.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
 static uint64_t extent_end(const struct extent *e)
@@ -17,8 +17,7 @@ const char *block_extent_kind_word(enum extent_kind kind)
 {
 	static const char *const words[] = {"used", "zero", "free"};
 
-	assert((size_t)kind < sizeof(words) / sizeof(words[0]));
-	return words[kind];
+	return (size_t)kind < P2V_N(words) ? words[kind] : "unknown";
 }
 
 static int extents_reserve(struct extent_list *list, size_t n, struct p2v_err *err)
@@ -63,7 +62,6 @@ size_t block_extents_index(const struct extent_list *list, uint64_t offset_bytes
 {
 	size_t low = 0, high = list->n_items - 1;
 
-	assert(offset_bytes < list->size_bytes);
 	if (list->items[high].offset_bytes <= offset_bytes)
 		return high;
 	while (high - low > 1) {
@@ -156,7 +154,8 @@ int block_extents_align(struct extent_list *list, uint32_t grain_bytes, struct p
 	struct extent_list aligned;
 	int r;
 
-	assert(grain_bytes && (grain_bytes & (grain_bytes - 1)) == 0);
+	if (!grain_bytes || (grain_bytes & (grain_bytes - 1)))
+		return p2v_err_set(err, P2V_EINVAL, "grain of %u bytes", grain_bytes);
 	r = block_extents_init(&aligned, list->size_bytes, err);
 	/* The new list starts as USED: only what is left of the other kinds is set. */
 	for (size_t i = 0; r == 0 && i < list->n_items; i++) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/block/io.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +52,9 @@ static int write_check(struct block_io *io, uint64_t offset, uint64_t n, struct 
 	return range_check(io, "write", offset, n, err);
 }
 
-/* Puts the name before a kind's error, and sees to it that it is one. */
+/* Puts the name before a kind's error. */
 static int result(struct block_io *io, int r, struct p2v_err *err)
 {
-	assert(r <= 0);
 	return r < 0 ? p2v_err_wrap(err, r, "%s", io->name) : 0;
 }
 
@@ -123,8 +121,11 @@ int block_extent(struct block_io *io, uint64_t offset, uint64_t limit, struct ex
 		r = result(io, io->ops->extent(io, offset, limit, &e, err), err);
 	if (r < 0)
 		return r;
-	assert(e.offset_bytes == offset && e.length_bytes <= limit);
-	assert((e.length_bytes > 0 || limit == 0) && e.kind != EXTENT_FREE);
+	/* Else the caller's walk would stand still, or skip what nobody vouched for. */
+	if (e.offset_bytes != offset || e.length_bytes > limit || (e.length_bytes == 0 && limit) ||
+		e.kind == EXTENT_FREE)
+		return p2v_err_set(err, P2V_EFORMAT, "%s: extent at %" PRIu64 ": a wrong answer",
+			io->name, offset);
 	*ret = e;
 	return 0;
 }
@@ -150,7 +151,9 @@ int block_extents_from_io(struct block_io *io, struct extent_list *list, struct 
 {
 	struct extent e = {0};
 
-	assert(list->size_bytes == io->size_bytes);
+	if (list->size_bytes != io->size_bytes)
+		return p2v_err_set(
+			err, P2V_EINVAL, "%s: extents of a disk of another size", io->name);
 	for (uint64_t at = 0; at < io->size_bytes; at += e.length_bytes) {
 		int r = block_extent(io, at, io->size_bytes - at, &e, err);
 

@@ -33,7 +33,7 @@ static int socket_listen(const char *path, int backlog, struct p2v_err *err)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return p2v_err_set(
 			err, P2V_EINVAL, "%s: too long for a socket's path (TMPDIR?)", path);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
 		listen(fd, backlog) < 0)
 		return p2v_err_errno(err, errno, "%s: cannot listen", path);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/link/link.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +25,9 @@ void link_free(struct link *l)
 	free(name);
 }
 
-/* Puts the name before a kind's error, and sees to it that it is one. */
+/* Puts the name before a kind's error. */
 static int result(struct link *l, int r, struct p2v_err *err)
 {
-	assert(r <= 0);
 	return r < 0 ? p2v_err_wrap(err, r, "%s", l->name) : 0;
 }
 
@@ -38,9 +36,9 @@ int link_read(struct link *l, void *buf, size_t n, size_t *ret_n, struct p2v_err
 	size_t got = 0;
 	int r;
 
-	assert(n > 0);
+	if (n == 0)
+		return p2v_err_set(err, P2V_EINVAL, "%s: read of no bytes", l->name);
 	r = result(l, l->ops->read(l, buf, n, &got, err), err);
-	assert(got <= n);
 	if (r == 0)
 		*ret_n = got;
 	return r;

@@ -69,10 +69,27 @@ static void test_too_large_is_refused(void **state)
 	assert_int_equal(bm.n_bits, 77);
 }
 
+static void test_outside_is_nothing(void **state)
+{
+	uint64_t first, n;
+	struct bitmap bm;
+
+	(void)state;
+	assert_int_equal(block_bitmap_init(&bm, 70, NULL), 0);
+	block_bitmap_set(&bm, 70);
+	block_bitmap_set_range(&bm, 60, 11);
+	block_bitmap_set_range(&bm, 1, UINT64_MAX);
+	assert_int_equal(bm.n_set, 0);
+	assert_false(block_bitmap_test(&bm, 70));
+	assert_false(block_bitmap_run(&bm, 71, false, &first, &n));
+	block_bitmap_finish(&bm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_against_bools),
+		cmocka_unit_test(test_outside_is_nothing),
 		cmocka_unit_test(test_too_large_is_refused),
 	};
 
