@@ -6,7 +6,7 @@
 # Makes the disk of an ordinary Debian 12 server as its administrator left it: MBR, GRUB in the MBR
 # gap, ext4 root by UUID, swap by kernel name, two kernels whose initramfs hold the drivers of an
 # IDE/AHCI machine and nothing for virtio. debian12-bios.env says what machine it belongs to.
-# Needs root. Does nothing if OUT.img is there; lands by rename, read-only.
+# Needs root. Does nothing if OUT.img is there, made by these same scripts; lands by rename, read-only.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,12 +15,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 [ $# -eq 1 ] || { echo "usage: $0 OUT.img" >&2; exit 2; }
 out=$1
-[ ! -e "$out" ] || exit 0
-image_require mmdebstrap sfdisk losetup addpart mkfs.ext4 mkswap cpio
+! image_is_made "$out" "$here"/{debian12-bios.sh,debian12-bios.env,lib.sh,two-kernels.sh} || exit 0
+image_require mmdebstrap sfdisk losetup addpart mkfs.ext4 mkswap
 
-# What MODULES=dep keeps on the machine of debian12-bios.env: the drivers on the way to its disk (and
-# AHCI, for the mode that the firmware of such boards can switch to), the file system, the keyboard.
-initramfs_modules='ext4 sd_mod ata_piix ata_generic ahci i8042 atkbd psmouse'
+# What `mkinitramfs` with MODULES=dep takes when it runs on the machine of debian12-bios.env (compared
+# there: the same files), and AHCI, the other mode of such a board's disk controller.
+initramfs_modules='ext4 sd_mod ata_piix ata_generic ahci i8042 atkbd psmouse evdev serio_raw'
 
 packages=e2fsprogs,grub-pc,initramfs-tools,busybox,zstd,systemd-sysv,udev,dbus,kmod,\
 ifupdown,iproute2,iputils-ping,netbase,openssh-server,cron,logrotate,procps,less,vim-tiny
@@ -126,7 +126,8 @@ END
 install_grub() {
   local root=$1
   sed -i -e 's/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="quiet"/' \
-    -e 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=2/' -e 's/^#GRUB_TERMINAL=console/GRUB_TERMINAL=console/' "$root/etc/default/grub"
+    -e 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=2/' \
+    -e 's/^#GRUB_TERMINAL=console/GRUB_TERMINAL=console/' "$root/etc/default/grub"
   mkdir -p "$root/boot/grub" "$root/dev/disk/by-uuid"
   # grub-mkconfig writes root=UUID= only where udev's link is there.
   ln -sf "../../${image_loop##*/}p1" "$root/dev/disk/by-uuid/$SERVER_ROOT_UUID"

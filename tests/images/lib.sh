@@ -2,7 +2,8 @@
 # What the image scripts share. A script calls image_begin, attaches and mounts partitions, fills
 # $image_root, and ends with image_finish; whatever happens, nothing stays mounted or attached.
 
-image_tmp= image_loop= image_root=
+PATH=$PATH:/usr/sbin:/sbin
+image_tmp= image_loop= image_root= image_recipe=
 
 image_die() { echo "${0##*/}: $*" >&2; exit 1; }
 
@@ -13,6 +14,15 @@ image_require() {
   for tool; do
     command -v "$tool" > /dev/null || { echo "SKIP: ${0##*/} needs $tool"; exit 77; }
   done
+}
+
+# image_is_made OUT SCRIPT...: is OUT there, and were the scripts that made it the same as now?
+# OUT.recipe is their digest.
+image_is_made() {
+  local out=$1
+  shift
+  image_recipe=$(cat "$@" | sha256sum)
+  [ -e "$out" ] && [ "$(cat "$out.recipe" 2> /dev/null)" = "$image_recipe" ]
 }
 
 # image_begin OUT MIB: an empty sparse file beside OUT, attached as $image_loop.
@@ -30,7 +40,8 @@ image_attach_partition() {
   # --partscan also allows partitions that are added by hand.
   [ -n "$image_loop" ] || image_loop=$(losetup --find --show --partscan "$image_tmp")
   node=${image_loop}p$1
-  read -r start size < <(sfdisk --dump "$image_tmp" | sed -n "s/.*[^0-9]$1 : start= *\([0-9]*\), size= *\([0-9]*\).*/\1 \2/p")
+  read -r start size < <(sfdisk --dump "$image_tmp" |
+    sed -nE "s/.*[^0-9]$1 : start= *([0-9]+), size= *([0-9]+).*/\1 \2/p")
   [ -e "/sys/class/block/${node##*/}" ] || addpart "$image_loop" "$1" "$start" "$size"
   # A container's /dev gets no node by itself.
   [ -b "$node" ] || mknod "$node" b $(tr : ' ' < "/sys/class/block/${node##*/}/dev")
@@ -115,5 +126,7 @@ image_finish() {
   e2fsck -fn "${image_loop}p1" > /dev/null || image_die "$1: the root file system is damaged"
   image_detach
   chmod 0444 "$image_tmp"
+  rm -f "$1.recipe"
   mv "$image_tmp" "$1"
+  echo "$image_recipe" > "$1.recipe"
 }

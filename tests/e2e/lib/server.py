@@ -36,7 +36,7 @@ class Server:
 
     def wire_argv(self, ssh_port):
         """The server's own network without a way out; 127.0.0.1:ssh_port leads to its address, port 22."""
-        return ["-netdev", f"user,id=wire,net={self.network},host={self.gateway},restrict=on,"
+        return ["-netdev", f"user,id=wire,ipv6=off,net={self.network},host={self.gateway},restrict=on,"
                            f"hostfwd=tcp:127.0.0.1:{ssh_port}-{self.address}:22"]
 
     def physical_argv(self, disk, ssh_port):

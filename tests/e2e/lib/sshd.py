@@ -4,8 +4,8 @@
     with sshd.Sshd(work_dir, command="/path/p2v-recv --dir /x") as server:
         server.target, server.identity, server.known_hosts, server.fingerprint
 
-The one accepted key is `restrict`ed to the forced command. It runs as the caller (root or not), so the
-user to log in as is the caller, too. stop() ends the daemon and the sessions that it started, by pid.
+The accepted key is `restrict`ed to the forced command. It runs as the caller (root or not), so the user to
+log in as is the caller, too, or, as root, `user`; extra_keys are further lines of authorized_keys. stop() ends the daemon and the sessions that it started, by pid.
 
 On the command line: sshd.py DIR COMMAND [CONFIG-LINE...] prints the above as NAME=value lines, and
 serves until its stdin ends. A line "kill" there pulls the plug.
@@ -27,7 +27,9 @@ def free_port():
 
 
 def keygen(path, kind="ed25519"):
-    """A new key pair without a passphrase: path and path.pub."""
+    """A key pair without a passphrase: path and path.pub, made where they are missing."""
+    if os.path.exists(path):
+        return path
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "p2v-test", "-f", path],
                    check=True, stdin=subprocess.DEVNULL)
     return path
@@ -52,21 +54,22 @@ def children(pid):
 
 
 class Sshd:
-    def __init__(self, work_dir, command, config=(), kinds=("ed25519",)):
+    def __init__(self, work_dir, command, config=(), kinds=("ed25519",), user=None, extra_keys=(), port=None):
         self.dir = os.path.abspath(work_dir)
         self.command = command
         self.config = list(config)
         self.kinds = kinds
         self.process = None
-        os.makedirs(self.dir, mode=0o700, exist_ok=True)
-        self.user = pwd.getpwuid(os.geteuid()).pw_name
+        os.makedirs(self.dir, mode=0o755 if user else 0o700, exist_ok=True)
+        self.user = user or pwd.getpwuid(os.geteuid()).pw_name
         self.identity = keygen(self.path("identity"))
         self.host_keys = [keygen(self.path(f"host_{kind}"), kind) for kind in kinds]
         self.fingerprint = fingerprint(self.host_keys[0] + ".pub")
-        self.port = free_port()
+        self.port = port or free_port()
         self.target = f"{self.user}@127.0.0.1:{self.port}"
         self.known_hosts = self.path("known_hosts")
-        self._write("authorized_keys", f'restrict,command="{self._quoted()}" {self._text("identity.pub")}')
+        self._write("authorized_keys", f'restrict,command="{self._quoted()}" {self._text("identity.pub")}'
+                    + "".join(extra_keys))
         self._write("known_hosts", "".join(
             f"[127.0.0.1]:{self.port} {self._text(os.path.basename(key) + '.pub')}" for key in self.host_keys))
 

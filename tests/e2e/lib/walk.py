@@ -8,7 +8,6 @@
         walk.prove("web01")
 """
 
-import grp
 import json
 import os
 import pwd
@@ -29,9 +28,8 @@ class Walk:
     def __init__(self, build, work, user=USER):
         self.build, self.work, self.user = os.path.abspath(build), os.path.abspath(work), user
         self.jobs = os.path.join(self.work, "jobs")
-        self.key = os.path.join(self.work, "campaign_key")
+        self.key = self.known_hosts = None
         self.plain_key = os.path.join(self.work, "plain_key")
-        self.known_hosts = os.path.join(self.work, "known_hosts")
         self.made_user = False
         self.daemon = None
         self.times = {}
@@ -61,29 +59,34 @@ class Walk:
             pwd.getpwnam(self.user)
         except KeyError:
             subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", self.work, "--shell", "/bin/sh",
-                            self.user], check=True)
+                            "--password", "*", self.user], check=True)
             self.made_user = True
 
     def make_key(self, path):
-        if not os.path.exists(path):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "campaign", "-f", path], check=True)
-        with open(path + ".pub") as file:
+        """A key pair of ours; its public line."""
+        with open(sshd.keygen(path) + ".pub") as file:
             return file.read().strip()
 
-    def start_server(self, recv_args="", plain_key=False):
+    def start_server(self, plain_key=False):
         """An ordinary sshd on a loopback port: one user, one key, one thing that it can do. plain_key: a second
-        key without a forced command, for peers in a benchmark."""
+        key without a forced command, for the peers in a benchmark."""
         self.make_user()
-        entry = pwd.getpwnam(self.user)
         os.makedirs(self.jobs, exist_ok=True)
-        shutil.chown(self.jobs, entry.pw_uid, grp.getgrgid(entry.pw_gid).gr_name)
-        command = f"{self.program('p2v-recv')} --dir {self.jobs} {recv_args}".strip()
-        authorized = [f'restrict,command="{command}" {self.make_key(self.key)}']
-        if plain_key:
-            authorized.append(self.make_key(self.plain_key))
-        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"), authorized=authorized)
+        shutil.chown(self.jobs, self.user)
+        extra = [self.make_key(self.plain_key) + "\n"] if plain_key else []
+        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"), f"{self.program('p2v-recv')} --dir {self.jobs}",
+                                user=self.user, extra_keys=extra, port=self.daemon and self.daemon.port)
         self.daemon.start()
-        self.daemon.write_known_hosts(self.known_hosts)
+        self.key, self.known_hosts = self.daemon.identity, self.daemon.known_hosts
+
+    def stop_server(self):
+        """sshd, and every process that it started for the migration user."""
+        self.daemon.stop()
+        subprocess.run(["pkill", "-KILL", "-u", self.user], check=False)
+
+    def restart_server(self):
+        self.stop_server()
+        self.start_server()
 
     # ---- the steps
 
