@@ -86,6 +86,7 @@ static void open_block(struct reader *rd, struct p2v_span line)
 {
 	struct block *up = &rd->stack[rd->depth], *b;
 	struct p2v_span rest = line, word, id = {0};
+	char where[sizeof(b->where)];
 
 	if (rd->depth + 1 == MAX_DEPTH) {
 		rd->ignored++;
@@ -102,8 +103,10 @@ static void open_block(struct reader *rd, struct p2v_span line)
 	while (p2v_word_next(&rest, &word))
 		if (p2v_span_eq(word, "$menuentry_id_option") || p2v_span_eq(word, "--id"))
 			id = take_string(&rest);
-	snprintf(b->where, sizeof(b->where), "%.100s%s%u", up->where, rd->depth > 1 ? ">" : "",
+	/* Through a buffer: to the compiler b and up may be the same block. */
+	snprintf(where, sizeof(where), "%.100s%s%u", up->where, rd->depth > 1 ? ">" : "",
 		up->items++);
+	memcpy(b->where, where, sizeof(where));
 	if (p2v_span_eq(rd->wanted, b->where) || p2v_span_same(last_part(rd->wanted), b->title) ||
 		(id.n && p2v_span_same(last_part(rd->wanted), id)))
 		b->chosen = true;

@@ -205,9 +205,9 @@ static int print_plan(const struct conversion *c, struct p2v_err *err)
 
 	if (c->o->json)
 		return cli_print_json(&model_plan_type, &c->plan, err);
-	r = plan_print(&c->plan, &out);
+	r = plan_print(&c->plan, &out, err);
 	if (r < 0)
-		return p2v_err_set(err, r, "out of memory");
+		return r;
 	cli_print_text(out.data, out.len);
 	return 0;
 }
@@ -234,6 +234,20 @@ static int apply(struct conversion *c, struct p2v_err *err)
 	}
 	r = guest_close(g, err);
 	return r < 0 ? r : model_changes_save(&c->changes, c->o->out, STORE_CHANGES, err);
+}
+
+static int emit(struct conversion *c, struct p2v_err *err)
+{
+	struct emit_request request = {
+		.dir = c->o->out,
+		.image = &c->image,
+		.overlays = (const char *const *)c->overlays,
+		.plan = &c->plan,
+		.machine = &c->machine,
+		.progress = c->progress,
+	};
+
+	return emit_run(&request, &c->output, err);
 }
 
 static void say_done(const struct conversion *c)
@@ -269,8 +283,7 @@ static int convert_for_real(struct conversion *c, struct p2v_err *err)
 	if (r == 0)
 		r = p2v_stop_check(err);
 	if (r == 0)
-		r = emit_run(
-			c->o->out, &c->image, c->overlays, &c->plan, c->progress, &c->output, err);
+		r = emit(c, err);
 	p2v_progress_end(c->progress);
 	if (r < 0)
 		return r;
@@ -291,11 +304,7 @@ static int prepare(struct conversion *c, struct p2v_err *err)
 			"%s: is converted already: --again does it anew, --undo brings it back",
 			c->o->out);
 	r = store_jobdir_open(c->o->out, &c->lock_fd, err);
-	if (r == 0 && p2v_file_exists(output))
-		r = emit_undo(c->o->out, err);
-	if (r == 0)
-		r = store_jobdir_drop_from(c->o->out, STORE_FACTS, err);
-	return r;
+	return r < 0 ? r : emit_undo(c->o->out, STORE_FACTS, err);
 }
 
 static int convert(struct conversion *c, struct p2v_err *err)
@@ -336,7 +345,7 @@ static int undo(const struct convert_opts *o, struct p2v_err *err)
 	if (!p2v_file_exists(o->disks[0]))
 		return p2v_err_set(err, P2V_ENOTFOUND, "%s: is not there", o->disks[0]);
 	r = store_jobdir_open(o->disks[0], &lock, err);
-	return r < 0 ? r : emit_undo(o->disks[0], err);
+	return r < 0 ? r : emit_undo(o->disks[0], STORE_FACTS, err);
 }
 
 #define OPT(long_name, letter, arg, kind, member, help)                                            \

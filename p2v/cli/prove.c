@@ -91,7 +91,7 @@ static int prove(const struct prove_opts *o, struct p2v_progress *progress, stru
 	p2v_auto_proof struct proof proof = {0};
 	p2v_autoclose int lock = -1;
 	struct guest_accel_result accel;
-	struct prove_options options = {.timeout_ms = o->timeout_s * 1000, .progress = progress};
+	struct prove_options options = {.timeout_ms = (uint32_t)(o->timeout_s * 1000)};
 	int r;
 
 	if (!p2v_file_exists(path))
@@ -105,7 +105,7 @@ static int prove(const struct prove_opts *o, struct p2v_progress *progress, stru
 	if (r < 0)
 		return r;
 	options.accel = guest_accel_word(accel.accel);
-	r = prove_run(dir, &output, &options, &proof, err);
+	r = prove_run(dir, &output, &options, progress, &proof, err);
 	p2v_progress_end(progress);
 	if (r < 0)
 		return r;
