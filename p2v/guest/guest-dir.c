@@ -35,7 +35,7 @@ static int open_parent(struct guest *g, const char *path, int *ret_fd, char name
 
 	if (fd < 0)
 		return p2v_err_errno(err, errno, "dup");
-	strcpy(name, ".");
+	memcpy(name, ".", 2);
 	while (*p) {
 		size_t n = strcspn(p, "/");
 		int next;
