@@ -11,6 +11,7 @@ On the command line: sshd.py DIR COMMAND [CONFIG-LINE...] prints the above as NA
 serves until its stdin ends. A line "kill" there pulls the plug.
 """
 
+import ctypes
 import os
 import pwd
 import signal
@@ -51,6 +52,11 @@ def children(pid):
         except OSError:
             pass
     return found
+
+
+def die_with_parent():
+    """In the child: the daemon goes when whoever started it is killed and cannot stop it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class Sshd:
@@ -101,7 +107,8 @@ class Sshd:
         self._write("sshd_config", self._config())
         log = open(self.path("sshd.log"), "ab")
         self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.path("sshd_config")],
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        preexec_fn=die_with_parent)
         log.close()
         end = time.monotonic() + 20
         while time.monotonic() < end:
