@@ -90,8 +90,15 @@ static bool is_mount(const struct output *output, const char *line)
 
 static void note(char evidence[PROVE_EVIDENCE], const char *line)
 {
-	if (!*evidence)
-		memcpy(evidence, line, strlen(line) + 1);
+	size_t n = strlen(line);
+
+	if (*evidence)
+		return;
+	/* A row of the text screen is padded. */
+	while (n && line[n - 1] == ' ')
+		n--;
+	memcpy(evidence, line, n);
+	evidence[n] = '\0';
 }
 
 static void look(struct prove_console *c)

@@ -21,6 +21,10 @@
 #define LOOK_MS	  1000
 #define ASK_MS	  3000
 
+/* Parts of the time limit in which nothing new must be seen for it to be over early. */
+#define SETTLE_UP    10
+#define SETTLE_LOGIN 4
+
 struct watch {
 	struct prove_vm vm;
 	struct prove_sights sights;
@@ -86,8 +90,11 @@ static bool is_over(struct watch *w, const struct proof *so_far)
 	}
 	if (so_far->verdict == VERDICT_PROVEN || prove_has_failed(&w->sights))
 		return true;
-	return so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far) &&
-	       now - w->changed_ms >= w->timeout_ms / 10;
+	if (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))
+		return now - w->changed_ms >= w->timeout_ms / SETTLE_UP;
+	/* The system is up and its network may still come. */
+	return (*w->vm.serial.login || *w->vm.screen.login) &&
+	       now - w->changed_ms >= w->timeout_ms / SETTLE_LOGIN;
 }
 
 static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
