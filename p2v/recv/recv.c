@@ -127,32 +127,41 @@ static int open_check(
 	return 0;
 }
 
-/* The estimate counts used bytes of the source; what is durable already needs no more room. */
-static int space_check(const struct conversation *c, const struct wire_open *open,
-	const struct journal *journal, struct p2v_err *err)
+/* Before anything is made: the disk is still wanted, and there is room. The estimate counts used
+ * bytes of the source; what is durable already needs no more. */
+static int open_admit(
+	const struct conversation *c, const struct wire_open *open, struct p2v_err *err)
 {
-	uint64_t have = recv_journal_durable(journal) * BLOCK_GRAIN_BYTES;
+	p2v_auto(recv_journal_free) struct journal *journal = NULL;
+	struct journal_verified verified;
+	uint64_t have = 0;
+	int r = recv_disk_journal(
+		c->job.image_dir, open->disk, open->size, c->spec->format, &journal, err);
 
+	if (r < 0)
+		return r;
+	if (journal && recv_journal_verified(journal, &verified))
+		return p2v_err_set(err, P2V_EFORMAT, "OPEN: disk %u is not wanted", open->disk);
+	if (journal)
+		have = recv_journal_durable(journal) * BLOCK_GRAIN_BYTES;
 	return open->used > have ? recv_job_space(&c->job, open->used - have, err) : 0;
 }
 
 static int disk_open(struct conversation *c, const struct wire_open *open, struct p2v_err *err)
 {
 	struct wire_msg ready = {WIRE_READY, .ready = {open->disk, 0}};
-	struct journal_verified verified;
 	int r = open_check(c, open, err);
 
 	recv_disk_finish(&c->disk);
+	if (r == 0)
+		r = open_admit(c, open, err);
 	if (r == 0)
 		r = recv_disk_open(
 			&c->disk, c->job.image_dir, open->disk, c->spec->format, open->size, err);
 	if (r < 0)
 		return r;
-	if (recv_journal_verified(c->disk.journal, &verified))
-		return p2v_err_set(err, P2V_EFORMAT, "OPEN: disk %u is not wanted", open->disk);
-	r = space_check(c, open, c->disk.journal, err);
 	ready.ready.durable_grains = recv_journal_durable(c->disk.journal);
-	return r < 0 ? r : recv_peer_send(&c->peer, &ready, err);
+	return recv_peer_send(&c->peer, &ready, err);
 }
 
 struct verify_progress {

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "p2v/block/io.h"
+#include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
+#include "p2v/model/image.h"
+#include "p2v/model/receipt.h"
+#include "p2v/store/jobdir.h"
+#include "tests/unit/recv/scripted.h"
+
+#define DISK_BYTES (20 * (uint64_t)GRAIN + 512)
+#define UUID	   "11111111-2222-3333-4444-555555555555"
+
+static char *base;
+static uint8_t disk[DISK_BYTES];
+
+/* Grains 0 to 9 random, 10 to 14 zero, the rest text; the last is short. */
+static int base_make(void **state)
+{
+	uint32_t v = 7;
+
+	(void)state;
+	for (size_t i = 0; i < 10 * GRAIN; i++) {
+		v = v * 1664525 + 1013904223;
+		disk[i] = (uint8_t)(v >> 24);
+	}
+	memset(disk + 15 * GRAIN, 'p', sizeof(disk) - 15 * GRAIN);
+	return p2v_dir_temp("test-recv", &base, NULL);
+}
+
+static int base_remove(void **state)
+{
+	(void)state;
+	p2v_dir_remove(base);
+	free(base);
+	return 0;
+}
+
+static bool job_has(const char *job, const char *file)
+{
+	p2v_autofree char *path = p2v_strf("%s/%s/%s", base, job, file);
+
+	return p2v_file_exists(path);
+}
+
+/* What the job's image holds is what the disk held. */
+static void image_equals(const char *job, const char *format)
+{
+	p2v_autofree char *path = p2v_strf("%s/%s/image/disk0.%s", base, job, format);
+	const struct block_io_nbd_spec spec = {.path = path, .format = format};
+	p2v_auto(block_io_free) struct block_io *io = NULL;
+	p2v_autofree uint8_t *got = malloc(DISK_BYTES);
+
+	assert_int_equal(block_io_nbd_open(&spec, &io, NULL), 0);
+	assert_int_equal(io->size_bytes, DISK_BYTES);
+	assert_int_equal(block_read(io, 0, got, DISK_BYTES, NULL), 0);
+	assert_memory_equal(got, disk, DISK_BYTES);
+}
+
+static void finish(struct scripted *s)
+{
+	const struct wire_msg msg = {.type = WIRE_FINISH};
+
+	scripted_say(s, &msg);
+	scripted_hear(s, WIRE_FINISHED);
+}
+
+/* All 21 grains in four chunks, one of them zeros that were never packed. */
+static void send_all(struct scripted *s)
+{
+	const struct wire_msg zero = {
+		WIRE_CHUNK, .chunk = {0, WIRE_CHUNK_ZERO, 0, 10 * GRAIN, 5 * GRAIN, NULL, 0}};
+
+	scripted_send(s, disk, 16 * GRAIN, DISK_BYTES - 16 * GRAIN);
+	scripted_send(s, disk, 0, 8 * GRAIN);
+	scripted_send(s, disk, 8 * GRAIN, 8 * GRAIN);
+	scripted_say(s, &zero);
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		scripted_hear_taken(s, seq);
+}
+
+static void whole_job(const char *name, const char *format)
+{
+	p2v_autofree char *dir = p2v_path_join(base, name);
+	p2v_autofree char *image_json = p2v_path_join(dir, STORE_IMAGE);
+	p2v_autofree char *receipt_file = p2v_path_join(dir, STORE_RECEIPT);
+	p2v_auto_receipt struct receipt receipt = {0};
+	p2v_auto_image struct image image = {0};
+	struct digest root = scripted_root(disk, DISK_BYTES);
+	char text[BLOCK_DIGEST_HEX];
+	struct scripted s;
+	struct wire_msg msg;
+
+	scripted_start(&s, base, format);
+	assert_int_equal(scripted_admitted(&s, name, UUID, DISK_BYTES).how, WIRE_HOW_NEW);
+	assert_int_equal(scripted_open(&s, DISK_BYTES), 0);
+	send_all(&s);
+	scripted_done(&s, disk, DISK_BYTES);
+	assert_int_equal(scripted_hear(&s, WIRE_DURABLE).durable.seq, 4);
+	msg = scripted_hear(&s, WIRE_VERIFIED);
+	assert_true(block_digest_equal(&msg.verified.root, &root));
+	assert_false(job_has(name, STORE_IMAGE));
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+
+	assert_int_equal(model_image_load(image_json, &image, NULL), 0);
+	assert_int_equal(image.n_disks, 1);
+	assert_string_equal(image.disks[0].digest, block_digest_text(&root, text));
+	assert_string_equal(image.disks[0].format, format);
+	assert_true(image.disks[0].owned);
+	assert_int_equal(model_receipt_load(receipt_file, &receipt, NULL), 0);
+	assert_true(receipt.disks[0].verified);
+	assert_int_equal(receipt.disks[0].skipped_bytes, 44);
+	assert_int_equal(receipt.disks[0].written_bytes, DISK_BYTES - 5 * GRAIN);
+	assert_int_equal(receipt.disks[0].resumed, 0);
+	image_equals(name, format);
+}
+
+static void test_whole_qcow2(void **state)
+{
+	(void)state;
+	whole_job("web01", "qcow2");
+}
+
+static void test_whole_raw(void **state)
+{
+	(void)state;
+	whole_job("web02", "raw");
+}
+
+static void test_finished_is_refused(void **state)
+{
+	struct scripted s;
+
+	(void)state;
+	whole_job("done01", "qcow2");
+	scripted_start(&s, base, "qcow2");
+	scripted_greet(&s);
+	scripted_inventory(&s, "done01", UUID, DISK_BYTES);
+	assert_int_equal(scripted_hear(&s, WIRE_REFUSE).refuse.reason, WIRE_REFUSE_RULE);
+	assert_non_null(strstr(s.last, "job done01 is finished"));
+	assert_non_null(strstr(s.last, "remove"));
+	assert_int_equal(scripted_end(&s), P2V_EREFUSED);
+}
+
+static void test_resume(void **state)
+{
+	const struct wire_msg checkpoint = {.type = WIRE_CHECKPOINT};
+	const struct wire_msg ask = {WIRE_HAVE_ASK, .have_ask = {0, 0, 21}};
+	struct scripted s;
+	struct wire_msg have;
+	struct digest leaf, want;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "res01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	scripted_send(&s, disk, 0, 4 * GRAIN);
+	scripted_hear_taken(&s, 1);
+	scripted_say(&s, &checkpoint);
+	assert_int_equal(scripted_hear(&s, WIRE_DURABLE).durable.seq, 1);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+	assert_false(job_has("res01", STORE_RECEIPT));
+
+	scripted_start(&s, base, "qcow2");
+	assert_int_equal(scripted_admitted(&s, "res01", UUID, DISK_BYTES).how, WIRE_HOW_CONTINUED);
+	assert_int_equal(scripted_open(&s, DISK_BYTES), 4);
+	scripted_say(&s, &ask);
+	have = scripted_hear(&s, WIRE_HAVE);
+	assert_int_equal(have.have.count, 21);
+	for (size_t i = 0; i < 21; i++)
+		assert_int_equal(have.have.states[i], i < 4);
+	wire_leaf_at(have.have.leaves, 3, &leaf);
+	block_digest_leaf(disk + 3 * GRAIN, GRAIN, &want);
+	assert_true(block_digest_equal(&leaf, &want));
+	scripted_send(&s, disk, 4 * GRAIN, 8 * GRAIN);
+	scripted_send(&s, disk, 12 * GRAIN, DISK_BYTES - 12 * GRAIN);
+	scripted_hear_taken(&s, 1);
+	scripted_hear_taken(&s, 2);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	/* Cut between VERIFIED and FINISH: the disk is not wanted any more. */
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+
+	scripted_start(&s, base, "qcow2");
+	scripted_greet(&s);
+	scripted_inventory(&s, "res01", UUID, DISK_BYTES);
+	have = scripted_hear(&s, WIRE_ADMIT);
+	assert_false(wire_admit_wants(&have.admit, 0));
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("res01", "qcow2");
+}
+
+static void test_other_machine_is_refused(void **state)
+{
+	static const struct {
+		const char *uuid;
+		uint64_t bytes;
+		const char *word;
+	} rows[] = {
+		{"99999999-2222-3333-4444-555555555555", DISK_BYTES, "another UUID"},
+		{UUID, DISK_BYTES + 512, "disks of another size"},
+	};
+	struct scripted s;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "same", UUID, DISK_BYTES);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+	for (size_t i = 0; i < 2; i++) {
+		scripted_start(&s, base, "qcow2");
+		scripted_greet(&s);
+		scripted_inventory(&s, "same", rows[i].uuid, rows[i].bytes);
+		assert_int_equal(scripted_hear(&s, WIRE_REFUSE).refuse.reason, WIRE_REFUSE_RULE);
+		assert_non_null(strstr(s.last, rows[i].word));
+		assert_int_equal(scripted_end(&s), P2V_EREFUSED);
+	}
+}
+
+/* A flipped bit on the way, then a bomb: both are asked for again, and the job goes on. */
+static void test_damaged_chunks(void **state)
+{
+	p2v_autobuf struct p2v_buf out = {0}, bomb = {0};
+	struct wire_msg chunk = {.type = WIRE_CHUNK};
+	struct scripted s;
+	struct wire_msg msg;
+	uint8_t kind;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "dmg01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	wire_chunk_pack(s.codec, 0, 0, disk, 8 * GRAIN, WIRE_FRAME_MAX, &out, NULL, &kind, NULL);
+	out.data[out.len - 5] ^= 4;
+	assert_int_equal(link_write(s.link, out.data, out.len, NULL), 0);
+	msg = scripted_hear(&s, WIRE_RESEND);
+	assert_int_equal(msg.resend.offset, 0);
+	assert_int_equal(msg.resend.length, 8 * GRAIN);
+	assert_non_null(strstr(s.last, "digest"));
+	scripted_hear_taken(&s, 1);
+
+	p2v_buf_reset(&out);
+	wire_chunk_pack(s.codec, 0, 0, disk + 15 * GRAIN, 5 * GRAIN, WIRE_FRAME_MAX, &out, NULL,
+		&kind, NULL);
+	p2v_buf_add(&bomb, out.data + 28, 16);
+	p2v_buf_add(&bomb, out.data + 28 + 5 * 16, out.len - 28 - 5 * 16);
+	chunk.chunk = (struct wire_chunk){
+		0, WIRE_CHUNK_DATA, WIRE_ENCODING_ZSTD, 0, GRAIN, bomb.data, bomb.len};
+	scripted_say(&s, &chunk);
+	scripted_hear(&s, WIRE_RESEND);
+	scripted_hear_taken(&s, 2);
+
+	for (uint64_t at = 0; at < DISK_BYTES; at += GRAIN)
+		scripted_send(&s, disk, at, at + GRAIN > DISK_BYTES ? 512 : GRAIN);
+	for (uint64_t seq = 3; seq < 3 + 21; seq++)
+		scripted_hear_taken(&s, seq);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("dmg01", "qcow2");
+}
+
+/* DONE with a hole: the hole is named; then content that changed under way: last one wins. */
+static void test_mismatch(void **state)
+{
+	static uint8_t other[GRAIN];
+	struct scripted s;
+	struct wire_msg msg;
+	struct wire_range range;
+
+	(void)state;
+	memset(other, 'o', sizeof(other));
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "mis01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	scripted_send(&s, disk, 0, 8 * GRAIN);
+	scripted_send(&s, other, 0, GRAIN);
+	scripted_send(&s, disk, 10 * GRAIN, DISK_BYTES - 10 * GRAIN);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		scripted_hear_taken(&s, seq);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	msg = scripted_hear(&s, WIRE_MISMATCH);
+	assert_int_equal(msg.mismatch.ranges.n, 1);
+	range = wire_range_at(&msg.mismatch.ranges, 0);
+	assert_int_equal(range.offset, 8 * GRAIN);
+	assert_int_equal(range.length, 2 * GRAIN);
+
+	scripted_send(&s, disk, 8 * GRAIN, 2 * GRAIN);
+	scripted_send(&s, disk, 0, GRAIN);
+	scripted_hear_taken(&s, 4);
+	scripted_hear_taken(&s, 5);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("mis01", "qcow2");
+}
+
+/* A bit that flips on the server's disk between write and read-back is found, by its grain. */
+static void test_bit_rot(void **state)
+{
+	p2v_autofree char *path = p2v_strf("%s/rot01/image/disk0.raw", base);
+	struct block_io *io = NULL;
+	struct scripted s;
+	struct wire_msg msg;
+
+	(void)state;
+	scripted_start(&s, base, "raw");
+	scripted_admitted(&s, "rot01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	send_all(&s);
+	assert_int_equal(block_io_file_open(path, true, &io, NULL), 0);
+	assert_int_equal(block_write(io, 3 * GRAIN + 77, "X", 1, NULL), 0);
+	assert_int_equal(block_flush(io, NULL), 0);
+	block_io_free(io);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	msg = scripted_hear(&s, WIRE_MISMATCH);
+	assert_int_equal(msg.mismatch.ranges.n, 1);
+	assert_int_equal(wire_range_at(&msg.mismatch.ranges, 0).offset, 3 * GRAIN);
+	assert_int_equal(wire_range_at(&msg.mismatch.ranges, 0).length, GRAIN);
+	scripted_send(&s, disk, 3 * GRAIN, GRAIN);
+	scripted_hear_taken(&s, 5);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("rot01", "raw");
+}
+
+static void test_busy_waits(void **state)
+{
+	p2v_autofree char *dir = p2v_path_join(base, "busy01");
+	struct scripted s;
+	int lock = -1;
+
+	(void)state;
+	assert_int_equal(store_jobdir_open(dir, &lock, NULL), 0);
+	scripted_start(&s, base, "qcow2");
+	scripted_greet(&s);
+	scripted_inventory(&s, "busy01", UUID, DISK_BYTES);
+	scripted_hear(&s, WIRE_WAIT);
+	close(lock);
+	scripted_hear(&s, WIRE_ADMIT);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole_qcow2),
+		cmocka_unit_test(test_whole_raw),
+		cmocka_unit_test(test_finished_is_refused),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_other_machine_is_refused),
+		cmocka_unit_test(test_damaged_chunks),
+		cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_bit_rot),
+		cmocka_unit_test(test_busy_waits),
+	};
+
+	return cmocka_run_group_tests(tests, base_make, base_remove);
+}
