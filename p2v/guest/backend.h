@@ -85,15 +85,20 @@ struct guest_side {
 	size_t n;
 	struct p2v_buf own; /* holds bytes, or */
 	void *map;	    /* a mapping of n bytes does */
+	char sha256[65];    /* once guest_side_digest was asked; "" for a directory and nothing */
 };
 
 void guest_side_finish(struct guest_side *s);
 /* What is at a real path now: a file, link or directory; others are P2V_EFORMAT. */
 int guest_side_load(struct guest *g, const char *real, struct guest_side *ret, struct p2v_err *err);
+/* Fills sha256. Asked on both sides before a write, so that a write that was done is not left out
+ * of the record for want of a digest. */
+int guest_side_digest(struct guest_side *s, struct p2v_err *err);
 /* TEXT or BINARY. */
 enum guest_kind guest_kind_of_bytes(const void *bytes, size_t n);
 
-/* Adds what happened at a real path to the record. */
+/* Adds what happened at a real path to the record; both sides have their digests. Fails only for
+ * want of memory. */
 int guest_change_record(struct guest *g, const char *real, const struct guest_side *before,
 	const struct guest_side *after, const char *why, struct p2v_err *err);
 void guest_changes_free(struct guest *g);

@@ -46,26 +46,6 @@ struct guest_changes guest_changes(const struct guest *g)
 	return (struct guest_changes){.items = g->changes, .n_items = g->n_changes};
 }
 
-/* coreutils' own program: every server has it, and it knows the processor's SHA instructions. */
-static int digest(const struct guest_side *s, char hex[65], struct p2v_err *err)
-{
-	static const char *const argv[] = {"sha256sum", "-b", NULL};
-	p2v_autobuf struct p2v_buf out = {0};
-	int rc;
-
-	hex[0] = '\0';
-	if (!s->exists || s->kind == GUEST_KIND_DIRECTORY)
-		return 0;
-	rc = p2v_proc_run(argv, s->n ? s->bytes : (const uint8_t *)"", s->n, 120000, &out, err);
-	if (rc < 0)
-		return rc;
-	if (out.len < 64 || strspn((char *)out.data, "0123456789abcdef") != 64)
-		return p2v_err_set(err, P2V_EFORMAT, "sha256sum: printed no digest");
-	memcpy(hex, out.data, 64);
-	hex[64] = '\0';
-	return 0;
-}
-
 static bool shown(const struct guest_side *s)
 {
 	return s->exists && (s->kind == GUEST_KIND_TEXT || s->kind == GUEST_KIND_SYMLINK);
@@ -104,7 +84,6 @@ static int start(struct guest *g, const char *real, const struct guest_side *bef
 {
 	struct guest_change *c =
 		p2v_json_grow((void **)&g->changes, &g->n_changes, sizeof(*g->changes));
-	int rc;
 
 	if (!c || !(c->path = strdup(real)))
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
@@ -112,8 +91,8 @@ static int start(struct guest *g, const char *real, const struct guest_side *bef
 	c->kind = before->kind;
 	c->before_bytes = before->kind == GUEST_KIND_DIRECTORY ? 0 : before->n;
 	*ret = c;
-	rc = digest(before, c->before_sha256, err);
-	return rc < 0 ? rc : keep(&c->before, before, err);
+	memcpy(c->before_sha256, before->sha256, sizeof(c->before_sha256));
+	return keep(&c->before, before, err);
 }
 
 static int add_why(struct guest_change *c, const char *why, struct p2v_err *err)
@@ -148,13 +127,12 @@ int guest_change_record(struct guest *g, const char *real, const struct guest_si
 	int rc = again ? 0 : start(g, real, before, &c, err);
 
 	if (rc == 0)
-		rc = digest(after, c->after_sha256, err);
-	if (rc == 0)
 		rc = keep(&c->after, after, err);
 	if (rc == 0)
 		rc = add_why(c, why, err);
 	if (rc < 0)
 		return rc;
+	memcpy(c->after_sha256, after->sha256, sizeof(c->after_sha256));
 	if (was ? after->exists && strcmp(c->before_sha256, c->after_sha256) == 0 &&
 				c->before_sha256[0]
 		: !after->exists) {

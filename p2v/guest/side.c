@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
 #include "p2v/core/text.h"
 #include "p2v/guest/backend.h"
 
@@ -114,5 +115,25 @@ int guest_side_load(struct guest *g, const char *real, struct guest_side *ret, s
 		 : st.type == GUEST_LINK ? GUEST_KIND_SYMLINK
 					 : guest_kind_of_bytes(s.bytes, s.n);
 	*ret = s;
+	return 0;
+}
+
+/* coreutils' own program: every server has it, and it knows the processor's SHA instructions. */
+int guest_side_digest(struct guest_side *s, struct p2v_err *err)
+{
+	static const char *const argv[] = {"sha256sum", "-b", NULL};
+	p2v_autobuf struct p2v_buf out = {0};
+	int rc;
+
+	s->sha256[0] = '\0';
+	if (!s->exists || s->kind == GUEST_KIND_DIRECTORY)
+		return 0;
+	rc = p2v_proc_run(argv, s->n ? s->bytes : (const uint8_t *)"", s->n, 120000, &out, err);
+	if (rc < 0)
+		return rc;
+	if (out.len < 64 || strspn((char *)out.data, "0123456789abcdef") != 64)
+		return p2v_err_set(err, P2V_EFORMAT, "sha256sum: printed no digest");
+	memcpy(s->sha256, out.data, 64);
+	s->sha256[64] = '\0';
 	return 0;
 }

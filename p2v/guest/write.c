@@ -38,11 +38,14 @@ static int begin(
 	return guest_path_resolve(g, path, follow_last, ret_real, err);
 }
 
-static int check_room(struct guest *g, const char *dir, uint64_t n, struct p2v_err *err)
+/* Beside the file at `real`. */
+static int check_room(struct guest *g, const char *real, uint64_t n, struct p2v_err *err)
 {
+	p2v_autofree char *dir = guest_path_parent(real, NULL);
 	char shown[GUEST_SHOWN];
 	uint64_t available;
-	int rc = g->ops->free_bytes(g, dir, &available, err);
+	int rc = dir ? g->ops->free_bytes(g, dir, &available, err)
+		     : p2v_err_set(err, P2V_ENOMEM, "no memory");
 
 	if (rc < 0)
 		return rc;
@@ -119,9 +122,6 @@ static int replace(struct guest *g, const struct new_file *f, struct p2v_err *er
 	temp = p2v_strf("%s/.%.200s.p2v-new", strcmp(dir, "/") == 0 ? "" : dir, name);
 	if (!temp)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	rc = check_room(g, dir, f->n, err);
-	if (rc < 0)
-		return rc;
 	rc = put_temp(g, f, dir, temp, err);
 	if (rc == 0)
 		rc = g->ops->rename(g, temp, f->real, err);
@@ -197,7 +197,14 @@ static int begin_file(
 	return rc < 0 ? rc : guest_path_resolve(g, path, true, ret_real, err);
 }
 
-static int write_over(struct guest *g, const char *real, const struct guest_side *before,
+static int digest_both(struct guest_side *before, struct guest_side *after, struct p2v_err *err)
+{
+	int rc = guest_side_digest(before, err);
+
+	return rc < 0 ? rc : guest_side_digest(after, err);
+}
+
+static int write_over(struct guest *g, const char *real, struct guest_side *before,
 	const void *bytes, size_t n, uint32_t mode, const char *why, struct p2v_err *err)
 {
 	struct guest_side after = {.exists = true, .bytes = bytes, .n = n};
@@ -212,7 +219,11 @@ static int write_over(struct guest *g, const char *real, const struct guest_side
 	/* One side that cannot be shown makes the change one that cannot be shown. */
 	if (before->exists && before->kind == GUEST_KIND_BINARY)
 		after.kind = GUEST_KIND_BINARY;
-	rc = replace(g, &f, err);
+	rc = check_room(g, real, n, err);
+	if (rc == 0)
+		rc = digest_both(before, &after, err);
+	if (rc == 0)
+		rc = replace(g, &f, err);
 	return rc < 0 ? rc : guest_change_record(g, real, before, &after, why, err);
 }
 
@@ -287,7 +298,8 @@ static int make_symlink(
 	if (before.exists && before.kind == GUEST_KIND_SYMLINK && before.n == after.n &&
 		memcmp(before.bytes, target, after.n) == 0)
 		return 0;
-	if (before.exists)
+	rc = digest_both(&before, &after, err);
+	if (rc == 0 && before.exists)
 		rc = g->ops->unlink(g, real, err);
 	if (rc == 0)
 		rc = g->ops->symlink(g, target, real, err);
@@ -327,6 +339,8 @@ static int remove_path(struct guest *g, const char *path, const char *why, struc
 		return 0;
 	}
 	if (rc == 0)
+		rc = guest_side_digest(&before, err);
+	if (rc == 0)
 		rc = before.kind == GUEST_KIND_DIRECTORY ? g->ops->rmdir(g, real, err)
 							 : g->ops->unlink(g, real, err);
 	return rc < 0 ? rc : guest_change_record(g, real, &before, &after, why, err);
@@ -358,7 +372,9 @@ static int rename_path(
 	if (moved.kind == GUEST_KIND_DIRECTORY || over.exists)
 		return p2v_err_set(err, over.exists ? P2V_EEXIST : P2V_EUNSUPPORTED,
 			over.exists ? "the new name is taken" : "is a directory, not a file");
-	rc = g->ops->rename(g, a, b, err);
+	rc = guest_side_digest(&moved, err);
+	if (rc == 0)
+		rc = g->ops->rename(g, a, b, err);
 	if (rc == 0)
 		rc = guest_change_record(g, b, &none, &moved, why, err);
 	return rc < 0 ? rc : guest_change_record(g, a, &moved, &none, why, err);

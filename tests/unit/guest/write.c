@@ -260,6 +260,22 @@ static void test_no_room(void **state)
 	assert_int_equal(guest_changes(s->g).n_items, 0);
 }
 
+/* No digest, no write: nothing is changed that the record cannot tell of. */
+static void test_no_record_no_write(void **state)
+{
+	struct scene *s = *state;
+	p2v_autofree char *path = strdup(getenv("PATH"));
+	int rc;
+
+	make_file_at(s, "/etc/x", "old\n");
+	setenv("PATH", s->root, 1);
+	rc = guest_write_file(s->g, "/etc/x", "new\n", 4, 0644, "x", &s->err);
+	setenv("PATH", path, 1);
+	assert_int_equal(rc, P2V_ENOTFOUND);
+	expect_text(s, "/etc/x", "old\n");
+	assert_int_equal(guest_changes(s->g).n_items, 0);
+}
+
 static void test_reading_door_refuses(void **state)
 {
 	struct scene *s = *state;
@@ -314,6 +330,7 @@ int main(void)
 		scene_test(test_appends),
 		scene_test(test_uploads),
 		scene_test(test_no_room),
+		scene_test(test_no_record_no_write),
 		scene_test(test_reading_door_refuses),
 		scene_test(test_directories),
 		scene_test(test_hostile_name_in_a_diff),
