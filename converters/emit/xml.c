@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/emit/xml.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -68,7 +67,10 @@ void emit_xml_start(struct emit_xml *xml, const char *name, ...)
 {
 	va_list ap;
 
-	assert(xml->depth < EMIT_XML_DEPTH);
+	if (xml->depth == EMIT_XML_DEPTH) {
+		xml->out->failed = true;
+		return;
+	}
 	va_start(ap, name);
 	open_tag(xml, name, ap);
 	va_end(ap);
@@ -100,7 +102,10 @@ void emit_xml_text(struct emit_xml *xml, const char *name, const char *text, ...
 
 void emit_xml_end(struct emit_xml *xml)
 {
-	assert(xml->depth > 0);
+	if (xml->depth == 0) {
+		xml->out->failed = true;
+		return;
+	}
 	xml->depth--;
 	indent(xml);
 	p2v_buf_addf(xml->out, "</%s>\n", xml->open[xml->depth]);

@@ -5,7 +5,7 @@
 /*
  * Writes XML: elements, attributes and text, indented, everything escaped. Attributes are pairs of
  * strings ended by NULL; a pair whose value is NULL is left out. Characters that XML 1.0 cannot
- * hold are replaced. Errors stay in the buffer (p2v_buf_check).
+ * hold are replaced. Errors, unbalanced elements among them, stay in the buffer (p2v_buf_check).
  */
 
 #include "p2v/core/buf.h"

@@ -125,6 +125,8 @@ static int watch(
 		if (r < 0)
 			return r;
 		r = look(w, err);
+		if (r == P2V_ELINK && !w->vm.qmp.shutdown)
+			return prove_vm_blame(&w->vm, r, err);
 		if (r == P2V_ELINK) {
 			w->sights.ended = true;
 			p2v_err_clear(err);
@@ -169,6 +171,9 @@ int prove_run(const char *dir, const struct output *output, const struct prove_o
 
 	if (!label)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", output->name);
+	if (!kvm && strcmp(options->accel, "tcg") != 0)
+		return p2v_err_set(err, P2V_EINVAL, "accelerator '%.40s' is neither kvm nor tcg",
+			options->accel);
 	r = store_jobdir_drop_from(dir, STORE_PROOF, err);
 	if (r == 0)
 		r = prove_vm_start(&w.vm, dir, output, options->accel, err);

@@ -248,8 +248,7 @@ static int spawn(
 	return p2v_proc_start(&spec, &vm->pid, err);
 }
 
-/* Says why QEMU ended, in its own words. */
-static int blame(struct prove_vm *vm, int r, struct p2v_err *err)
+int prove_vm_blame(struct prove_vm *vm, int r, struct p2v_err *err)
 {
 	char text[400], *end;
 	ssize_t n = pread(vm->errors_fd, text, sizeof(text) - 1, 0);
@@ -291,7 +290,7 @@ static int launch(
 			close(ends[i]);
 	if (r == 0) {
 		r = prove_qmp_start(&vm->qmp, ours[0], START_MS, err);
-		return r == P2V_ELINK ? blame(vm, r, err) : r;
+		return r == P2V_ELINK ? prove_vm_blame(vm, r, err) : r;
 	}
 	if (ours[0] >= 0)
 		close(ours[0]);

@@ -58,6 +58,9 @@ int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *ou
 /* Stops QEMU and removes the overlays; logs and dumps stay. Zero-initialised is fine. */
 void prove_vm_finish(struct prove_vm *vm);
 
+/* After P2V_ELINK (r): P2V_EIO with what QEMU said last, or r and err as they are. */
+int prove_vm_blame(struct prove_vm *vm, int r, struct p2v_err *err);
+
 /* Reads what the serial port and QMP have to say, for at most wait_ms. P2V_ELINK where QEMU ended.
  */
 int prove_vm_listen(struct prove_vm *vm, int wait_ms, struct p2v_err *err);

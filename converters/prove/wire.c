@@ -7,6 +7,7 @@
 
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/model/check.h"
 
 #define FILE_HEADER   24
 #define RECORD_HEADER 16
@@ -26,12 +27,10 @@ enum { TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
 
 void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic)
 {
-	unsigned m[6] = {0};
-
 	memset(wire, 0, sizeof(*wire));
-	sscanf(nic->mac, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]);
-	for (size_t i = 0; i < 6; i++)
-		wire->mac[i] = (uint8_t)m[i];
+	for (size_t i = 0; model_mac_ok(nic->mac) && i < 6; i++)
+		p2v_unhex((const char[]){nic->mac[3 * i], nic->mac[3 * i + 1], '\0'}, &wire->mac[i],
+			1, NULL);
 	for (size_t i = 0; i < nic->n_addresses && wire->n_addresses < PROVE_WIRE_ADDRESSES; i++) {
 		struct prove_address *a = &wire->addresses[wire->n_addresses];
 		char text[INET6_ADDRSTRLEN];
