@@ -76,7 +76,7 @@ static int disk_add(const struct machine_disk *disk, const struct journal *journ
 		.verified = true,
 		.read_bytes = v.read_bytes,
 		.sent_bytes = v.sent_bytes,
-		.written_bytes = v.written_bytes,
+		.written_bytes = recv_journal_written(journal),
 		.zero_bytes = v.zero_bytes,
 		.skipped_bytes = v.free_bytes,
 		.resumed = opened ? opened - 1 : 0,

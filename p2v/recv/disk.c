@@ -14,6 +14,7 @@
 #define SYNC_MS	    10000
 #define PENDING_MAX P2V_MIB
 #define QEMU_IMG_MS 60000
+#define LOCKED_MS   20000
 #define GRAIN	    BLOCK_GRAIN_BYTES
 
 static int image_create(const struct recv_disk *disk, struct p2v_err *err)
@@ -35,10 +36,21 @@ int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *
 {
 	const struct block_io_nbd_spec spec = {
 		.path = disk->path, .format = disk->format, .writable = writable};
-	int r = block_io_nbd_open(&spec, &disk->io, err);
+	uint64_t until_ms = p2v_now_ms() + LOCKED_MS;
+	struct p2v_err why = {0};
+	int r;
 
-	if (r < 0)
+	/* The daemon of a receiver that was killed a moment ago may still hold the image's lock: on
+	 * a slow medium it cannot die before its last write is done. */
+	while ((r = block_io_nbd_open(&spec, &disk->io, &why)) < 0 &&
+		strstr(why.text, "another process using the image") && p2v_now_ms() < until_ms &&
+		!p2v_stop_requested())
+		p2v_sleep_ms(500);
+	if (r < 0) {
+		if (err)
+			*err = why;
 		return r;
+	}
 	if (disk->io->size_bytes == disk->size_bytes)
 		return 0;
 	return p2v_err_set(err, P2V_EFORMAT, "%s: the image has %llu bytes, the disk %llu",
@@ -205,7 +217,6 @@ static int data_write(struct recv_disk *disk, uint64_t offset, const struct wire
 			r = block_write(disk->io, offset + at, data->bytes + at, length, err);
 		if (r < 0)
 			return r;
-		disk->written_bytes += zero ? 0 : length;
 	}
 	return 0;
 }

@@ -28,7 +28,6 @@ struct recv_disk {
 	struct block_io *io; /* NULL: not open */
 	struct journal *journal;
 	uint64_t unsynced_bytes, synced_ms; /* taken since the last sync, and when that was */
-	uint64_t written_bytes;		    /* data written by this connection */
 };
 
 /* Finds or makes the image and the journal of disk `index` below dir (JOB/image) and opens both.

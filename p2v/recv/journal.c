@@ -18,7 +18,7 @@
 #define HEADER_BYTES	48
 #define HEAD_BYTES	24 /* of a record, before its leaves */
 #define LEAF_BYTES	16
-#define VERIFIED_LEAVES 4 /* room for the root and six numbers */
+#define VERIFIED_LEAVES 3 /* room for the root and four numbers */
 #define BAD_BYTES	16
 #define BAD_MAX		65536
 #define RECORD_MAX	(HEAD_BYTES + LEAF_BYTES * (JOURNAL_LEAVES_MAX + 1))
@@ -31,6 +31,7 @@ struct journal {
 	struct bitmap data;	  /* and its leaf is in leaves_fd, else it is zero */
 	struct p2v_buf pending;
 	unsigned opened;
+	uint64_t written_bytes;
 	bool is_verified;
 	struct journal_verified verified;
 	struct p2v_buf bad; /* BAD_BYTES each: offset, length */
@@ -135,7 +136,6 @@ static void verified_apply(struct journal *j, const uint8_t *bytes)
 	v->sent_bytes = p2v_rd_be64(&rd);
 	v->zero_bytes = p2v_rd_be64(&rd);
 	v->free_bytes = p2v_rd_be64(&rd);
-	v->written_bytes = p2v_rd_be64(&rd);
 	j->is_verified = true;
 }
 
@@ -157,6 +157,18 @@ static int bad_apply(struct journal *j, const struct record *rec, struct p2v_err
 	return p2v_buf_check(&j->bad, err);
 }
 
+/* Bytes of the record's grains that are not zero; the last one of the disk may be short. */
+static uint64_t data_bytes(const struct journal *j, const struct record *rec)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < rec->n_leaves; i++)
+		if (!p2v_is_zero(rec->leaves + (size_t)i * LEAF_BYTES, LEAF_BYTES))
+			sum += p2v_min_u64(BLOCK_GRAIN_BYTES,
+				j->size_bytes - (rec->first + i) * BLOCK_GRAIN_BYTES);
+	return sum;
+}
+
 static int journal_apply(struct journal *j, const struct record *rec, struct p2v_err *err)
 {
 	if (rec->kind <= JOURNAL_ZERO)
@@ -175,6 +187,7 @@ static int journal_apply(struct journal *j, const struct record *rec, struct p2v
 			return p2v_err_errno(err, errno, "%s: leaves", j->path);
 		block_bitmap_set_range(&j->durable, rec->first, rec->count);
 		block_bitmap_set_range(&j->data, rec->first, rec->count);
+		j->written_bytes += data_bytes(j, rec);
 		break;
 	case JOURNAL_OPENED:
 		j->opened++;
@@ -366,8 +379,6 @@ int recv_journal_add_verified(
 	p2v_buf_add_be64(&body, verified->sent_bytes);
 	p2v_buf_add_be64(&body, verified->zero_bytes);
 	p2v_buf_add_be64(&body, verified->free_bytes);
-	p2v_buf_add_be64(&body, verified->written_bytes);
-	p2v_buf_add_be64(&body, 0);
 	rec.leaves = body.data;
 	return body.failed ? p2v_buf_check(&body, err) : record_add(j, &rec, err);
 }
@@ -422,6 +433,11 @@ bool recv_journal_missing(
 	const struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
 {
 	return block_bitmap_run(&j->durable, from, false, ret_first, ret_n);
+}
+
+uint64_t recv_journal_written(const struct journal *j)
+{
+	return j->written_bytes;
 }
 
 unsigned recv_journal_opened(const struct journal *j)

@@ -24,7 +24,7 @@
  *         2 ZERO       the grains are durable and read as zero
  *         3 OPENED     a connection began to send (first, count: 0)
  *         4 VERIFIED   the image was read back and has the root that the agent named. In place of
- *                      leaves: the root, then u64 read, sent, zero, free, written and a zero
+ *                      leaves: the root, then u64 read, sent, zero, free
  *         5 BAD        the source could not be read there; first, count: offset and length in bytes
  *
  * Always true: a record is appended only after the image was flushed, so what it says is so even if
@@ -69,8 +69,7 @@ int recv_journal_add(struct journal *j, enum journal_kind kind, uint64_t first, 
 	const uint8_t *leaves, struct p2v_err *err);
 struct journal_verified {
 	struct digest root;
-	/* As the agent counted them, and the data that was written to the image. */
-	uint64_t read_bytes, sent_bytes, zero_bytes, free_bytes, written_bytes;
+	uint64_t read_bytes, sent_bytes, zero_bytes, free_bytes; /* as the agent counted them */
 };
 int recv_journal_add_verified(
 	struct journal *j, const struct journal_verified *verified, struct p2v_err *err);
@@ -88,6 +87,8 @@ int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, stru
 /* The next run of missing grains at or after from; false: none. */
 bool recv_journal_missing(
 	const struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
+/* Bytes of grains with content that became durable, by all connections, again included. */
+uint64_t recv_journal_written(const struct journal *j);
 /* Connections that sent. */
 unsigned recv_journal_opened(const struct journal *j);
 /* False: not since the last change. */

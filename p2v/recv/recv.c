@@ -189,8 +189,8 @@ static int verified_say(struct conversation *c, const struct intake_done *done,
 	const struct digest *root, struct p2v_err *err)
 {
 	const struct wire_msg msg = {WIRE_VERIFIED, .verified = {c->disk.index, *root}};
-	const struct journal_verified verified = {*root, done->read_bytes, done->sent_bytes,
-		done->zero_bytes, done->free_bytes, c->disk.written_bytes};
+	const struct journal_verified verified = {
+		*root, done->read_bytes, done->sent_bytes, done->zero_bytes, done->free_bytes};
 	int r;
 
 	/* Each leaf was checked when it came and again just now: what A sent is what we hold, and

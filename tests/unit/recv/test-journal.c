@@ -62,7 +62,7 @@ static off_t file_size(void)
 
 static void test_records(void **state)
 {
-	const struct journal_verified said = {{{1, 2}}, 1, 2, 3, 4, 5};
+	const struct journal_verified said = {{{1, 2}}, 1, 2, 3, 4};
 	struct journal_verified got;
 	struct journal *j;
 	struct digest leaf;
@@ -89,6 +89,7 @@ static void test_records(void **state)
 	j = open_it();
 	assert_int_equal(recv_journal_durable(j), 51);
 	assert_int_equal(recv_journal_opened(j), 1);
+	assert_int_equal(recv_journal_written(j), BLOCK_GRAIN_BYTES + 1);
 	assert_int_equal(recv_journal_n_bad(j), 1);
 	recv_journal_bad(j, 0, &first, &n);
 	assert_int_equal(n, SIZE - 5);

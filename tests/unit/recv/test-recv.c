@@ -309,6 +309,31 @@ static void test_mismatch(void **state)
 	image_equals("mis01", "qcow2");
 }
 
+/* The daemon of a killed receiver still holds the image for a while. */
+static void test_locked_image(void **state)
+{
+	p2v_autofree char *path = p2v_strf("%s/lck01/image/disk0.qcow2", base);
+	const struct block_io_nbd_spec spec = {.path = path, .format = "qcow2", .writable = true};
+	const struct wire_msg open = {WIRE_OPEN,
+		.open = {0, DISK_BYTES, 512, GRAIN, WIRE_DIGEST_XXH3_128, WIRE_PASS_COPY, 0}};
+	struct block_io *io = NULL;
+	struct scripted s;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "lck01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+	assert_int_equal(block_io_nbd_open(&spec, &io, NULL), 0);
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "lck01", UUID, DISK_BYTES);
+	scripted_say(&s, &open);
+	assert_int_equal(link_wait(s.link, 1000, NULL), P2V_ETIMEDOUT);
+	block_io_free(io);
+	scripted_hear(&s, WIRE_READY);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+}
+
 /* A bit that flips on the server's disk between write and read-back is found, by its grain. */
 static void test_bit_rot(void **state)
 {
@@ -370,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_chunks),
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_bit_rot),
+		cmocka_unit_test(test_locked_image),
 		cmocka_unit_test(test_busy_waits),
 	};
 
