@@ -12,6 +12,7 @@ static const struct apply_editor editors[] = {
 	{.op = "file-remove", .run = run_file_remove},
 	{.op = "line-comment", .edit = edit_line_comment},
 	{.op = "device-replace", .edit = edit_device_replace},
+	{.op = "fstab-nofail", .edit = edit_fstab_nofail},
 	{.op = "boot-args", .edit = edit_boot_args},
 	{.op = "nic-link", .edit = edit_nic_link, .creates = true},
 	{.op = "nic-rule", .edit = edit_nic_rule, .creates = true},

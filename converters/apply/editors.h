@@ -49,6 +49,8 @@ int edit_line_comment(struct p2v_span text, const struct plan_step *step, struct
 	struct p2v_err *err);
 int edit_device_replace(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
+int edit_fstab_nofail(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
 int edit_boot_args(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
 int edit_nic_link(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,

@@ -7,6 +7,7 @@
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 
 static void replace(struct planning *p, const struct facts_ref *ref, const char *op)
 {
@@ -115,6 +116,54 @@ static void free_mdadm(struct planning *p, const struct facts_ref *ref)
 	plan_arg(p, "to", "DEVICE partitions containers");
 }
 
+static bool has_option(const char *options, const char *wanted)
+{
+	struct p2v_span rest = p2v_span_str(options), option;
+
+	while (rest.n) {
+		option = p2v_span_until(rest, ',', &rest);
+		if (p2v_span_eq(option, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* A disk of this machine, as far as its name tells: no tmpfs, share, floppy or CD. */
+static bool names_disk(const char *spec)
+{
+	static const char *const prefixes[] = {
+		"UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/sd", "/dev/hd", "/dev/xvd",
+		"/dev/nvme", "/dev/cciss/", "/dev/disk/", "/dev/mapper/mpath", "/dev/md"};
+
+	for (size_t i = 0; i < P2V_N(prefixes); i++)
+		if (strncmp(plan_text(spec), prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* systemd waits 90 seconds for each missing file system and then offers a rescue shell. */
+static void free_mounts(struct planning *p)
+{
+	for (size_t i = 0; i < p->os->n_mounts; i++) {
+		const struct facts_mount *m = &p->os->mounts[i];
+		char line[16];
+
+		if (*plan_text(m->device) || !names_disk(m->spec) ||
+			has_option(m->options, "noauto") || has_option(m->options, "nofail"))
+			continue;
+		snprintf(line, sizeof(line), "%u", m->line);
+		plan_step(p, "fstab-nofail", "/etc/fstab",
+			"%s for %s is not on these disks; without it the system must start all "
+			"the same.",
+			m->spec, m->mountpoint);
+		plan_arg(p, "line", line);
+		plan_warn(p,
+			"/etc/fstab: line %u: %s for %s is not on these disks and will be "
+			"missing",
+			m->line, m->spec, m->mountpoint);
+	}
+}
+
 static const struct {
 	const char *what;
 	void (*plan)(struct planning *p, const struct facts_ref *ref);
@@ -132,6 +181,7 @@ static const struct {
 
 void plan_refs(struct planning *p)
 {
+	free_mounts(p);
 	for (size_t i = 0; i < p->os->n_refs; i++)
 		for (size_t k = 0; k < P2V_N(kinds); k++)
 			if (plan_is(p->os->refs[i].what, kinds[k].what))
