@@ -22,7 +22,7 @@ static const struct pattern {
 	{"Kernel panic - not syncing", false, SIGHT_FAILURE, "kernel panic"},
 	{"Gave up waiting for root", false, SIGHT_FAILURE,
 		"initramfs shell: the root device did not appear"},
-	{"ALERT!", true, SIGHT_FAILURE, "initramfs shell: the root device did not appear"},
+	{"ALERT!  ", false, SIGHT_FAILURE, "initramfs shell: the root device did not appear"},
 	{"(initramfs)", true, SIGHT_FAILURE,
 		"initramfs shell: the root file system was not mounted"},
 	{"Warning: Could not boot.", false, SIGHT_FAILURE,
@@ -101,7 +101,8 @@ static void note(char evidence[PROVE_EVIDENCE], const char *line)
 	evidence[n] = '\0';
 }
 
-static void look(struct prove_console *c)
+/* A line that is not complete is looked at for prompts only: what it says is not all there. */
+static void look(struct prove_console *c, bool complete)
 {
 	c->line[c->len] = '\0';
 	for (size_t i = 0; i < P2V_N(patterns); i++) {
@@ -109,6 +110,8 @@ static void look(struct prove_console *c)
 		const char *at = strstr(c->line, p->text);
 
 		if (!at || (p->at_start && at != c->line))
+			continue;
+		if (!complete && !p->at_start && p->sight != SIGHT_LOGIN)
 			continue;
 		if (p->sight == SIGHT_KERNEL) {
 			note(c->kernel, c->line);
@@ -119,7 +122,7 @@ static void look(struct prove_console *c)
 			c->failure_reason = p->reason;
 		}
 	}
-	if (!*c->root && is_mount(c->output, c->line))
+	if (complete && !*c->root && is_mount(c->output, c->line))
 		note(c->root, c->line);
 }
 
@@ -158,7 +161,7 @@ void prove_console_feed(struct prove_console *c, const void *bytes, size_t n)
 			continue;
 		if (p[i] == '\n' || p[i] == '\r') {
 			if (c->len)
-				look(c);
+				look(c, true);
 			c->len = 0;
 		} else if (p[i] >= 0x20 && p[i] < 0x7f && c->len < sizeof(c->line) - 1) {
 			c->line[c->len++] = (char)p[i];
@@ -166,7 +169,7 @@ void prove_console_feed(struct prove_console *c, const void *bytes, size_t n)
 	}
 	/* A prompt has no end of line. */
 	if (c->len)
-		look(c);
+		look(c, false);
 }
 
 void prove_console_feed_screen(struct prove_console *c, const void *cells, size_t n)
