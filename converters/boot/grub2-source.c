@@ -1,48 +1,98 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "converters/boot/args.h"
 #include "converters/boot/grub2.h"
 
 #define VARIABLE "GRUB_CMDLINE_LINUX"
 
-/* The line number (from 0) of the last assignment to VARIABLE; the last one wins in a shell. */
-static bool find_last(struct p2v_span text, size_t *ret_line)
+/* VARIABLE="value" # comment, cut into its parts. */
+struct assignment {
+	char quote; /* 0: a bare word */
+	struct p2v_span value;
+};
+
+/* Only what needs no shell to be understood: one pair of quotes or none, no backslash, on a line.
+ */
+static bool read_assignment(struct p2v_span line, struct assignment *ret)
+{
+	struct assignment a = {0};
+	struct p2v_span after;
+	size_t left;
+
+	if (!p2v_span_has(line, '='))
+		return false;
+	p2v_span_until(line, '=', &a.value);
+	if (a.value.n && (a.value.p[0] == '"' || a.value.p[0] == '\'')) {
+		a.quote = a.value.p[0];
+		a.value = p2v_span_skip(a.value, 1);
+	}
+	left = a.value.n;
+	a.value = p2v_span_until(a.value, a.quote ? a.quote : ' ', &after);
+	if (p2v_span_has(a.value, '\\') || (a.quote && a.value.n == left))
+		return false;
+	for (size_t i = 0; !a.quote && i < a.value.n; i++)
+		if (!a.value.p[i] || strchr("\"'$`;&|()<>\t", a.value.p[i]))
+			return false;
+	after = p2v_span_trim(after);
+	*ret = a;
+	return after.n == 0 || after.p[0] == '#';
+}
+
+/* The last assignment, which wins in a shell: its line's number from 0, and whether it is one that
+ * can be edited in place. */
+static bool find_last(struct p2v_span text, size_t *ret_line, bool *ret_plain)
 {
 	struct p2v_span line;
+	struct assignment a;
 	bool found = false;
 
 	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
 		if (!p2v_span_starts(p2v_span_trim(line), VARIABLE "="))
 			continue;
 		*ret_line = i;
+		*ret_plain = read_assignment(line, &a);
 		found = true;
 	}
 	return found;
 }
 
-/* VARIABLE="value"  # comment: what is behind the value stays. A bare value that grows is quoted.
- */
+/* What is behind the value stays. A bare value that grows is quoted. */
 static void edit_assignment(struct p2v_span line, const struct boot_edit *edit, struct p2v_buf *out)
 {
 	p2v_autobuf struct p2v_buf edited = {0};
-	struct p2v_span value;
-	char quote = 0;
+	struct assignment a;
 	size_t head;
 
-	p2v_span_until(line, '=', &value);
-	if (value.n && (value.p[0] == '"' || value.p[0] == '\'')) {
-		quote = value.p[0];
-		value = p2v_span_skip(value, 1);
+	if (!read_assignment(line, &a)) {
+		p2v_buf_add(out, line.p, line.n);
+		return;
 	}
-	head = value.n ? (size_t)(value.p - line.p) : line.n;
-	value = p2v_span_until(value, quote ? quote : ' ', NULL);
-	boot_args_edit(value, edit, &edited);
+	head = a.value.n ? (size_t)(a.value.p - line.p)
+			 : (size_t)((const char *)memchr(line.p, '=', line.n) - line.p) + 1 +
+				   (a.quote != 0);
+	boot_args_edit(a.value, edit, &edited);
 	out->failed |= edited.failed;
 	p2v_buf_add(out, line.p, head);
-	if (!quote && !p2v_span_same(value, p2v_span_of(edited.data, edited.len)))
+	if (!a.quote && !p2v_span_same(a.value, p2v_span_of(edited.data, edited.len)))
 		p2v_buf_addf(out, "\"%s\"", (char *)edited.data);
 	else
 		p2v_buf_add(out, edited.data, edited.len);
-	p2v_buf_add(out, line.p + head + value.n, line.n - head - value.n);
+	p2v_buf_add(out, line.p + head + a.value.n, line.n - head - a.value.n);
+}
+
+/* Behind all that the file says, in a form that any value before it allows. */
+static void add_assignment(
+	struct p2v_span text, bool again, const struct boot_edit *edit, struct p2v_buf *out)
+{
+	if (text.n && !p2v_span_ends(text, "\n"))
+		p2v_buf_add_str(out, "\n");
+	p2v_buf_add_str(out, VARIABLE "=\"");
+	if (again)
+		p2v_buf_add_str(out, "$" VARIABLE);
+	for (size_t i = 0; i < edit->n_add; i++)
+		p2v_buf_addf(out, "%s%s", out->data[out->len - 1] == '"' ? "" : " ", edit->add[i]);
+	p2v_buf_add_str(out, "\"\n");
 }
 
 int grub2_source_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
@@ -52,10 +102,10 @@ int grub2_source_edit(struct p2v_span text, const struct boot_edit *edit, struct
 	const char *end = text.p + text.n;
 	struct p2v_span all = text, line;
 	size_t last = 0;
-	bool found = find_last(text, &last);
+	bool plain = false, found = find_last(text, &last, &plain);
 
 	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
-		if (found && i == last)
+		if (plain && i == last)
 			edit_assignment(line, edit, out);
 		else if (edit->from && p2v_span_starts(p2v_span_trim(line), VARIABLE))
 			edit_assignment(line, &replace, out);
@@ -64,11 +114,7 @@ int grub2_source_edit(struct p2v_span text, const struct boot_edit *edit, struct
 		if (line.p + line.n < end)
 			p2v_buf_add_str(out, "\n");
 	}
-	if (!found && edit->n_add) {
-		if (all.n && !p2v_span_ends(all, "\n"))
-			p2v_buf_add_str(out, "\n");
-		edit_assignment(p2v_span_str(VARIABLE "=\"\""), edit, out);
-		p2v_buf_add_str(out, "\n");
-	}
+	if (!plain && edit->n_add)
+		add_assignment(all, found, edit, out);
 	return p2v_buf_check(out, err);
 }

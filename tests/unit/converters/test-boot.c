@@ -55,8 +55,15 @@ static const struct {
 		"#GRUB_CMDLINE_LINUX=\"a\"\nX=1\nGRUB_CMDLINE_LINUX=\"" ADDED "\"\n"},
 	{true, &no_resume, "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet resume=/dev/sda5\"\n",
 		"GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n"},
-	{true, &add_consoles, "GRUB_CMDLINE_LINUX=\"unended\n",
-		"GRUB_CMDLINE_LINUX=\"unended " ADDED "\n"},
+	/* What only a shell understands stays, and a further line adds to it. */
+	{true, &add_consoles, "GRUB_CMDLINE_LINUX=\"a=\\\"b\\\" c\"\n",
+		"GRUB_CMDLINE_LINUX=\"a=\\\"b\\\" c\"\n"
+		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
+	{true, &add_consoles, "GRUB_CMDLINE_LINUX=\"a \\\n b\"\n",
+		"GRUB_CMDLINE_LINUX=\"a \\\n b\"\n"
+		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
+	{true, &add_consoles, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n",
+		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
 };
 
 static void test_edits(void **state)
