@@ -5,6 +5,7 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
+#include "p2v/core/span.h"
 #include "p2v/guest/fs-door.h"
 
 static void strv_freep(char ***v)
@@ -45,9 +46,18 @@ static char *unescaped(const char *value)
 	return out;
 }
 
-/* One call for all that blkid knows. Nothing known there is no error. */
+static uint64_t number(const char *text)
+{
+	uint64_t v = 0;
+
+	return p2v_span_u64(p2v_span_str(text), UINT64_MAX / 512, &v) ? v : 0;
+}
+
+/* One call for all that blkid knows, partition tables included: each further program in the
+ * appliance costs a good part of a second without KVM. Nothing known there is no error. */
 static void probe(guestfs_h *h, struct guest_volume *v)
 {
+	p2v_autofree char *part = NULL, *start = NULL, *sectors = NULL;
 	const struct {
 		const char *key;
 		char **member;
@@ -57,17 +67,25 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 		{"LABEL", &v->label},
 		{"PART_ENTRY_UUID", &v->partuuid},
 		{"PART_ENTRY_TYPE", &v->part_type},
+		{"PART_ENTRY_NUMBER", &part},
+		{"PART_ENTRY_OFFSET", &start},
+		{"PART_ENTRY_SIZE", &sectors},
 		{"PTTYPE", &v->part_table},
 	};
 	autostrv char **pairs = guestfs_blkid(h, v->device);
-	int64_t size = guestfs_blockdev_getsize64(h, v->device);
 
 	for (size_t i = 0; pairs && pairs[i] && pairs[i + 1]; i += 2)
 		for (size_t k = 0; k < P2V_N(rows); k++)
 			if (strcmp(pairs[i], rows[k].key) == 0 && !*rows[k].member)
 				*rows[k].member = unescaped(pairs[i + 1]);
-	if (size > 0)
-		v->size_bytes = (uint64_t)size;
+	v->part = (uint32_t)number(part);
+	v->offset_bytes = 512 * number(start);
+	v->size_bytes = 512 * number(sectors);
+	if (!sectors) {
+		int64_t size = guestfs_blockdev_getsize64(h, v->device);
+
+		v->size_bytes = size > 0 ? (uint64_t)size : 0;
+	}
 	/* A partition table inside a partition says nothing about the disk. */
 	if (v->type != GUEST_VOLUME_DISK) {
 		free(v->part_table);
@@ -75,38 +93,39 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 	}
 }
 
-static int add_parts(guestfs_h *h, struct guest_storage *s, const char *disk, uint32_t index,
-	struct p2v_err *err)
+/* "/dev/sda12" is a partition of "/dev/sda", and not of "/dev/sd" or "/dev/sda1". */
+static bool is_part_of(const char *part, const char *disk)
 {
-	struct guestfs_partition_list *parts = guestfs_part_list(h, disk);
-	int rc = 0;
+	size_t n = strlen(disk);
 
-	for (uint32_t i = 0; parts && i < parts->len && rc == 0; i++) {
+	return strncmp(part, disk, n) == 0 && part[n] &&
+	       strspn(part + n, "0123456789") == strlen(part + n);
+}
+
+static int add_parts(guestfs_h *h, struct guest_storage *s, char *const *parts, const char *disk,
+	uint32_t index, struct p2v_err *err)
+{
+	for (size_t i = 0; parts[i]; i++) {
 		struct guest_volume *v;
-		char name[64];
 
-		snprintf(name, sizeof(name), "%.40s%d", disk, (int)parts->val[i].part_num);
-		v = add(s, GUEST_VOLUME_PART, name, err);
-		if (!v) {
-			rc = P2V_ENOMEM;
-			break;
-		}
+		if (!is_part_of(parts[i], disk))
+			continue;
+		v = add(s, GUEST_VOLUME_PART, parts[i], err);
+		if (!v)
+			return P2V_ENOMEM;
 		v->disk = index;
-		v->part = (uint32_t)parts->val[i].part_num;
 		probe(h, v);
-		v->offset_bytes = parts->val[i].part_start;
-		v->size_bytes = parts->val[i].part_size;
 	}
-	guestfs_free_partition_list(parts);
-	return rc;
+	return 0;
 }
 
 static int add_disks(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
 {
 	autostrv char **disks = guestfs_list_devices(h);
+	autostrv char **parts = guestfs_list_partitions(h);
 	int rc = 0;
 
-	if (!disks)
+	if (!disks || !parts)
 		return fs_err(h, err, "list the disks");
 	for (uint32_t i = 0; disks[i] && rc == 0; i++) {
 		struct guest_volume *v = add(s, GUEST_VOLUME_DISK, disks[i], err);
@@ -115,8 +134,7 @@ static int add_disks(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
 			return P2V_ENOMEM;
 		v->disk = i;
 		probe(h, v);
-		if (v->part_table)
-			rc = add_parts(h, s, disks[i], i, err);
+		rc = add_parts(h, s, parts, disks[i], i, err);
 	}
 	return rc;
 }
@@ -134,15 +152,29 @@ static int add_all(guestfs_h *h, struct guest_storage *s, enum guest_volume_type
 	return 0;
 }
 
+static bool has_kind(const struct guest_storage *s, const char *kind)
+{
+	for (size_t i = 0; i < s->n_volumes; i++)
+		if (s->volumes[i].kind && strcmp(s->volumes[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
 int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err)
 {
 	guestfs_h *h = fs_handle(g);
-	/* An appliance without md or LVM has none of them. */
-	autostrv char **md = guestfs_list_md_devices(h);
-	autostrv char **lv = guestfs_lvs(h);
 	int rc = add_disks(h, s, err);
 
-	if (rc == 0)
+	/* An appliance without md or LVM has none of them. */
+	if (rc == 0 && has_kind(s, "linux_raid_member")) {
+		autostrv char **md = guestfs_list_md_devices(h);
+
 		rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
-	return rc < 0 ? rc : add_all(h, s, GUEST_VOLUME_LV, lv, err);
+	}
+	if (rc == 0 && has_kind(s, "LVM2_member")) {
+		autostrv char **lv = guestfs_lvs(h);
+
+		rc = add_all(h, s, GUEST_VOLUME_LV, lv, err);
+	}
+	return rc;
 }
