@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "agent/agent.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
+#include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 
 static int out_of_memory(struct p2v_err *err)
 {
@@ -99,6 +100,24 @@ static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_
 	return to->path && to->digest ? 0 : out_of_memory(err);
 }
 
+/* "VmHWM:     23136 kB". Not getrusage's: that goes on counting what was before exec. */
+static uint64_t peak_memory_bytes(void)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, line, word;
+	uint64_t kib;
+
+	if (p2v_file_read("/proc/self/status", 65536, &text, NULL) < 0)
+		return 0;
+	rest = p2v_span_of(text.data, text.len);
+	while (p2v_line_next(&rest, &line))
+		if (p2v_word_next(&line, &word) && p2v_span_eq(word, "VmHWM:") &&
+			p2v_word_next(&line, &word) &&
+			p2v_span_u64(word, UINT64_MAX / P2V_KIB, &kib))
+			return kib * P2V_KIB;
+	return 0;
+}
+
 static int result_json(
 	const struct machine *m, const struct send_result *result, FILE *out, struct p2v_err *err)
 {
@@ -107,11 +126,9 @@ static int result_json(
 		.connections = result->connections,
 		.duration_ms = result->duration_ms,
 		.receipt = result->receipt}; /* lent */
-	struct rusage usage;
 	int r = 0;
 
-	getrusage(RUSAGE_SELF, &usage);
-	doc.peak_memory_bytes = (uint64_t)usage.ru_maxrss * P2V_KIB;
+	doc.peak_memory_bytes = peak_memory_bytes();
 	doc.job = strdup(result->job ? result->job : "");
 	doc.machine = strdup(m->name);
 	for (size_t i = 0; i < result->n_disks && r == 0; i++)

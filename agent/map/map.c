@@ -12,89 +12,88 @@
 
 /* A stretch of the disk that is one thing, and what its mapper said. */
 struct stretch {
-	uint64_t offset, end;
-	char what[64];
-	const char *why_used, *why_free;
+	struct map_region region;
+	struct map_region *inner;
+	size_t n_inner;
 };
 
-static int region_add(
-	struct map *map, const struct stretch *s, struct extent e, struct p2v_err *err)
+static struct map_region *region_add(struct map *map)
 {
-	struct map_region *r =
-		p2v_json_grow((void **)&map->regions, &map->n_regions, sizeof(*map->regions));
+	return p2v_json_grow((void **)&map->regions, &map->n_regions, sizeof(*map->regions));
+}
 
-	if (!r)
-		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	r->offset_bytes = e.offset_bytes;
-	r->length_bytes = e.length_bytes;
-	r->kind = e.kind;
-	memcpy(r->what, s->what, sizeof(r->what));
-	r->why = e.kind == EXTENT_USED	 ? s->why_used
-		 : e.kind == EXTENT_FREE ? s->why_free
-					 : "a hole in the file: reads as zero";
-	return 0;
+static void region_sum(const struct extent_list *list, struct map_region *r)
+{
+	uint64_t end = r->offset_bytes + r->length_bytes;
+	uint64_t *sums[] = {&r->used_bytes, &r->zero_bytes, &r->free_bytes};
+
+	for (struct extent e = block_extents_at(list, r->offset_bytes, r->length_bytes);
+		e.length_bytes; e = block_extents_next(list, e, end))
+		*sums[e.kind] += e.length_bytes;
 }
 
 static int stretch_describe(struct map *map, const struct stretch *s, struct p2v_err *err)
 {
-	const struct extent_list *list = &map->extents;
-	int r = 0;
+	struct map_region *r = region_add(map);
 
-	for (struct extent e = block_extents_at(list, s->offset, s->end - s->offset);
-		e.length_bytes && r == 0; e = block_extents_next(list, e, s->end))
-		r = region_add(map, s, e, err);
-	return r;
+	for (size_t i = 0; r && i < s->n_inner; i++) {
+		struct map_region *in = region_add(map);
+
+		if (in)
+			*in = s->inner[i];
+		r = in;
+	}
+	if (!r)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r -= s->n_inner;
+	*r = s->region;
+	region_sum(&map->extents, r);
+	if (r->free_bytes == 0)
+		r->why_free = NULL;
+	return 0;
 }
 
 /* The gaps hold boot loaders (GRUB's core image) and both copies of a GPT. */
 static int gap_describe(struct map *map, uint64_t from, uint64_t to, struct p2v_err *err)
 {
-	struct stretch s = {.offset = from,
-		.end = to,
-		.what = "outside of partitions",
-		.why_used = "tables and boot loaders may be there"};
+	struct stretch s = {.region = {.offset_bytes = from,
+				    .length_bytes = to - from,
+				    .what = "outside of partitions",
+				    .why_used = "tables and boot loaders may be there"}};
 
 	return from < to ? stretch_describe(map, &s, err) : 0;
 }
 
-static const struct mapper *mapper_of(const char *type)
+static void part_name(const struct map_part *part, const char *type, struct map_region *r)
 {
-	for (size_t i = 0; type && i < n_mappers; i++)
-		if (strcmp(type, mappers[i].type) == 0)
-			return &mappers[i];
-	return NULL;
-}
-
-static void part_name(const struct map_part *part, struct stretch *s)
-{
-	const char *type = part->type ? part->type : "unknown content";
-
+	if (!type)
+		type = "unknown content";
 	if (part->number)
 		snprintf(
-			s->what, sizeof(s->what), "partition %" PRIu32 " (%s)", part->number, type);
+			r->what, sizeof(r->what), "partition %" PRIu32 " (%s)", part->number, type);
 	else
-		snprintf(s->what, sizeof(s->what), "whole disk (%s)", type);
+		snprintf(r->what, sizeof(r->what), "whole disk (%s)", type);
 }
 
 static int part_map(struct block_io *io, const struct map_part *part, struct map *map,
 	struct stretch *s, struct p2v_err *err)
 {
-	const struct mapper *mapper = mapper_of(part->type);
-	int r;
+	const struct map_view v = {io, part->offset_bytes, part->length_bytes, part->number, 0};
+	struct map_out out = {.extents = &map->extents};
+	const char *type;
+	int r = 0;
 
-	*s = (struct stretch){.offset = part->offset_bytes,
-		.end = part->offset_bytes + part->length_bytes,
-		.why_used = "nothing here knows which of its blocks are free"};
-	part_name(part, s);
-	if (!mapper)
-		return 0;
-	r = mapper->map(io, part, &map->extents, &s->why_used, &s->why_free, err);
-	if (r == P2V_EREFUSED || r == P2V_ENOMEM)
-		return r;
-	p2v_err_clear(err);
-	if (r < 0)
-		s->why_used = "it could not be read to look";
-	return 0;
+	out.why_used = "nothing here knows what it is";
+	if (part->type)
+		r = map_view_map(&v, part->type, part->busy, &out, &type, err);
+	s->region = (struct map_region){.offset_bytes = part->offset_bytes,
+		.length_bytes = part->length_bytes,
+		.why_used = out.why_used,
+		.why_free = out.why_free};
+	part_name(part, part->type, &s->region);
+	s->inner = out.inner;
+	s->n_inner = out.n_inner;
+	return r;
 }
 
 static int part_order(const void *a, const void *b)
@@ -136,13 +135,17 @@ static int parts_map(struct block_io *io, const struct map_part *parts, size_t n
 	if (r == 0)
 		r = block_extents_from_io(io, &map->extents, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = gap_describe(map, at, stretches[i].offset, err);
+		const struct map_region *g = &stretches[i].region;
+
+		r = gap_describe(map, at, g->offset_bytes, err);
+		at = g->offset_bytes + g->length_bytes;
 		if (r == 0)
 			r = stretch_describe(map, &stretches[i], err);
-		at = stretches[i].end;
 	}
 	if (r == 0)
 		r = gap_describe(map, at, io->size_bytes, err);
+	for (size_t i = 0; stretches && i < n; i++)
+		free(stretches[i].inner);
 	free(stretches);
 	return r;
 }

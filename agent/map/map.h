@@ -10,6 +10,7 @@
  * One kind of content = one file, one row in mappers.c.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,25 +23,29 @@ struct map_part {
 	uint32_t number;
 	uint64_t offset_bytes, length_bytes;
 	const char *type; /* ext4, swap, ... as libblkid calls it; NULL: unknown */
+	bool busy;	  /* somebody on this machine uses it: what is free may not stay so */
 };
 
-/* One range of the disk for people: what it is, and why it is copied or not. */
+/* One thing on the disk, for people: what it is, and why it is copied or not. */
 struct map_region {
-	uint64_t offset_bytes, length_bytes;
-	enum extent_kind kind;
-	char what[64]; /* "partition 1 (ext4)" */
-	const char *why;
+	unsigned depth; /* 1: lies within the one of depth 0 before it (a logical volume) */
+	uint64_t offset_bytes, length_bytes; /* depth 1: where its first piece lies; its size */
+	uint64_t used_bytes, zero_bytes, free_bytes;
+	char what[96];	      /* "partition 1 (ext4)"; a volume's name is the disk's: foreign */
+	const char *why_used; /* why what is used is copied; never NULL */
+	const char *why_free; /* why what is free is not; NULL where nothing is free */
 };
 
 struct map {
 	struct extent_list extents; /* the truth, not aligned to anything */
-	struct map_region *regions; /* the same in words, in order */
+	struct map_region *regions; /* the same in words: those of depth 0 cover the disk in order */
 	size_t n_regions;
 };
 
 /*
- * P2V_EREFUSED: the machine must not be copied as it is (a suspend image in its swap space), with
- * what to do about it. Reads a page or so for each part; writes nothing.
+ * P2V_EREFUSED: the machine must not be copied as it is (it sleeps, and its memory lies on the
+ * disk), with what to do about it. Reads metadata only; writes nothing. Free runs of less than a
+ * grain (p2v/block/digest.h) are not worth a word, and stay used.
  */
 int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts, struct map *ret,
 	struct p2v_err *err);

@@ -13,8 +13,8 @@
  *	4086  signature, 10 bytes
  *
  * The header is kept, so label and UUID are; what was swapped out is worth nothing to a machine
- *that is booted anew. But where the signature says that the machine sleeps, its memory is in there,
- *and its file systems are in use.
+ * that is booted anew. But where the signature says that the machine sleeps, its memory is in there,
+ * and its file systems are in use.
  */
 #define PAGE_BYTES	4096u
 #define INFO_AT		1024u
@@ -36,33 +36,27 @@ static bool is_suspended(const uint8_t *page)
 	return false;
 }
 
-int map_swap(struct block_io *io, const struct map_part *part, struct extent_list *list,
-	const char **ret_used, const char **ret_free, struct p2v_err *err)
+int map_swap(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
 	uint8_t page[PAGE_BYTES];
 	struct p2v_rd rd = p2v_rd_init(page + INFO_AT, SIGNATURE_AT - INFO_AT);
 	uint64_t end;
-	int r;
+	int r = map_view_read(v, 0, page, sizeof(page), err);
 
-	*ret_used = "its header is not one that is known";
-	if (part->length_bytes < PAGE_BYTES)
-		return 0;
-	r = block_read(io, part->offset_bytes, page, sizeof(page), err);
 	if (r < 0)
 		return r;
 	if (is_suspended(page))
 		return p2v_err_set(err, P2V_EREFUSED,
 			"%s: the swap space of partition %u holds a sleeping system: its file "
 			"systems are in use. Start the machine and shut it down, then try again",
-			io->name, part->number);
+			v->io->name, v->number);
 	if (memcmp(page + SIGNATURE_AT, "SWAPSPACE2", SIGNATURE_BYTES) != 0 ||
 		p2v_rd_le32(&rd) != 1)
-		return 0;
+		return map_out_used(out, "its header is not one that is known");
 	end = ((uint64_t)p2v_rd_le32(&rd) + 1) * PAGE_BYTES;
-	if (end <= PAGE_BYTES || end > part->length_bytes)
-		return 0;
-	*ret_used = "header, with label and UUID";
-	*ret_free = "contents of swap space";
-	return block_extents_set(
-		list, part->offset_bytes + PAGE_BYTES, end - PAGE_BYTES, EXTENT_FREE, err);
+	if (end <= PAGE_BYTES || end > v->length_bytes)
+		return map_odd(err, "its last page lies beyond its end");
+	out->why_used = "header, with label and UUID";
+	out->why_free = "contents of swap space";
+	return map_view_free(v, out, PAGE_BYTES, end - PAGE_BYTES, err);
 }

@@ -10,6 +10,7 @@
 #define LEVEL_AUTO   1
 #define LEVEL_MAX    19
 #define PAUSE_MAX    16
+#define FAILURES_MAX 4	/* in a row, before a pause: files of both kinds lie mixed on a disk */
 #define WORTH_OF_100 95 /* a chunk that is still this long was not worth it */
 
 int send_compress_parse(const char *text, struct send_compress *ret, struct p2v_err *err)
@@ -67,9 +68,11 @@ bool send_trial_wanted(struct send_trial *trial)
 void send_trial_result(struct send_trial *trial, size_t plain, size_t packed)
 {
 	if (packed < plain / 100 * WORTH_OF_100) {
-		trial->pause = 0;
+		trial->pause = trial->failures = 0;
 		return;
 	}
+	if (++trial->failures < FAILURES_MAX)
+		return;
 	trial->pause = trial->pause ? trial->pause * 2 : 1;
 	if (trial->pause > PAUSE_MAX)
 		trial->pause = PAUSE_MAX;

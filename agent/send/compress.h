@@ -25,6 +25,7 @@ size_t send_compress_memory_bytes(int level);
 
 /* Whether the next chunk is worth a try; one for each worker, zeroed at first. */
 struct send_trial {
+	unsigned failures;    /* tries in a row that were in vain */
 	unsigned skip, pause; /* chunks still to send raw, and how many the last pause was */
 };
 bool send_trial_wanted(struct send_trial *trial);

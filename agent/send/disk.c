@@ -176,6 +176,8 @@ static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
 		r = disk_done(pass->conn, spec, &root, pass->result, &verified, err);
 		if (r < 0)
 			return r;
+		if (verified)
+			p2v_progress_set(spec->progress, d->io->size_bytes);
 		pass->result->root = root;
 		again_take(pass->conn, must);
 		pass->resume = true;
