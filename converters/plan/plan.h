@@ -22,6 +22,10 @@
 /* The segment and the configuration are to hold these, as far as the kernel has them as modules. */
 extern const char *const plan_virtio_modules[]; /* NULL-terminated */
 
+/* The target of that name with its devices, qcow2 as its format and no root chosen; P2V_EINVAL for
+ * a name that is not known. */
+int plan_target_find(const char *name, struct target *ret, struct p2v_err *err);
+
 /* machine: as the agent saw it, or plan_machine_default. */
 int plan_make(const struct facts *facts, const struct machine *machine, const struct target *target,
 	struct plan *ret, struct p2v_err *err);

@@ -162,15 +162,29 @@ static int make_overlays(struct conversion *c, struct p2v_err *err)
 	return c->overlays ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
+/* What is asked for. */
+static int find_target(const struct convert_opts *o, struct target *ret, struct p2v_err *err)
+{
+	int r = plan_target_find(o->target ? o->target : "kvm", ret, err);
+
+	if (r < 0)
+		return r;
+	if (o->format) {
+		free(ret->format);
+		ret->format = strdup(o->format);
+	}
+	if (o->root)
+		ret->root = strdup(o->root);
+	return 0;
+}
+
 static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 {
-	struct target target = {
-		.name = strdup(c->o->target ? c->o->target : "kvm"),
-		.format = strdup(c->o->format ? c->o->format : "qcow2"),
-		.root = c->o->root ? strdup(c->o->root) : NULL,
-	};
-	int r;
+	p2v_auto_target struct target target = {0};
+	int r = find_target(c->o, &target, err);
 
+	if (r < 0)
+		return r;
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
 	r = cli_door_open(&c->image, c->overlays, &c->guest, err);
 	if (r == 0) {
@@ -181,7 +195,6 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
 	if (r == 0)
 		r = plan_make(&c->facts, &c->machine, &target, &c->plan, err);
-	model_target_finish(&target);
 	return r;
 }
 
