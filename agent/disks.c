@@ -97,7 +97,8 @@ static int disk_map(struct agent_disk *d, struct p2v_err *err)
 
 		if (!p->extended)
 			parts[n++] = (struct map_part){
-				p->number, p->offset_bytes, p->length_bytes, p->type};
+				p->number, p->offset_bytes, p->length_bytes, p->type,
+				source_part_busy(d->path, p->number)};
 	}
 	r = map_disk(d->io, parts, n, &d->map, err);
 	free(parts);

@@ -15,15 +15,20 @@ static int out_of_memory(struct p2v_err *err)
 }
 
 struct region_doc {
-	uint64_t offset_bytes, length_bytes;
-	char *kind, *what, *why;
+	uint32_t depth;
+	uint64_t offset_bytes, length_bytes, used_bytes, zero_bytes, free_bytes;
+	char *what, *why_used, *why_free;
 };
 static const struct p2v_json_field region_fields[] = {
+	P2V_JSON_U32(struct region_doc, depth, 0),
 	P2V_JSON_U64(struct region_doc, offset_bytes, 0),
 	P2V_JSON_U64(struct region_doc, length_bytes, 0),
-	P2V_JSON_STR(struct region_doc, kind, 0),
+	P2V_JSON_U64(struct region_doc, used_bytes, 0),
+	P2V_JSON_U64(struct region_doc, zero_bytes, 0),
+	P2V_JSON_U64(struct region_doc, free_bytes, 0),
 	P2V_JSON_STR(struct region_doc, what, 0),
-	P2V_JSON_STR(struct region_doc, why, 0),
+	P2V_JSON_STR(struct region_doc, why_used, 0),
+	P2V_JSON_STR(struct region_doc, why_free, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type region_type = {
@@ -66,12 +71,11 @@ static int region_doc_add(const struct map_region *from, struct disk_doc *doc, s
 
 	if (!to)
 		return out_of_memory(err);
-	to->offset_bytes = from->offset_bytes;
-	to->length_bytes = from->length_bytes;
-	to->kind = strdup(block_extent_kind_word(from->kind));
-	to->what = strdup(from->what);
-	to->why = strdup(from->why);
-	return to->kind && to->what && to->why ? 0 : out_of_memory(err);
+	*to = (struct region_doc){from->depth, from->offset_bytes, from->length_bytes,
+		from->used_bytes, from->zero_bytes, from->free_bytes, strdup(from->what),
+		strdup(from->why_used), from->why_free ? strdup(from->why_free) : NULL};
+	return to->what && to->why_used && (to->why_free || !from->why_free) ? 0
+									     : out_of_memory(err);
 }
 
 static int map_doc_fill(const struct machine *m, const struct agent_disks *disks,
@@ -99,6 +103,16 @@ static int map_doc_fill(const struct machine *m, const struct agent_disks *disks
 	return 0;
 }
 
+/* "12 MiB used (why)", where there is any. */
+static void share_show(uint64_t bytes, const char *word, const char *why, FILE *out)
+{
+	char size[P2V_NUM_TEXT];
+
+	if (bytes)
+		fprintf(out, "  %23s %s%s%s\n", p2v_num_bytes_text(bytes, size), word,
+			why ? ": " : "", why ? why : "");
+}
+
 static void disk_doc_show(const struct disk_doc *d, FILE *out)
 {
 	char size[P2V_NUM_TEXT], used[P2V_NUM_TEXT], zero[P2V_NUM_TEXT], freed[P2V_NUM_TEXT];
@@ -112,9 +126,12 @@ static void disk_doc_show(const struct disk_doc *d, FILE *out)
 		p2v_autobuf struct p2v_buf what = {0};
 
 		p2v_text_add_printable(&what, r->what);
-		fprintf(out, "  %14" PRIu64 "  %10s  %s  %s: %s\n", r->offset_bytes,
-			p2v_num_bytes_text(r->length_bytes, size), r->kind,
-			what.data ? (const char *)what.data : "", r->why);
+		fprintf(out, "  %14" PRIu64 "  %10s %s%s\n", r->offset_bytes,
+			p2v_num_bytes_text(r->length_bytes, size), r->depth ? "  " : "",
+			what.data ? (const char *)what.data : "");
+		share_show(r->used_bytes, "used", r->why_used, out);
+		share_show(r->zero_bytes, "zero", "holes in the file", out);
+		share_show(r->free_bytes, "free", r->why_free, out);
 	}
 }
 

@@ -14,6 +14,8 @@
  * is looked at here is whether to believe it.
  */
 
+static struct struct_io_manager view_manager;
+
 /* ext2fs_open hands its I/O manager a name and nothing else. */
 static _Thread_local const struct map_view *opening;
 
@@ -31,6 +33,7 @@ static errcode_t view_open(const char *name, int flags, io_channel *ret)
 		return EROFS;
 	}
 	c->magic = EXT2_ET_MAGIC_IO_CHANNEL;
+	c->manager = &view_manager;
 	c->block_size = 1024;
 	c->refcount = 1;
 	c->private_data = (void *)(uintptr_t)opening;
@@ -56,7 +59,7 @@ static errcode_t view_set_blksize(io_channel c, int size)
 /* A negative count is one of bytes. */
 static errcode_t view_read(io_channel c, unsigned long long block, int count, void *data)
 {
-	uint64_t offset, n = count < 0 ? (uint64_t)-(int64_t)count
+	uint64_t offset, n = count < 0 ? (uint64_t) - (int64_t)count
 				       : (uint64_t)count * (uint64_t)c->block_size;
 
 	if (!p2v_mul_u64(block, (uint64_t)c->block_size, &offset) ||
@@ -145,8 +148,8 @@ static void metadata_mark(ext2_filsys fs)
 		ext2fs_reserve_super_and_bgd(fs, g, fs->block_map);
 		ext2fs_mark_block_bitmap2(fs->block_map, ext2fs_block_bitmap_loc(fs, g));
 		ext2fs_mark_block_bitmap2(fs->block_map, ext2fs_inode_bitmap_loc(fs, g));
-		ext2fs_mark_block_bitmap_range2(fs->block_map, ext2fs_inode_table_loc(fs, g),
-			fs->inode_blocks_per_group);
+		ext2fs_mark_block_bitmap_range2(
+			fs->block_map, ext2fs_inode_table_loc(fs, g), fs->inode_blocks_per_group);
 	}
 }
 
@@ -197,8 +200,7 @@ static int fs_map(
 		return r;
 	/* The last cluster may reach beyond the end. */
 	if (groups_free(fs) - mapped > (UINT64_C(1) << fs->cluster_ratio_bits) - 1)
-		return map_out_used(
-			out, "ext4: its bitmaps and its counts disagree: all copied");
+		return map_out_used(out, "ext4: its bitmaps and its counts disagree: all copied");
 	metadata_mark(fs);
 	out->why_used = "files and metadata, by its block bitmaps";
 	out->why_free = "free by its block bitmaps; cleanly unmounted";
@@ -222,7 +224,7 @@ int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	if (e == EXT2_ET_NO_MEMORY)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (e)
-		return map_out_used(out,
-			"ext4: its block bitmaps are damaged or cannot be read: all copied");
+		return map_out_used(
+			out, "ext4: its block bitmaps are damaged or cannot be read: all copied");
 	return fs_map(fs, v, out, err);
 }

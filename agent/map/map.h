@@ -38,7 +38,8 @@ struct map_region {
 
 struct map {
 	struct extent_list extents; /* the truth, not aligned to anything */
-	struct map_region *regions; /* the same in words: those of depth 0 cover the disk in order */
+	struct map_region
+		*regions; /* the same in words: those of depth 0 cover the disk in order */
 	size_t n_regions;
 };
 

@@ -3,7 +3,10 @@
 
 #include "p2v/core/cleanup.h"
 
-#define EXT(type) {type, map_ext, .magic_at = 0x438, .magic = "\x53\xef"}
+#define EXT(type)                                                                                  \
+	{                                                                                          \
+		type, map_ext, .magic_at = 0x438, .magic = "\x53\xef"                              \
+	}
 
 const struct mapper mappers[] = {
 	{"swap", map_swap, .busy = true, .magic_at = 4086, .magic = "SWAPSPACE2"},

@@ -13,8 +13,8 @@
  *	4086  signature, 10 bytes
  *
  * The header is kept, so label and UUID are; what was swapped out is worth nothing to a machine
- * that is booted anew. But where the signature says that the machine sleeps, its memory is in there,
- * and its file systems are in use.
+ * that is booted anew. But where the signature says that the machine sleeps, its memory is in
+ *there, and its file systems are in use.
  */
 #define PAGE_BYTES	4096u
 #define INFO_AT		1024u

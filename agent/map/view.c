@@ -34,8 +34,7 @@ int map_view_free(const struct map_view *v, struct map_out *out, uint64_t offset
 		return map_odd(err, "what it calls free lies beyond its end");
 	if (length < BLOCK_GRAIN_BYTES)
 		return 0;
-	return block_extents_set(
-		out->extents, v->offset_bytes + offset, length, EXTENT_FREE, err);
+	return block_extents_set(out->extents, v->offset_bytes + offset, length, EXTENT_FREE, err);
 }
 
 static const struct mapper *mapper_of(const char *type)
@@ -72,8 +71,7 @@ static const struct mapper *mapper_find(const struct map_view *v)
 
 static int view_reset(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
-	return block_extents_set(
-		out->extents, v->offset_bytes, v->length_bytes, EXTENT_USED, err);
+	return block_extents_set(out->extents, v->offset_bytes, v->length_bytes, EXTENT_USED, err);
 }
 
 int map_view_map(const struct map_view *v, const char *type, bool busy, struct map_out *out,

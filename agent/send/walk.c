@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/send/walk.h"
 
-#include <assert.h>
 #include <inttypes.h>
 
 #include "p2v/core/num.h"
@@ -73,12 +72,8 @@ struct send_piece send_walk_next(const struct extent_list *extents, const struct
 
 	if (offset >= end)
 		return piece;
-	if (span) {
-		uint64_t grain = offset / BLOCK_GRAIN_BYTES;
-
-		assert(grain >= span->first && grain - span->first < span->count);
+	if (span)
 		end = p2v_min_u64(end, (span->first + span->count) * BLOCK_GRAIN_BYTES);
-	}
 	if (is_kept(span, must, offset / BLOCK_GRAIN_BYTES)) {
 		end = p2v_min_u64(end, offset + SEND_KEEP_GRAINS * BLOCK_GRAIN_BYTES);
 		piece.kind = SEND_KEEP;

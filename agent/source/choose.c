@@ -113,6 +113,36 @@ bool source_disk_busy(const char *path)
 	return fd < 0 && errno == EBUSY;
 }
 
+/* The node of a disk's partition, by the number that the kernel gave it; malloc'd. */
+static char *part_node(const char *disk, uint32_t number)
+{
+	p2v_autofree char *dir = NULL;
+	source_autonames struct source_names names = {0};
+	struct stat st;
+
+	if (stat(disk, &st) < 0)
+		return NULL;
+	dir = p2v_strf("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	if (!dir)
+		return NULL;
+	source_names_read(&source_host_this, dir, &names);
+	for (size_t i = 0; i < names.n_items; i++)
+		if (source_attr_u64(&source_host_this, 0, "%s/%s/partition", dir,
+			    names.items[i]) == number)
+			return source_node(names.items[i]);
+	return NULL;
+}
+
+bool source_part_busy(const char *path, uint32_t number)
+{
+	p2v_autofree char *node = NULL;
+
+	if (!source_disk_busy(path))
+		return false;
+	node = number ? part_node(path, number) : NULL;
+	return !node || access(node, F_OK) < 0 || source_disk_busy(node);
+}
+
 static void swap_disks(struct machine *m, struct machine *with)
 {
 	struct machine_disk *disks = m->disks;

@@ -27,7 +27,7 @@ static int this_permanent_mac(const char *name, uint8_t ret_mac[6])
 
 	if (fd < 0 || strlen(name) >= sizeof(req.ifr_name))
 		return P2V_ENOTFOUND;
-	strcpy(req.ifr_name, name);
+	memcpy(req.ifr_name, name, strlen(name) + 1);
 	req.ifr_data = (char *)&ask;
 	if (ioctl(fd, SIOCETHTOOL, &req) < 0 || ask.head.size != 6 ||
 		memcmp(ask.room, none, sizeof(none)) == 0)

@@ -55,24 +55,39 @@ static void put_function(struct text *t, const struct netname_parts *p)
 		put(t, "f%" PRIu32, function);
 }
 
+/* One number that ends with `end`; p is moved behind it. */
+static bool number_next(const char **p, int base, char end, uint32_t *ret)
+{
+	char *stop;
+	unsigned long n;
+
+	if (!isxdigit((unsigned char)**p))
+		return false;
+	n = strtoul(*p, &stop, base);
+	if (*stop != end || n > UINT32_MAX)
+		return false;
+	*p = end ? stop + 1 : stop;
+	*ret = (uint32_t)n;
+	return true;
+}
+
 /* "2-1.4:1.6": bus 2, ports 1 and 4, configuration 1, interface 6 -> u1u4i6. */
 static void put_usb(struct text *t, const char *usb)
 {
 	const char *p = strchr(usb, '-');
-	unsigned config = 1, interface = 0;
-	const char *colon = strchr(usb, ':');
+	uint32_t config = 1, interface = 0;
 
 	if (!p)
 		return;
 	put(t, "u");
 	for (p++; *p && *p != ':'; p++)
 		put(t, "%c", *p == '.' ? 'u' : *p);
-	if (colon && sscanf(colon, ":%3u.%3u", &config, &interface) == 2) {
-		if (config != 1)
-			put(t, "c%u", config);
-		if (interface)
-			put(t, "i%u", interface);
-	}
+	if (!*p++ || !number_next(&p, 10, '.', &config) || !number_next(&p, 10, '\0', &interface))
+		return;
+	if (config != 1)
+		put(t, "c%" PRIu32, config);
+	if (interface)
+		put(t, "i%" PRIu32, interface);
 }
 
 static void put_domain(struct text *t, const struct netname_parts *p)
@@ -119,11 +134,9 @@ void source_netname_make(const struct netname_parts *p, struct netname *ret)
 /* "0000:00:03.0" and nothing else. */
 static bool pci_parse(const char *name, struct netname_parts *ret)
 {
-	int end = 0;
-
-	return sscanf(name, "%8x:%2x:%2x.%1u%n", &ret->domain, &ret->bus, &ret->slot,
-		       &ret->function, &end) == 4 &&
-	       name[end] == '\0';
+	return number_next(&name, 16, ':', &ret->domain) &&
+	       number_next(&name, 16, ':', &ret->bus) && number_next(&name, 16, '.', &ret->slot) &&
+	       number_next(&name, 16, '\0', &ret->function);
 }
 
 /* The number of the hotplug slot that holds this PCI device itself, or 0. */

@@ -54,6 +54,8 @@ int source_disks_choose(struct machine *m, const char *const *paths, size_t n_pa
 /* Whether somebody on this machine uses the disk or a part of it (a mounted file system, LVM,
  * RAID): then its content may change while it is read. False for files. */
 bool source_disk_busy(const char *path);
+/* The same for one partition of it (0: the disk); true where that cannot be told. */
+bool source_part_busy(const char *path, uint32_t number);
 
 /* 7.7 GiB -> 8 GiB: up to a multiple of the largest power of two that is not above an eighth. */
 uint64_t source_memory_round(uint64_t bytes);

@@ -67,11 +67,14 @@ static void test_swap_keeps_its_header(void **state)
 	for (size_t i = 0; i < map.n_regions; i++) {
 		assert_int_equal(map.regions[i].offset_bytes, at);
 		at += map.regions[i].length_bytes;
-		assert_non_null(map.regions[i].why);
+		assert_non_null(map.regions[i].why_used);
 	}
 	assert_int_equal(at, DISK_BYTES);
 	assert_string_equal(map.regions[1].what, "partition 1 (ext4)");
-	assert_string_equal(map.regions[3].why, "contents of swap space");
+	assert_string_equal(map.regions[2].what, "partition 2 (swap)");
+	assert_string_equal(map.regions[2].why_free, "contents of swap space");
+	assert_int_equal(map.regions[2].free_bytes, 1999 * 4096);
+	assert_int_equal(map.regions[2].used_bytes, SWAP_BYTES - 1999 * 4096);
 	block_io_free(io);
 }
 

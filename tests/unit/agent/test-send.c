@@ -195,6 +195,45 @@ static void test_cut_on_the_way_back(void **state)
 	scene_free(s);
 }
 
+/* Any disk, any map, any order of workers, a cut anywhere: what is used arrives byte for byte. */
+static void random_once(unsigned seed)
+{
+	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	struct scene *s = scene_new_sized((x >> 40) % (12 * P2V_MIB / 512) * 512 + 512);
+	uint8_t *bytes = block_io_memory_bytes(s->disk);
+	uint64_t n = block_grains(s->rx.size);
+
+	disk_paint(bytes, s->rx.size, seed);
+	for (int i = 0; i < 12; i++) {
+		uint64_t at, len;
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		at = x % n * GRAIN;
+		len = p2v_min_u64((x >> 32) % 40 * GRAIN, s->rx.size - at);
+		block_extents_set(&s->extents, at, len, i % 2 ? EXTENT_FREE : EXTENT_USED, NULL);
+	}
+	s->spec.n_workers = seed % 5 + 1;
+	s->spec.compress = (struct send_compress){seed % 2 ? 3 : -1000, seed % 3 == 0};
+	s->rx.durable_every = seed % 3 + 1;
+	s->rx.resend_chunk = seed % 4 ? 0 : x % 6;
+	s->rx.n_cuts = seed % 6 == 0;
+	s->rx.cuts[0] = (struct link_pair_cut){x % s->rx.size, UINT64_MAX};
+	assert_int_equal(scene_run(s), 0);
+	for (struct extent e = block_extents_at(&s->extents, 0, s->rx.size); e.length_bytes;
+		e = block_extents_next(&s->extents, e, s->rx.size))
+		if (e.kind == EXTENT_FREE)
+			memset(bytes + e.offset_bytes, 0, e.length_bytes);
+	assert_same_disk(s);
+	scene_free(s);
+}
+
+static void test_random_disks(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 40; seed++)
+		random_once(seed);
+}
+
 static void test_gives_up(void **state)
 {
 	struct scene *s = scene_new();
@@ -375,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_zero_and_free_are_not_read),
 		cmocka_unit_test(test_cut_and_resume),
 		cmocka_unit_test(test_cut_on_the_way_back),
+		cmocka_unit_test(test_random_disks),
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_mismatch),
