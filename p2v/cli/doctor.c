@@ -297,6 +297,7 @@ static const struct p2v_opt doctor_opts[] = {
 static const struct p2v_cmd doctor_cmd = {
 	.name = "p2v doctor",
 	.operands = "",
+	.max_operands = 0,
 	.summary = "say whether this host can receive, convert and prove",
 	.text = "Looks at what the host has, tries what can be tried, and says what to install or "
 		"fix. "

@@ -3,6 +3,7 @@
  * p2v: the operator's tool. One verb, one file, one row.
  */
 #include <locale.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,11 @@
 #include "p2v/core/stop.h"
 
 static const struct verb *const verbs[] = {&cli_doctor, &cli_inspect, &cli_convert, &cli_prove};
+
+struct main_opts {
+	const char **operands;
+	size_t n_operands;
+};
 
 static const struct p2v_opt no_opts[] = {P2V_OPT_END};
 
@@ -34,6 +40,8 @@ static const struct p2v_cmd main_cmd = {
 		"proof.json.\n\n"
 		"Exit codes: 0 done, 1 failed, 2 misuse, 3 refused by a safety rule.",
 	.opts = no_opts,
+	.operands_offset = offsetof(struct main_opts, operands),
+	.n_operands_offset = offsetof(struct main_opts, n_operands),
 	.see_also = "p2v-doctor(1), p2v-inspect(1), p2v-convert(1), p2v-prove(1), p2v-agent(1), "
 		    "p2v-recv(1)",
 };
@@ -69,10 +77,10 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], verbs[i]->word) == 0)
 			return run_verb(verbs[i], argc - 1, argv + 1);
 	if (argc > 1 && argv[1][0] == '-') {
-		char none[1] = "";
-		int r = p2v_opt_parse(&main_cmd, 2, argv, none, &err);
+		struct main_opts none = {0};
+		int r = p2v_opt_parse(&main_cmd, 2, argv, &none, &err);
 
-		if (r == 1 && strncmp(argv[1], "--help", 7) == 0)
+		if (r == 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 			list_verbs(stdout);
 		return r == 1 ? 0 : p2v_opt_fail("p2v", &err);
 	}
