@@ -96,9 +96,8 @@ static int disk_map(struct agent_disk *d, struct p2v_err *err)
 		const struct source_part *p = &table.parts[i];
 
 		if (!p->extended)
-			parts[n++] = (struct map_part){
-				p->number, p->offset_bytes, p->length_bytes, p->type,
-				source_part_busy(d->path, p->number)};
+			parts[n++] = (struct map_part){p->number, p->offset_bytes, p->length_bytes,
+				p->type, source_part_busy(d->path, p->number)};
 	}
 	r = map_disk(d->io, parts, n, &d->map, err);
 	free(parts);

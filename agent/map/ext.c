@@ -220,6 +220,8 @@ int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	if (e)
 		return e == EXT2_ET_NO_MEMORY ? p2v_err_set(err, P2V_ENOMEM, "out of memory")
 					      : map_out_used(out, open_doubt(e));
+	/* Runs instead of bits: 2 TiB would take 64 MiB. */
+	fs->default_bitmap_type = EXT2FS_BMAP64_RBTREE;
 	e = ext2fs_read_block_bitmap(fs);
 	if (e == EXT2_ET_NO_MEMORY)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");

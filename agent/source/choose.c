@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "agent/source/host.h"
 #include "agent/source/source.h"
 #include "agent/source/table.h"
 #include "p2v/block/io.h"
@@ -127,9 +128,9 @@ static char *part_node(const char *disk, uint32_t number)
 		return NULL;
 	source_names_read(&source_host_this, dir, &names);
 	for (size_t i = 0; i < names.n_items; i++)
-		if (source_attr_u64(&source_host_this, 0, "%s/%s/partition", dir,
-			    names.items[i]) == number)
-			return source_node(names.items[i]);
+		if (source_attr_u64(&source_host_this, 0, "%s/%s/partition", dir, names.items[i]) ==
+			number)
+			return source_disk_node(names.items[i]);
 	return NULL;
 }
 

@@ -96,8 +96,7 @@ static char *serial_read(const struct source_host *host, const char *name)
 	return text ? text : vpd_serial(host, name);
 }
 
-/* cciss!c0d0 is /dev/cciss/c0d0. */
-static char *dev_path(const char *name)
+char *source_disk_node(const char *name)
 {
 	char *path = p2v_strf("/dev/%s", name);
 
@@ -115,7 +114,7 @@ static int disk_fill(const struct source_host *host, const char *name, size_t i,
 	uint64_t sectors = source_attr_u64(host, 0, "/sys/block/%s/size", name);
 
 	d->id = p2v_strf("disk%zu", i);
-	d->path = dev_path(name);
+	d->path = source_disk_node(name);
 	d->bus = strdup(bus);
 	if (!d->id || !d->path || !d->bus)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");

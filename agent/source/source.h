@@ -51,6 +51,9 @@ int source_disks_read(const struct source_host *host, struct machine *m, struct 
 int source_disks_choose(struct machine *m, const char *const *paths, size_t n_paths, bool prepared,
 	struct p2v_err *err);
 
+/* The node of /sys/block's name: cciss!c0d0 is /dev/cciss/c0d0. malloc'd. */
+char *source_disk_node(const char *name);
+
 /* Whether somebody on this machine uses the disk or a part of it (a mounted file system, LVM,
  * RAID): then its content may change while it is read. False for files. */
 bool source_disk_busy(const char *path);
