@@ -13,18 +13,10 @@
 
 #define TEXT_MAX ((uint64_t)4 << 20)
 
-/* A directory that poses as a guest has no disks, and its root is mounted. */
-static int has_disks(struct guest *g, bool *ret, struct p2v_err *err)
-{
-	struct guest_storage storage = {0};
-	int r = guest_storage_list(g, &storage, err);
-
-	*ret = storage.n_volumes > 0;
-	guest_storage_finish(&storage);
-	return r;
-}
-
-static int mount_all(struct guest *g, const struct plan *plan, struct p2v_err *err)
+/* A directory that poses as a guest has no disks, and its root is mounted from the start: the door
+ * says so at the first mount. */
+static int mount_all(
+	struct guest *g, const struct plan *plan, bool *ret_mounted, struct p2v_err *err)
 {
 	int r = 0;
 
@@ -35,6 +27,11 @@ static int mount_all(struct guest *g, const struct plan *plan, struct p2v_err *e
 		if (m->options && strncmp(m->options, "subvol=", 7) == 0)
 			subvolume = m->options + 7;
 		r = guest_mount(g, m->device, m->mountpoint, subvolume, false, err);
+		if (r == P2V_EUNSUPPORTED && i == 0) {
+			p2v_err_clear(err);
+			return 0;
+		}
+		*ret_mounted |= r == 0;
 	}
 	return r;
 }
@@ -103,19 +100,17 @@ int apply_run(struct guest *g, const struct plan *plan, const struct facts *fact
 	struct apply_report report = {0};
 	struct changes changes = {.version = 1};
 	uint64_t start = p2v_now_ms();
-	bool disks = false;
+	bool mounted = false;
 	int r = refuse(g, plan, err);
 
 	(void)facts;
 	if (r == 0)
-		r = has_disks(g, &disks, err);
-	if (r == 0 && disks)
-		r = mount_all(g, plan, err);
+		r = mount_all(g, plan, &mounted, err);
 	if (r == 0)
 		r = run_steps(g, plan, progress, &report, err);
 	if (r == 0)
 		r = apply_report_make(&report, g, plan->name, changes_dir, &changes, err);
-	if (disks) {
+	if (mounted) {
 		int u = guest_umount_all(g, r < 0 ? NULL : err);
 
 		r = r < 0 ? r : u;

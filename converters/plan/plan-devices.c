@@ -2,11 +2,11 @@
 
 /* The virtual hardware: the first choice of the target that every kernel of the guest can drive. */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 
 /* What a device needs of a kernel: all drivers of its row. */
 struct device {
@@ -40,9 +40,10 @@ static bool drives(const struct facts_os *os, const struct device *d)
 /* Modern (1.0) virtio, which is all that PCI Express slots offer, came with Linux 4.0. */
 static bool is_modern(const struct facts_kernel *k)
 {
-	unsigned major = 0;
+	struct p2v_span major = p2v_span_until(p2v_span_str(k->release), '.', NULL);
+	uint64_t number;
 
-	return sscanf(plan_text(k->release), "%u.", &major) == 1 && major >= 4;
+	return p2v_span_u64(major, UINT32_MAX, &number) && number >= 4;
 }
 
 static const char *machine_type(const struct planning *p)

@@ -14,6 +14,7 @@
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 
 #define MAX_NAMES 512
 
@@ -106,11 +107,12 @@ static bool by_name(const struct matching *m, const struct wanted *w, size_t car
 /* The kernel counts cards in the order of their places, and so does the machine noun. */
 static bool by_order(const struct matching *m, const struct wanted *w, size_t card)
 {
-	unsigned number;
-	char end;
+	struct p2v_span name = p2v_span_str(w->name);
+	uint64_t number;
 
 	(void)m;
-	return sscanf(w->name, "eth%u%c", &number, &end) == 1 && number == card;
+	return p2v_span_starts(name, "eth") &&
+	       p2v_span_u64(p2v_span_skip(name, 3), SIZE_MAX, &number) && number == card;
 }
 
 static bool by_rest(const struct matching *m, const struct wanted *w, size_t card)
