@@ -306,10 +306,12 @@ static int convert_for_real(struct conversion *c, struct p2v_err *err)
 	return 0;
 }
 
-/* Takes the job directory, and brings it back to "received": a conversion always starts there. */
+/* Takes the job directory, and brings it back to "received": a conversion always starts there. The
+ * disks that were named become its image.json. */
 static int prepare(struct conversion *c, struct p2v_err *err)
 {
 	p2v_autofree char *output = p2v_path_join(c->o->out, STORE_OUTPUT);
+	p2v_autofree char *image = p2v_path_join(c->o->out, STORE_IMAGE);
 	int r;
 
 	if (p2v_file_exists(output) && !c->o->again)
@@ -317,7 +319,11 @@ static int prepare(struct conversion *c, struct p2v_err *err)
 			"%s: is converted already: --again does it anew, --undo brings it back",
 			c->o->out);
 	r = store_jobdir_open(c->o->out, &c->lock_fd, err);
-	return r < 0 ? r : emit_undo(c->o->out, STORE_FACTS, err);
+	if (r == 0 && p2v_file_exists(image))
+		r = emit_undo(c->o->out, STORE_FACTS, err);
+	if (r == 0 && c->o->n_disks)
+		r = model_image_save(&c->image, c->o->out, STORE_IMAGE, err);
+	return r;
 }
 
 static int convert(struct conversion *c, struct p2v_err *err)
@@ -332,8 +338,6 @@ static int convert(struct conversion *c, struct p2v_err *err)
 		r = find_machine(c, err);
 	if (r == 0 && !c->o->dry_run)
 		r = prepare(c, err);
-	if (r == 0 && !c->o->dry_run && c->o->n_disks)
-		r = model_image_save(&c->image, c->o->out, STORE_IMAGE, err);
 	if (r == 0 && !c->o->dry_run)
 		r = make_overlays(c, err);
 	if (r == 0)
