@@ -7,6 +7,7 @@
  * All that is written goes to overlays in the job directory until emit; a conversion that fails or
  *is killed is simply done again. The guest's code is never run.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,11 +146,15 @@ static int make_overlay(const struct image_disk *disk, const char *overlay, stru
 
 static int make_overlays(struct conversion *c, struct p2v_err *err)
 {
-	p2v_autofree char *work = p2v_path_join(c->o->out, STORE_WORK_DIR);
-	int r = p2v_dir_make(work, 0700, err);
+	p2v_autofree char *named = p2v_path_join(c->o->out, STORE_WORK_DIR), *work = NULL;
+	int r = p2v_dir_make(named, 0700, err);
 
 	if (r < 0)
 		return r;
+	/* Absolute: the overlays are named to tools that run elsewhere. */
+	work = realpath(named, NULL);
+	if (!work)
+		return p2v_err_errno(err, errno, "%s", named);
 	c->overlays = calloc(c->image.n_disks, sizeof(*c->overlays));
 	for (size_t i = 0; c->overlays && i < c->image.n_disks; i++) {
 		p2v_autofree char *name = p2v_strf("%s.overlay.qcow2", c->image.disks[i].id);
