@@ -137,10 +137,10 @@ struct facts_service {
 
 /* One installed operating system. */
 struct facts_os {
-	char *root; /* door device of its root file system */
+	char *root;	      /* door device of its root file system */
 	char *root_subvolume; /* btrfs: where on it; empty: the default one */
-	char *kind; /* linux, windows, unknown */
-	char *id;   /* os-release ID */
+	char *kind;	      /* linux, windows, unknown */
+	char *id;	      /* os-release ID */
 	char *id_like;
 	char *version_id;
 	char *pretty;
