@@ -109,11 +109,12 @@ static char *make_guest(const char *dir, const char *top)
 {
 	p2v_autofree char *tree = p2v_strf("%s/tree/.", dir);
 	char *root = p2v_path_join(top, "root");
+	p2v_autofree char *dev = p2v_path_join(root, "dev");
 	const char *const argv[] = {"cp", "-R", tree, root, NULL};
 
 	need(p2v_dir_make(root, 0755, &err), root);
 	need(p2v_proc_run(argv, NULL, 0, 60000, NULL, &err), "cp");
-	need(mkdir(p2v_strf("%s/dev", root), 0755), "dev");
+	need(p2v_dir_make(dev, 0755, &err), dev);
 	make_modules(root);
 	make_initramfs(root);
 	link_top(root, "bin");
