@@ -14,6 +14,7 @@ const struct mapper mappers[] = {
 	EXT("ext4"),
 	{"ext3", map_ext},
 	{"ext2", map_ext},
+	{"xfs", map_xfs, .magic_at = 0, .magic = "XFSB"},
 	{"crypto_LUKS", .why_used = "encrypted: free and used look alike"},
 };
 const size_t n_mappers = P2V_N(mappers);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * map-copy SOURCE COPY: what a migration does to a disk, without the wire: COPY is SOURCE with all
+ * that the map calls free overwritten, with bytes that no file system would like to find where it
+ * looks for its own. Prints "used zero free" in bytes, then a line for each region:
+ * depth, used, zero, free, what, why used, why free, with tabs between. A refusal exits with 3.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/map/map.h"
+#include "agent/source/table.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+
+#define PIECE_BYTES (1u << 20)
+#define POISON	    0xa5
+
+static int table_map(const char *path, struct block_io *io, struct map *ret, struct p2v_err *err)
+{
+	source_autotable struct source_table table = {0};
+	struct map_part *parts;
+	size_t n = 0;
+	int r = source_table_read(path, &table, err);
+
+	if (r < 0)
+		return r;
+	parts = calloc(table.n_parts + 1, sizeof(*parts));
+	for (size_t i = 0; parts && i < table.n_parts; i++)
+		if (!table.parts[i].extended)
+			parts[n++] = (struct map_part){.number = table.parts[i].number,
+				.offset_bytes = table.parts[i].offset_bytes,
+				.length_bytes = table.parts[i].length_bytes,
+				.type = table.parts[i].type};
+	r = parts ? map_disk(io, parts, n, ret, err) : P2V_ENOMEM;
+	free(parts);
+	return r;
+}
+
+static int extent_copy(
+	struct block_io *from, struct block_io *to, struct extent e, struct p2v_err *err)
+{
+	static uint8_t piece[PIECE_BYTES];
+
+	for (uint64_t done = 0; done < e.length_bytes && e.kind != EXTENT_ZERO;) {
+		size_t n = (size_t)p2v_min_u64(PIECE_BYTES, e.length_bytes - done);
+		int r = 0;
+
+		if (e.kind == EXTENT_FREE)
+			memset(piece, POISON, n);
+		else
+			r = block_read(from, e.offset_bytes + done, piece, n, err);
+		if (r == 0)
+			r = block_write(to, e.offset_bytes + done, piece, n, err);
+		if (r < 0)
+			return r;
+		done += n;
+	}
+	return 0;
+}
+
+static void map_print(const struct map *map)
+{
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		block_extents_sum(&map->extents, EXTENT_USED),
+		block_extents_sum(&map->extents, EXTENT_ZERO),
+		block_extents_sum(&map->extents, EXTENT_FREE));
+	for (size_t i = 0; i < map->n_regions; i++) {
+		const struct map_region *r = &map->regions[i];
+
+		printf("%u\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%s\n", r->depth,
+			r->used_bytes, r->zero_bytes, r->free_bytes, r->what, r->why_used,
+			r->why_free ? r->why_free : "");
+	}
+}
+
+static int run(const char *source, const char *copy, struct p2v_err *err)
+{
+	p2v_auto(block_io_free) struct block_io *from = NULL, *to = NULL;
+	map_auto struct map map = {0};
+	int r = block_io_file_open(source, false, &from, err);
+
+	if (r == 0)
+		r = table_map(source, from, &map, err);
+	if (r == 0)
+		r = block_io_file_open(copy, true, &to, err);
+	for (size_t i = 0; r == 0 && i < map.extents.n_items; i++)
+		r = extent_copy(from, to, map.extents.items[i], err);
+	if (r == 0)
+		r = block_flush(to, err);
+	if (r == 0)
+		map_print(&map);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct p2v_err err = {0};
+
+	if (argc != 3 || run(argv[1], argv[2], &err) < 0) {
+		fprintf(stderr, "%s\n", argc == 3 ? err.text : "usage: map-copy SOURCE COPY");
+		return p2v_err_exit_code(err.kind);
+	}
+	return 0;
+}

@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A zoo of disks. Each is made with its own tools, filled, partly emptied again, and copied by
+map-copy, which overwrites what the map calls free. The copy must hold the same files and pass its
+check; what lies outside of file systems must be the same; and the map must have found what is free.
+
+Then file systems that are not clean: a snapshot is taken while somebody writes, and the copy must
+give after recovery what the snapshot itself gives after recovery.
+
+usage: zoo.py MAP_COPY [ANIMAL]...      exit code 77: nothing could run"""
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+MAP_COPY = os.path.abspath(sys.argv[1])
+ONLY = sys.argv[2:]
+MIB = 1 << 20
+
+
+class Skip(Exception):
+    pass
+
+
+class Refused(Exception):
+    pass
+
+
+def run(*argv, ok=(0,), **kw):
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", **kw)
+    if done.returncode not in ok:
+        raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            raise Skip(f"{program} is not installed")
+
+
+def make(path, size):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with open(path, "wb") as file:
+        file.truncate(size)
+
+
+@contextlib.contextmanager
+def mounted(image, where, *options, kind=None):
+    os.makedirs(where, exist_ok=True)
+    command = ["mount", "-o", ",".join(["loop", *options]), image, where]
+    if kind:
+        command[1:1] = ["-t", kind]
+    run(*command)
+    try:
+        yield where
+    finally:
+        run("umount", where)
+
+
+def random_bytes(rng, n):
+    return rng.randbytes(n)
+
+
+def fill(mnt, rng, room=0.5):
+    """Files of all sizes, then deleted data in most of what is left, then holes among them."""
+    free = os.statvfs(mnt)
+    free = free.f_bavail * free.f_frsize
+    os.makedirs(f"{mnt}/d/deep", exist_ok=True)
+    written = n = 0
+    while written < free * room * 0.6:
+        size = rng.choice([0, 100, 4096, 70000, 300000, 2 * MIB])
+        with open(f"{mnt}/d/f{n}", "wb") as file:
+            file.write(random_bytes(rng, size))
+        written += size + 4096
+        n += 1
+    with open(f"{mnt}/d/deep/sparse", "wb") as file:
+        file.seek(5 * MIB)
+        file.write(b"end")
+    with contextlib.suppress(OSError):
+        with open(f"{mnt}/d/allocated", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, MIB)
+            file.seek(8192)
+            file.write(b"x" * 5000)
+    with contextlib.suppress(OSError):
+        with open(f"{mnt}/junk", "wb") as file:
+            while True:
+                file.write(rng.randbytes(MIB))
+    os.sync()
+    for i in range(0, n, 3):
+        os.unlink(f"{mnt}/d/f{i}")
+    os.unlink(f"{mnt}/junk")
+    if shutil.which("cp"):
+        subprocess.run(["cp", "--reflink=always", f"{mnt}/d/f1", f"{mnt}/d/clone"], capture_output=True)
+    os.sync()
+
+
+def digests(mnt):
+    found = {}
+    for base, dirs, names in os.walk(mnt):
+        dirs.sort()
+        for name in names:
+            path = os.path.join(base, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, mnt)] = hashlib.file_digest(file, "sha256").hexdigest() \
+                    if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+class Region:
+    def __init__(self, line):
+        depth, used, zero, free, self.what, self.why_used, self.why_free = line.split("\t")
+        self.depth, self.used, self.zero, self.free = int(depth), int(used), int(zero), int(free)
+
+
+def map_copy(source, copy):
+    make(copy, os.path.getsize(source))
+    done = subprocess.run([MAP_COPY, source, copy], capture_output=True, text=True)
+    if done.returncode == 3:
+        raise Refused(done.stderr)
+    if done.returncode:
+        raise AssertionError(f"map-copy: exit {done.returncode}: {done.stderr}")
+    first, *rest = done.stdout.rstrip("\n").split("\n")
+    used, zero, free = map(int, first.split())
+    return used, zero, free, [Region(line) for line in rest]
+
+
+def same(a, b, where):
+    if a != b:
+        odd = sorted(set(a.items()) ^ set(b.items()))
+        raise AssertionError(f"{where}: {len(odd)} files differ, as {odd[:3]}")
+    if not a:
+        raise AssertionError(f"{where}: no file was looked at")
+
+
+class Kind:
+    """A file system that this kernel mounts."""
+    size = 300 * MIB
+    options = ()       # mount options to look at it
+    kind = None
+    needs = ()
+    reason = None      # expected in why_used where nothing is free
+    recover = None     # what to run after a crash, where mounting is not enough
+    free = 0.2         # at least this share of it
+
+    def __init__(self, name, *mkfs, **kw):
+        self.name, self.mkfs = name, mkfs
+        self.__dict__.update(kw)
+
+    def build(self, image, work, rng):
+        need(self.mkfs[0], *self.needs)
+        make(image, self.size)
+        run(*self.mkfs, image)
+        with mounted(image, f"{work}/mnt", kind=self.kind):
+            fill(f"{work}/mnt", rng)
+
+    def digests(self, image, work):
+        with mounted(image, f"{work}/mnt", "ro", *self.options, kind=self.kind):
+            return digests(f"{work}/mnt")
+
+    def check(self, image):
+        run(*self.fsck, image)
+
+    def try_it(self, work, rng):
+        image, copy = f"{work}/disk", f"{work}/copy"
+        self.build(image, work, rng)
+        used, zero, free, regions = map_copy(image, copy)
+        if self.reason:
+            if free or self.reason not in regions[0].why_used:
+                raise AssertionError(f"{free} bytes free, and {regions[0].why_used}")
+        elif free < self.size * self.free:
+            raise AssertionError(f"only {free // MIB} MiB of {self.size // MIB} free: {regions[0].why_used}")
+        self.check(copy)
+        same(self.digests(image, work), self.digests(copy, work), self.name)
+        return f"{used >> 20} MiB used, {zero >> 20} zero, {free >> 20} free" + \
+            (f" ({regions[0].why_used})" if not free else "")
+
+
+class Ext(Kind):
+    fsck = ("e2fsck", "-fn")
+
+
+class Xfs(Kind):
+    size = 400 * MIB
+    options = ("nouuid",)
+    fsck = ("xfs_repair", "-n")
+
+
+class Btrfs(Kind):
+    size = 400 * MIB
+    fsck = ("btrfs", "check", "--readonly", "--check-data-csum")
+
+
+EXT = ["mke2fs", "-q", "-F"]
+XFS = ["mkfs.xfs", "-q", "-f"]
+ANIMALS = [
+    Ext("ext2", *EXT, "-t", "ext2"),
+    Ext("ext3-1k", *EXT, "-t", "ext3", "-b", "1024"),
+    Ext("ext4", *EXT, "-t", "ext4"),
+    Ext("ext4-1k", *EXT, "-t", "ext4", "-b", "1024"),
+    Ext("ext4-bigalloc", *EXT, "-t", "ext4", "-O", "bigalloc", "-C", "65536"),
+    Ext("ext4-metabg", *EXT, "-t", "ext4", "-O", "meta_bg,^resize_inode"),
+    Ext("ext4-uninit", *EXT, "-t", "ext4", "-O", "^metadata_csum,uninit_bg,^64bit", "-g", "4096"),
+    Ext("ext4-64bit-lazy", *EXT, "-t", "ext4", "-O", "64bit", "-E", "lazy_itable_init=1"),
+    Ext("ext4-odd-size", *EXT, "-t", "ext4", "-O", "bigalloc", "-C", "65536", size=300 * MIB + 5120),
+    Xfs("xfs", *XFS),
+    Xfs("xfs-4096", *XFS, "-s", "size=4096"),
+    Xfs("xfs-rmap", *XFS, "-m", "rmapbt=1,reflink=1"),
+    Xfs("xfs-old", *XFS, "-m", "reflink=0,bigtime=0,inobtcount=0", "-b", "size=1024"),
+    Xfs("xfs-stripe-log", *XFS, "-l", "su=256k"),
+]
+
+
+def xfs_old(*options):
+    """Version 4, which this kernel may not mount any more: filled by mkfs, compared by its extents."""
+    def try_it(work, rng):
+        need("mkfs.xfs", "xfs_db")
+        image, copy = f"{work}/disk", f"{work}/copy"
+        make(image, 400 * MIB)
+        with open(image, "r+b") as file:
+            for _ in range(400):
+                file.write(rng.randbytes(MIB))
+        with open(f"{work}/proto", "w") as proto:
+            proto.write("boot 0 0\nd--755 0 0\n")
+            for i in range(30):
+                with open(f"{work}/f{i}", "wb") as file:
+                    file.write(rng.randbytes(rng.randrange(1, MIB)))
+                proto.write(f"f{i} ---644 0 0 {work}/f{i}\n")
+            proto.write("$\n")
+        run(*XFS, "-K", "-m", "crc=0", *options, "-p", f"{work}/proto", image)
+        _, _, free, regions = map_copy(image, copy)
+        if free < 250 * MIB:
+            raise AssertionError(f"{free} free: {regions[0].why_used}")
+        run("xfs_repair", "-n", copy)
+        for i in range(30):
+            with open(f"{work}/f{i}", "rb") as file:
+                content = file.read()
+            got = b""
+            for line in run("xfs_db", "-r", "-c", f"path /f{i}", "-c", "bmap", copy).split("\n"):
+                if line.startswith("data offset"):
+                    words = line.replace("(", " ").replace(")", " ").replace("/", " ").split()
+                    block = int(words[5]) * 25600 + int(words[6])
+                    with open(copy, "rb") as file:
+                        file.seek(block * 4096)
+                        got += file.read(int(words[8]) * 4096)
+            if got[:len(content)] != content or not content:
+                raise AssertionError(f"f{i} differs")
+        return f"{free >> 20} MiB free"
+    return try_it
+
+
+def swap(work, rng):
+    """A used swap space: its header stays, with label and UUID."""
+    need("mkswap")
+    image, copy = f"{work}/disk", f"{work}/copy"
+    make(image, 64 * MIB)
+    with open(image, "r+b") as file:
+        file.write(rng.randbytes(64 * MIB))
+    run("mkswap", "-L", "pool", image)
+    used, _, free, _ = map_copy(image, copy)
+    names = [run("blkid", "-p", "-o", "export", path).split("\n", 1)[1] for path in (image, copy)]
+    if used != 4096 or names[0] != names[1] or "LABEL=pool" not in names[0]:
+        raise AssertionError(f"{used} used, {names}")
+    return f"{free >> 20} MiB free"
+
+
+def suspended(work, rng):
+    """A machine that sleeps is refused."""
+    need("mkswap")
+    make(f"{work}/disk", 16 * MIB)
+    run("mkswap", f"{work}/disk")
+    with open(f"{work}/disk", "r+b") as file:
+        file.seek(4086)
+        file.write(b"S1SUSPEND\0")
+    try:
+        map_copy(f"{work}/disk", f"{work}/copy")
+    except Refused as why:
+        if "shut it down" in str(why):
+            return "refused"
+        raise AssertionError(str(why)) from why
+    raise AssertionError("not refused")
+
+
+def parts_of(image):
+    """(start, length) of each partition that is no container."""
+    import json
+    table = json.loads(run("sfdisk", "-J", image))["partitiontable"]
+    unit = int(table.get("sectorsize", 512))
+    return [(p["start"] * unit, p["size"] * unit) for p in table["partitions"]
+            if p["type"] not in ("5", "f", "85")]
+
+
+def slice_out(disk, at, n, path):
+    with open(disk, "rb") as src, open(path, "wb") as dst:
+        src.seek(at)
+        shutil.copyfileobj(LimitedReader(src, n), dst, MIB)
+
+
+class LimitedReader:
+    def __init__(self, file, n):
+        self.file, self.left = file, n
+
+    def read(self, n):
+        data = self.file.read(min(n, self.left))
+        self.left -= len(data)
+        return data
+
+
+def partitioned(script, label):
+    """Three file systems and rubbish in every gap: all gaps come over, byte by byte."""
+    def try_it(work, rng):
+        need("sfdisk", "mkfs.xfs")
+        disk, copy, part = f"{work}/disk", f"{work}/copy", f"{work}/part"
+        kinds = [Ext("ext4", *EXT, "-t", "ext4"), Xfs("xfs", *XFS), Ext("ext2", *EXT, "-t", "ext2")]
+        make(disk, 1200 * MIB)
+        with open(disk, "r+b") as file:
+            file.write(rng.randbytes(8 * MIB))
+            file.seek(-2 * MIB, 2)
+            file.write(rng.randbytes(2 * MIB))
+            file.seek(0)
+            file.write(bytes(512 * 34))
+        run("sfdisk", "-q", disk, input=f"label: {label}\n{script}")
+        parts = parts_of(disk)
+        for (at, n), kind in zip(parts, kinds):
+            kind.size = n
+            kind.build(part, work, rng)
+            run("dd", f"if={part}", f"of={disk}", "bs=1M", "conv=notrunc,sparse", f"seek={at}",
+                "oflag=seek_bytes", "status=none")
+        _, _, free, regions = map_copy(disk, copy)
+        if free < 300 * MIB:
+            raise AssertionError(f"{free} free: {[r.why_used for r in regions]}")
+        edges = [0] + [x for at, n in sorted(parts) for x in (at, at + n)] + [1200 * MIB]
+        with open(disk, "rb") as a, open(copy, "rb") as b:
+            for start, end in zip(edges[::2], edges[1::2]):
+                a.seek(start), b.seek(start)
+                if a.read(end - start) != b.read(end - start):
+                    raise AssertionError(f"the gap {start}-{end} differs")
+        if run("sfdisk", "-d", disk).replace(disk, "") != run("sfdisk", "-d", copy).replace(copy, ""):
+            raise AssertionError("the tables differ")
+        for (at, n), kind in zip(parts, kinds):
+            found = []
+            for where in (disk, copy):
+                slice_out(where, at, n, part)
+                kind.check(part)
+                found.append(kind.digests(part, work))
+            same(*found, kind.name)
+        return f"{free >> 20} MiB free"
+    return try_it
+
+
+@contextlib.contextmanager
+def box(work):
+    """A file system whose files can be cloned in one instant, writers or not."""
+    make(f"{work}/box", 3000 * MIB)
+    run(*XFS, f"{work}/box")
+    with mounted(f"{work}/box", f"{work}/boxed") as where:
+        yield where
+
+
+WRITER = r"""
+import os, random, sys
+rng, at = random.Random(int(sys.argv[2])), sys.argv[1]
+while True:
+    name = f"{at}/w{rng.randrange(40)}"
+    if rng.random() < .3 and os.path.exists(name):
+        os.unlink(name)
+        continue
+    fd = os.open(name, os.O_CREAT | os.O_WRONLY, 0o644)
+    os.pwrite(fd, rng.randbytes(rng.randrange(1, 400000)), 0)
+    if rng.random() < .5:
+        os.fsync(fd)
+    os.close(fd)
+"""
+
+
+def dirty(kind, reason, may_free=False):
+    """Snapshots while somebody writes. Where the map calls nothing free, it says why."""
+    def try_it(work, rng):
+        need(kind.mkfs[0])
+        said = set()
+        with box(work) as where:
+            live = f"{where}/live"
+            kind.build(live, work, rng)
+            for _ in range(4):
+                snap, copy = f"{where}/snap", f"{where}/copy"
+                with mounted(live, f"{work}/mnt"):
+                    writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:]])
+                    time.sleep(0.5 + rng.random())
+                    run("cp", "--reflink=always", live, snap)
+                    writer.kill()
+                    writer.wait()
+                _, _, free, regions = map_copy(snap, copy)
+                said.add(regions[0].why_used)
+                if free and not may_free:
+                    raise AssertionError(f"{free} free: {regions[0].why_used}")
+                found = []
+                for image in (snap, copy):
+                    if kind.recover:
+                        run(*kind.recover, image, ok=(0, 1))
+                    with mounted(image, f"{work}/mnt", *kind.options):
+                        found.append(digests(f"{work}/mnt"))
+                    kind.check(image)
+                same(*found, "after recovery")
+        if not any(reason in text for text in said):
+            raise AssertionError(f"said {said}")
+        return "; ".join(sorted(said))
+    return try_it
+
+
+GPT = "start=10MiB, size=300MiB, type=linux\nstart=315MiB, size=400MiB, type=linux\nstart=720MiB, size=300MiB, type=linux\n"
+MBR = "start=10MiB, size=300MiB, type=83\nstart=315MiB, size=880MiB, type=5\nstart=317MiB, size=400MiB, type=83\nstart=720MiB, size=300MiB, type=83\n"
+CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
+    ("swap", swap),
+    ("suspended", suspended),
+    ("gpt", partitioned(GPT, "gpt")),
+    ("mbr-logical", partitioned(MBR, "dos")),
+    ("xfs-v4", xfs_old()),
+    ("xfs-v4-4096", xfs_old("-s", "size=4096")),
+    ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
+    ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
+    ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),
+    ("dirty-xfs-4096", dirty(Xfs("xfs", *XFS, "-s", "size=4096"), "log is not clean")),
+]
+
+
+def main():
+    if os.geteuid() != 0:
+        print("needs root for loop devices")
+        sys.exit(77)
+    if ONLY:
+        os.environ.setdefault("ZOO_SEED", "1")
+    seed = int(os.environ.get("ZOO_SEED", random.randrange(1 << 30)))
+    print(f"ZOO_SEED={seed}", flush=True)
+    failed = ran = 0
+    for name, try_it in CASES:
+        if ONLY and name not in ONLY:
+            continue
+        work = tempfile.mkdtemp(prefix="p2v-zoo-")
+        start = time.monotonic()
+        try:
+            print(f"{name}: {try_it(work, random.Random(f'{seed}{name}'))} [{time.monotonic() - start:.1f} s]", flush=True)
+            ran += 1
+        except Skip as why:
+            print(f"{name}: left out: {why}", flush=True)
+        except (AssertionError, Refused, OSError) as why:
+            print(f"{name}: FAILED: {why}", flush=True)
+            failed += 1
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    sys.exit(1 if failed else 0 if ran else 77)
+
+
+main()
