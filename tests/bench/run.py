@@ -137,7 +137,7 @@ def main():
     options = parser.parse_args()
     work = os.path.abspath(options.work or os.path.join(options.build, "bench"))
     server.require("qemu-img", "mmdebstrap", "ssh", "zstd")
-    os.environ.setdefault("P2V_IMAGE_CACHE", os.path.join(os.path.abspath(options.build), "images"))
+    os.environ.setdefault("P2V_TEST_IMAGES", os.path.join(os.path.abspath(options.build), "tests", "images"))
     image = server.image_path("debian12-bios")
     shutil.rmtree(work, ignore_errors=True)
     print(f"{os.cpu_count()} processors, Linux {os.uname().release}")

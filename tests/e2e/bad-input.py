@@ -8,6 +8,7 @@ Real programs, a real sshd, real full disks and failing reads; no virtual machin
 usage: bad-input.py [--build DIR] [CASE]..."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -146,30 +147,57 @@ def no_disk(steps):
         say(steps, done, done.returncode, path)
     done = agent(steps, "--nonsense")
     say(steps, done, 2, "--nonsense", "--help")
-    done = agent(steps, "--server", "x@127.0.0.1:99999", "--disk", steps.disk)
+    done = agent(steps, "--server", "x@127.0.0.1:99999", "--identity", steps.key, "--known-hosts", steps.known_hosts,
+                 "--disk", steps.disk)
     say(steps, done, 2, "99999")
+
+
+@contextlib.contextmanager
+def small_server(steps, mib):
+    """A server whose job directory is a file system of its own; yields a function that gives it another size."""
+    small = os.path.join(steps.work, "small")
+    os.makedirs(small, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=777", "small", small], check=True)
+    jobs, steps.jobs = steps.jobs, small
+    try:
+        steps.restart_server()
+        yield lambda size: subprocess.run(["mount", "-o", f"remount,size={size}m", small], check=True)
+    finally:
+        steps.stop_server()
+        subprocess.run(["umount", small], check=True)
+        steps.jobs = jobs
+        steps.restart_server()
+
+
+def fits_at_last(steps, name, args):
+    done = agent(steps, *args)
+    need(done.returncode == 0, f"with room made: {done.stderr[-600:]}")
+    need(image_digest(steps, name) == digest(steps.disk), "the image is not the disk")
+
+
+@case
+def too_small_server(steps):
+    """No room from the start: refused before anything is sent. With room made, the same command works."""
+    with small_server(steps, 24) as resize:
+        args = [*server_args(steps), "--disk", steps.disk, "--name", "toosmall"]
+        say(steps, agent(steps, *args), 3, "24.0 MiB are free")
+        no_result(steps, "toosmall")
+        resize(400)
+        fits_at_last(steps, "toosmall", args)
 
 
 @case
 def full_disk(steps):
-    """The server's disk fills up; with room made, the same command goes on and finishes."""
-    small = os.path.join(steps.work, "small")
-    os.makedirs(small, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "small", small], check=True)
-    jobs, steps.jobs = steps.jobs, small
-    try:
-        steps.restart_server()
-        args = [*server_args(steps), "--disk", steps.disk, "--name", "full"]
-        say(steps, agent(steps, *args), 1, "space")
+    """The server's disk fills up in the middle. With room made, the same command goes on and finishes."""
+    with small_server(steps, 400) as resize:
+        process = start_slow(steps, "full")
+        wait_for("data", image_grows(steps, "full"))
+        resize(14)
+        out, err = process.communicate(timeout=120)
+        say(steps, subprocess.CompletedProcess([], process.returncode, out, err), 1, "o space", steps.jobs)
         no_result(steps, "full")
-        subprocess.run(["mount", "-o", "remount,size=400m", small], check=True)
-        done = agent(steps, *args)
-        need(done.returncode == 0, f"with room made: {done.stderr[-600:]}")
-        need(image_digest(steps, "full") == digest(steps.disk), "the image is not the disk")
-    finally:
-        subprocess.run(["umount", small], check=True)
-        steps.jobs = jobs
-        steps.restart_server()
+        resize(400)
+        fits_at_last(steps, "full", [*server_args(steps), "--disk", steps.disk, "--name", "full"])
 
 
 @case
@@ -292,7 +320,7 @@ def broken_streams(steps):
     for what, stream, words in (
             ("nothing", b"", ["end"]),
             ("half a greeting", PREFACE[:7], ["end"]),
-            ("a login banner", b"Welcome to web01!\n" + PREFACE, ["greet"]),
+            ("a login banner", b"Welcome to web01!\n" + PREFACE, ["does not speak"]),
             ("a newer protocol", PREFACE + hello(7, 9), ["7", "9", "1"]),
             ("cut after HELLO", PREFACE + hello(1, 1), ["end"]),
             ("noise after HELLO", PREFACE + hello(1, 1) + bytes(range(256)), []),

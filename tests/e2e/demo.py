@@ -88,6 +88,12 @@ class Demo:
         return 0 if proof["verdict"] == "proven" else 1
 
 
+def prepare(options):
+    """Ends as skipped where the walk cannot be gone; its server is made once for a build folder."""
+    server.require("qemu-system-x86_64", "qemu-img", "mmdebstrap", "ssh-keygen", "useradd")
+    os.environ.setdefault("P2V_TEST_IMAGES", os.path.join(os.path.abspath(options.build), "tests", "images"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")
@@ -95,8 +101,7 @@ def main():
     parser.add_argument("--quiet", action="store_true", help="no progress of the programs")
     options = parser.parse_args()
     options.work = os.path.abspath(options.work or os.path.join(options.build, "demo"))
-    server.require("qemu-system-x86_64", "qemu-img", "mmdebstrap", "ssh-keygen", "useradd")
-    os.environ.setdefault("P2V_IMAGE_CACHE", os.path.join(os.path.abspath(options.build), "images"))
+    prepare(options)
     try:
         sys.exit(Demo(options).run())
     except (walk.StepFailed, vm.VmError) as error:
