@@ -8,13 +8,22 @@
 		type, map_ext, .magic_at = 0x438, .magic = "\x53\xef"                              \
 	}
 
+#define SLEEPS(sign)                                                                               \
+	{                                                                                          \
+		"swsuspend", map_swap, .busy = true, .magic_at = 4086, .magic = sign               \
+	}
+
 const struct mapper mappers[] = {
 	{"swap", map_swap, .busy = true, .magic_at = 4086, .magic = "SWAPSPACE2"},
-	{"swsuspend", map_swap, .busy = true},
+	SLEEPS("S1SUSPEND"),
+	SLEEPS("S2SUSPEND"),
+	SLEEPS("ULSUSPEND"),
+	SLEEPS("LINHIB0001"),
 	EXT("ext4"),
 	{"ext3", map_ext},
 	{"ext2", map_ext},
 	{"xfs", map_xfs, .magic_at = 0, .magic = "XFSB"},
-	{"crypto_LUKS", .why_used = "encrypted: free and used look alike"},
+	{"LVM2_member", map_lvm},
+	{"crypto_LUKS", .why_used = "encrypted: free and used look alike", .magic = "LUKS\xba\xbe"},
 };
 const size_t n_mappers = P2V_N(mappers);

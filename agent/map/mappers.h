@@ -44,7 +44,7 @@ struct mapper {
 	const char *magic;
 };
 
-/* In any order: a type has one mapper. */
+/* In any order; a type that has several magics has several rows, all with the same mapper. */
 extern const struct mapper mappers[];
 extern const size_t n_mappers;
 
@@ -66,6 +66,7 @@ int map_odd(struct p2v_err *err, const char *what);
 
 int map_swap(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err);
+int map_lvm(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_xfs(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 
 #endif

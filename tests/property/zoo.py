@@ -353,6 +353,88 @@ def partitioned(script, label):
     return try_it
 
 
+def lvm_conf(device):
+    return ["--driverloaded", "n", "--config",
+            'devices { dir="/dev" scan=["/dev"] global_filter=["a|^%s$|","r|.*|"] use_devicesfile=0 } '
+            "activation { udev_sync=0 udev_rules=0 monitoring=0 } backup { backup=0 archive=0 } "
+            'global { locking_type=1 event_activation=0 }' % device]
+
+
+def lvm(work, rng):
+    """Linear volumes of several segments, one of them striped over itself, in one physical volume:
+    volumes with file systems, one that sleeps not, one unknown; the rest of the group is free."""
+    need("pvcreate", "mkfs.xfs", "mkswap")
+    disk, copy, part = f"{work}/disk", f"{work}/copy", f"{work}/part"
+    make(disk, 1400 * MIB)
+    with open(disk, "r+b") as file:
+        for _ in range(1400):
+            file.write(rng.randbytes(MIB))
+    loop = run("losetup", "-f", "--show", disk).strip()
+    try:
+        conf = lvm_conf(loop)
+        run("pvcreate", "-qq", "-ff", "-y", loop, *conf)
+        run("vgcreate", "-qq", "vg-x", loop, *conf)
+        create = ["lvcreate", "-qq", "-an", "-Zn", "-Wn", "-y"]
+        for name, size in ("root", "160m"), ("hole1", "40m"), ("home", "400m"), ("odd", "20m"), ("swap", "64m"):
+            run(*create, "-n", name, "-L", size, "vg-x", *conf)
+        run("lvremove", "-qq", "-y", "vg-x/hole1", *conf)
+        run("lvextend", "-qq", "-L", "320m", "vg-x/root", "--alloc", "anywhere", *conf)
+        report = run("lvs", "--noheadings", "--segments", "--units", "b", "--nosuffix", "-o",
+                     "lv_name,seg_start,seg_size,seg_pe_ranges", "vg-x", *conf)
+        start = int(float(run("pvs", "--noheadings", "--units", "b", "--nosuffix", "-o", "pe_start", loop, *conf)))
+    finally:
+        run("losetup", "-d", loop)
+    extent, segments = 4 * MIB, {}
+    for line in report.strip().split("\n"):
+        name, at, size, where = line.split()
+        segments.setdefault(name, []).append(
+            (int(at), int(size), start + int(where.rsplit(":", 1)[1].split("-")[0]) * extent))
+
+    def move(image, path, name, into):
+        for at, size, where in segments[name]:
+            src, dst, skip, seek = (path, image, at, where) if into else (image, path, where, at)
+            run("dd", f"if={src}", f"of={dst}", "bs=1M", "conv=notrunc", f"skip={skip // MIB}",
+                f"seek={seek // MIB}", f"count={size // MIB}", "status=none")
+
+    kinds = {"root": Ext("ext4", *EXT, "-t", "ext4", size=320 * MIB), "home": Xfs("xfs", *XFS, size=400 * MIB)}
+    for name, kind in kinds.items():
+        kind.build(part, work, rng)
+        move(disk, part, name, True)
+    make(part, 64 * MIB)
+    run("mkswap", part)
+    move(disk, part, "swap", True)
+    _, _, free, regions = map_copy(disk, copy)
+    said = {r.what: r for r in regions}
+    if free < 800 * MIB or "volume vg-x/home (xfs)" not in said or said["volume vg-x/odd"].free:
+        raise AssertionError(f"{free >> 20}: {[vars(r) for r in regions]}")
+    if len(segments["root"]) < 2:
+        raise AssertionError("root has one segment only")
+    for name, kind in kinds.items():
+        found = []
+        for image in (disk, copy):
+            make(part, kind.size)
+            move(image, part, name, False)
+            kind.check(part)
+            found.append(kind.digests(part, work))
+        same(*found, name)
+    sums = []
+    for image in (disk, copy):
+        make(part, 20 * MIB)
+        move(image, part, "odd", False)
+        with open(part, "rb") as file, open(image, "rb") as whole:
+            sums.append(hashlib.sha256(file.read() + whole.read(start)).hexdigest())
+    if sums[0] != sums[1]:
+        raise AssertionError("the unknown volume or the metadata differ")
+    with open(disk, "r+b") as file:
+        file.seek(segments["swap"][0][2] + 4086)
+        file.write(b"S1SUSPEND\0")
+    try:
+        map_copy(disk, copy)
+    except Refused:
+        return f"{free >> 20} MiB free; asleep: refused"
+    raise AssertionError("a volume that sleeps is not refused")
+
+
 @contextlib.contextmanager
 def box(work):
     """A file system whose files can be cloned in one instant, writers or not."""
@@ -421,6 +503,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("mbr-logical", partitioned(MBR, "dos")),
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
+    ("lvm", lvm),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
     ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),

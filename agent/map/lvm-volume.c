@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/map/lvm.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
+#include "p2v/core/num.h"
+
+/* A logical volume as a disk of its own, read through its segments. */
+struct volume_io {
+	struct block_io io;
+	const struct map_view *pv;
+	const struct lvm_group *group;
+	const struct lvm_volume *volume;
+};
+
+/* Where a byte of the volume lies in the physical one, and how many follow it there. */
+static uint64_t volume_locate(
+	const struct lvm_group *g, const struct lvm_volume *lv, uint64_t offset, uint64_t *ret_left)
+{
+	uint64_t extent = offset / g->extent_bytes;
+	size_t low = 0, high = lv->n_segments;
+
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+
+		if (lv->segments[mid].start <= extent)
+			low = mid;
+		else
+			high = mid;
+	}
+	offset -= lv->segments[low].start * g->extent_bytes;
+	*ret_left = lv->segments[low].count * g->extent_bytes - offset;
+	return g->first_bytes + lv->segments[low].physical * g->extent_bytes + offset;
+}
+
+static int volume_pread(
+	struct block_io *io, uint64_t offset, void *buf, size_t n, struct p2v_err *err)
+{
+	const struct volume_io *v = (const struct volume_io *)io;
+
+	for (size_t done = 0; done < n;) {
+		uint64_t left;
+		uint64_t at = volume_locate(v->group, v->volume, offset + done, &left);
+		size_t part = (size_t)p2v_min_u64(left, n - done);
+		int r = map_view_read(v->pv, at, (uint8_t *)buf + done, part, err);
+
+		if (r < 0)
+			return r;
+		done += part;
+	}
+	return 0;
+}
+
+static void volume_close(struct block_io *io)
+{
+	free(io);
+}
+
+static const struct block_io_ops volume_ops = {.pread = volume_pread, .close = volume_close};
+
+static int volume_open(const struct map_view *pv, const struct lvm_group *g,
+	const struct lvm_volume *lv, struct block_io **ret, struct p2v_err *err)
+{
+	struct volume_io *v = calloc(1, sizeof(*v));
+	int r = v ? block_io_setup(&v->io, &volume_ops, pv->io->name, lv->extents * g->extent_bytes,
+			    pv->io->logical_sector_bytes, false, err)
+		  : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+
+	if (r < 0) {
+		free(v);
+		return r;
+	}
+	v->pv = pv;
+	v->group = g;
+	v->volume = lv;
+	*ret = &v->io;
+	return 0;
+}
+
+/* What is free in the volume is free where its segments lie. */
+static int free_translate(const struct map_view *pv, const struct lvm_group *g,
+	const struct lvm_volume *lv, const struct extent_list *list, struct map_out *out,
+	struct p2v_err *err)
+{
+	for (size_t i = 0; i < list->n_items; i++) {
+		uint64_t at = list->items[i].offset_bytes, end = at + list->items[i].length_bytes;
+
+		while (list->items[i].kind == EXTENT_FREE && at < end) {
+			uint64_t left;
+			uint64_t where = volume_locate(g, lv, at, &left);
+			uint64_t n = p2v_min_u64(left, end - at);
+			int r = map_view_free(pv, out, where, n, err);
+
+			if (r < 0)
+				return r;
+			at += n;
+		}
+	}
+	return 0;
+}
+
+static struct map_region *region_add(const struct map_view *pv, const struct lvm_group *g,
+	const struct lvm_volume *lv, const char *type, struct map_out *out)
+{
+	struct map_region *to =
+		p2v_json_grow((void **)&out->inner, &out->n_inner, sizeof(*out->inner));
+
+	if (!to)
+		return NULL;
+	*to = (struct map_region){.depth = 1,
+		.offset_bytes = pv->offset_bytes + g->first_bytes,
+		.length_bytes = lv->extents * g->extent_bytes,
+		.used_bytes = lv->extents * g->extent_bytes,
+		.why_used = "not a plain linear volume: all copied"};
+	if (lv->n_segments)
+		to->offset_bytes += lv->segments[0].physical * g->extent_bytes;
+	snprintf(to->what, sizeof(to->what), "volume %.40s/%.40s%s%.9s%s", g->name, lv->name,
+		type ? " (" : "", type ? type : "", type ? ")" : "");
+	return to;
+}
+
+static int plain_map(const struct map_view *pv, const struct lvm_group *g,
+	const struct lvm_volume *lv, struct extent_list *list, struct map_out *out,
+	struct p2v_err *err)
+{
+	p2v_auto(block_io_free) struct block_io *io = NULL;
+	struct map_out inner = {.extents = list};
+	struct map_region *region;
+	const char *type = NULL;
+	int r = volume_open(pv, g, lv, &io, err);
+
+	if (r == 0) {
+		const struct map_view v = {io, 0, io->size_bytes, pv->number, pv->depth + 1};
+
+		r = map_view_map(&v, NULL, false, &inner, &type, err);
+	}
+	if (r == 0)
+		r = free_translate(pv, g, lv, list, out, err);
+	free(inner.inner);
+	if (r < 0)
+		return r;
+	region = region_add(pv, g, lv, type, out);
+	if (!region)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	region->why_used = inner.why_used;
+	region->why_free = inner.why_free;
+	region->free_bytes = block_extents_sum(list, EXTENT_FREE);
+	region->used_bytes -= region->free_bytes;
+	return 0;
+}
+
+int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const struct lvm_volume *lv,
+	struct map_out *out, struct p2v_err *err)
+{
+	struct extent_list list = {0};
+	int r;
+
+	if (!lv->plain || !lv->n_segments)
+		return region_add(v, g, lv, NULL, out)
+			       ? 0
+			       : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r = block_extents_init(&list, lv->extents * g->extent_bytes, err);
+	if (r == 0)
+		r = plain_map(v, g, lv, &list, out, err);
+	block_extents_finish(&list);
+	return r;
+}
