@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "converters/apply/apply.h"
+#include "converters/emit/disk.h"
 #include "converters/emit/emit.h"
 #include "converters/inspect/inspect.h"
 #include "converters/plan/plan.h"
@@ -42,6 +43,7 @@ struct conversion {
 	const struct convert_opts *o;
 	struct p2v_progress *progress;
 	int lock_fd;
+	struct target target;
 	struct image image;
 	struct machine machine;
 	bool machine_known;
@@ -62,6 +64,7 @@ static void conversion_finish(struct conversion *c)
 		free(c->overlays[i]);
 	}
 	free(c->overlays);
+	model_target_finish(&c->target);
 	model_image_finish(&c->image);
 	model_machine_finish(&c->machine);
 	model_facts_finish(&c->facts);
@@ -174,6 +177,12 @@ static int find_target(const struct convert_opts *o, struct target *ret, struct 
 
 	if (r < 0)
 		return r;
+	if (o->format && !emit_format_find(o->format))
+		return p2v_err_set(err, P2V_EINVAL,
+			"--format: '%s' is not a format that can be written: qcow2, raw, vmdk, "
+			"vhdx and vdi "
+			"are",
+			o->format);
 	if (o->format) {
 		free(ret->format);
 		ret->format = strdup(o->format);
@@ -185,11 +194,8 @@ static int find_target(const struct convert_opts *o, struct target *ret, struct 
 
 static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 {
-	p2v_auto_target struct target target = {0};
-	int r = find_target(c->o, &target, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
 	r = cli_door_open(&c->image, c->overlays, &c->guest, err);
 	if (r == 0) {
@@ -199,7 +205,7 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 	if (r == 0 && !c->machine_known)
 		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
 	if (r == 0)
-		r = plan_make(&c->facts, &c->machine, &target, &c->plan, err);
+		r = plan_make(&c->facts, &c->machine, &c->target, &c->plan, err);
 	return r;
 }
 
@@ -338,7 +344,9 @@ static int convert(struct conversion *c, struct p2v_err *err)
 	if (!c->o->out && !c->o->dry_run)
 		return p2v_err_set(err, P2V_EINVAL,
 			"no job directory: say -o DIR, or --dry-run; see 'p2v convert --help'");
-	r = find_image(c, err);
+	r = find_target(c->o, &c->target, err);
+	if (r == 0)
+		r = find_image(c, err);
 	if (r == 0)
 		r = find_machine(c, err);
 	if (r == 0 && !c->o->dry_run)

@@ -117,6 +117,9 @@ static unsigned percent_of(const struct p2v_progress *p)
 static void line_amounts(const struct p2v_progress *p, struct p2v_buf *line)
 {
 	p2v_text_add_printable(line, p->label);
+	/* Something that just takes its time has nothing to count. */
+	if (!p->total && !p->done && !is_bytes(p))
+		return;
 	p2v_buf_add_str(line, "  ");
 	amount_add(p, line, p->done);
 	if (p->total) {
