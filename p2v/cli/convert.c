@@ -49,6 +49,7 @@ struct conversion {
 	bool machine_known;
 	char **overlays; /* image.n_disks of them, or NULL */
 	struct guest *guest;
+	uint64_t launch_ms; /* of the appliance */
 	struct facts facts;
 	struct plan plan;
 	struct changes changes;
@@ -196,8 +197,11 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 {
 	int r;
 
+	uint64_t start = p2v_now_ms();
+
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
 	r = cli_door_open(&c->image, c->overlays, &c->guest, err);
+	c->launch_ms = p2v_now_ms() - start;
 	if (r == 0) {
 		p2v_progress_start(c->progress, "inspecting", "steps", 0);
 		r = inspect_run(c->guest, &c->image, &c->facts, err);
@@ -240,6 +244,9 @@ static int save_facts_and_plan(const struct conversion *c, struct p2v_err *err)
 {
 	int r = model_facts_save(&c->facts, c->o->out, STORE_FACTS, err);
 
+	/* A machine that was named belongs to the job from now on: prove reads it, too. */
+	if (r == 0 && c->o->machine)
+		r = model_machine_save(&c->machine, c->o->out, STORE_MACHINE, err);
 	return r < 0 ? r : model_plan_save(&c->plan, c->o->out, STORE_PLAN, err);
 }
 
@@ -256,6 +263,7 @@ static int apply(struct conversion *c, struct p2v_err *err)
 		guest_free(g);
 		return r;
 	}
+	c->changes.launch_ms = c->launch_ms;
 	r = guest_close(g, err);
 	return r < 0 ? r : model_changes_save(&c->changes, c->o->out, STORE_CHANGES, err);
 }
