@@ -35,6 +35,8 @@ struct link_ops {
 	void (*cancel)(struct link *l);
 	/* Optional: what the far program wrote to its stderr. */
 	void (*words)(struct link *l, char *buf, size_t n);
+	/* Optional: how the bytes are kept secret on the way. Constant. */
+	const char *(*methods)(struct link *l);
 	void (*close)(struct link *l); /* frees what the kind owns, and l */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/link/ssh-hostkey.h"
 
-#include <errno.h>
+#include <endian.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,20 +90,46 @@ static void fingerprint_of_entry(
 
 /* ---- known_hosts ---- */
 
-/* A line that libssh2 cannot read (a newer kind of key) trusts nobody, so it is passed over. */
-static void known_add_line(struct ssh_known *k, struct p2v_span line)
+/*
+ * A line that libssh2 cannot read (a newer kind of key) trusts nobody, so it is passed over. It is
+ * given the three words that count, and a NUL: of a line that ends with its key and a LF, 1.10 cuts
+ * the key's last letter off. A "!" it would take for a part of the name; a name of one or two
+ * letters for a hashed one, so that stands twice.
+ */
+static int known_add(LIBSSH2_KNOWNHOSTS *into, struct p2v_span hosts, struct p2v_span kind,
+	struct p2v_span key, struct p2v_err *err)
 {
-	LIBSSH2_KNOWNHOSTS *into = k->known;
-	struct p2v_span rest = p2v_span_trim(line), word;
+	p2v_autobuf struct p2v_buf line = {0};
+	int r;
 
-	if (p2v_span_starts(rest, "@")) {
-		p2v_word_next(&rest, &word);
-		if (!p2v_span_eq(word, "@revoked"))
-			return;
-		into = k->revoked;
-		rest = p2v_span_trim(rest);
-	}
-	libssh2_knownhost_readline(into, rest.p, rest.n, LIBSSH2_KNOWNHOST_FILE_OPENSSH);
+	if (hosts.n <= 2)
+		p2v_buf_addf(&line, "%.*s,", (int)hosts.n, hosts.p);
+	p2v_buf_addf(&line, "%.*s %.*s %.*s", (int)hosts.n, hosts.p, (int)kind.n, kind.p,
+		(int)key.n, key.p);
+	r = p2v_buf_check(&line, err);
+	if (r == 0)
+		libssh2_knownhost_readline(
+			into, (char *)line.data, line.len, LIBSSH2_KNOWNHOST_FILE_OPENSSH);
+	return r;
+}
+
+static int known_add_line(struct ssh_known *k, struct p2v_span rest, struct p2v_err *err)
+{
+	struct p2v_span hosts, kind, key;
+	bool revoked;
+
+	if (!p2v_word_next(&rest, &hosts) || p2v_span_starts(hosts, "#"))
+		return 0;
+	revoked = p2v_span_eq(hosts, "@revoked");
+	if (revoked)
+		p2v_word_next(&rest, &hosts);
+	if (!p2v_word_next(&rest, &kind) || !p2v_word_next(&rest, &key))
+		return 0;
+	if (revoked)
+		return known_add(k->revoked, p2v_span_str("revoked"), kind, key, err);
+	if (p2v_span_starts(hosts, "@") || p2v_span_has(hosts, '!'))
+		return 0;
+	return known_add(k->known, hosts, kind, key, err);
 }
 
 int ssh_known_load(struct ssh_known *k, LIBSSH2_SESSION *session, const struct link_ssh_spec *spec,
@@ -126,9 +152,9 @@ int ssh_known_load(struct ssh_known *k, LIBSSH2_SESSION *session, const struct l
 	if (r < 0)
 		return r;
 	rest = p2v_span_of(text.data, text.len);
-	while (p2v_line_next(&rest, &line))
-		known_add_line(k, line);
-	return 0;
+	while (r == 0 && p2v_line_next(&rest, &line))
+		r = known_add_line(k, line, err);
+	return r;
 }
 
 void ssh_known_finish(struct ssh_known *k)
@@ -212,13 +238,68 @@ static int refuse_changed(const char *expected, const char *shown, const char *w
 		expected, where, shown, advice);
 }
 
+/* Of any host: a key that leaked is no better elsewhere. So patterns need no reading. */
+static bool is_revoked(const struct ssh_known *k, const char *shown)
+{
+	struct libssh2_knownhost *entry = NULL;
+	char text[SSH_FINGERPRINT_MAX];
+
+	while (libssh2_knownhost_get(k->revoked, &entry, entry) == 0) {
+		fingerprint_of_entry(entry, text);
+		if (strcmp(text, shown) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int refuse(const struct ssh_known *k, const struct link_ssh_spec *spec,
+	const struct key_kind *kind, const char *shown, struct p2v_err *err)
+{
+	struct libssh2_knownhost *entry = NULL;
+	char expected[SSH_FINGERPRINT_MAX];
+
+	if (is_revoked(k, shown))
+		return refuse_revoked(shown, spec, err);
+	if (spec->fingerprint)
+		return refuse_changed(
+			spec->fingerprint, shown, "pinned", "give its new fingerprint", err);
+	if (!kind)
+		return refuse_unknown("a key of unknown kind", shown, k, spec, err);
+	if (known_ask(k->known, k->host, "x", 1, kind->mask, &entry) !=
+		LIBSSH2_KNOWNHOST_CHECK_MISMATCH)
+		return refuse_unknown(kind->name, shown, k, spec, err);
+	fingerprint_of_entry(entry, expected);
+	return refuse_changed(
+		expected, shown, spec->known_hosts_file, "replace its line in that file", err);
+}
+
+int ssh_hostkey_refuse(
+	const struct link_ssh_spec *spec, const char *wire, const char *shown, struct p2v_err *err)
+{
+	LIBSSH2_SESSION *session = libssh2_session_init_ex(NULL, NULL, NULL, NULL);
+	struct ssh_known k = {0};
+	const struct key_kind *kind = NULL;
+	int r = session ? ssh_known_load(&k, session, spec, err) : no_memory(err);
+
+	for (size_t i = 0; i < P2V_N(kinds); i++)
+		if (strstr(kinds[i].wire, wire))
+			kind = &kinds[i];
+	if (r == 0)
+		r = refuse(&k, spec, kind, shown, err);
+	ssh_known_finish(&k);
+	if (session)
+		libssh2_session_free(session);
+	return r;
+}
+
 int ssh_hostkey_check(struct ssh_known *k, LIBSSH2_SESSION *session,
 	const struct link_ssh_spec *spec, struct p2v_err *err)
 {
-	char shown[SSH_FINGERPRINT_MAX], expected[SSH_FINGERPRINT_MAX];
 	struct libssh2_knownhost *entry = NULL;
+	char shown[SSH_FINGERPRINT_MAX];
 	const struct key_kind *kind;
 	const char *key;
+	bool good;
 	size_t n;
 	int type, r = ssh_hostkey_fingerprint(session, shown, err);
 
@@ -226,25 +307,30 @@ int ssh_hostkey_check(struct ssh_known *k, LIBSSH2_SESSION *session,
 		return r;
 	key = libssh2_session_hostkey(session, &n, &type);
 	kind = kind_of(type);
-	if (!kind)
-		return refuse_unknown("a key of unknown kind", shown, k, spec, err);
-	if (known_ask(k->revoked, k->host, key, n, kind->mask, &entry) ==
-		LIBSSH2_KNOWNHOST_CHECK_MATCH)
-		return refuse_revoked(shown, spec, err);
-	if (spec->fingerprint) {
-		if (strcmp(spec->fingerprint, shown) == 0)
-			return 0;
-		return refuse_changed(
-			spec->fingerprint, shown, "pinned", "give its new fingerprint", err);
-	}
-	switch (known_ask(k->known, k->host, key, n, kind->mask, &entry)) {
-	case LIBSSH2_KNOWNHOST_CHECK_MATCH:
-		return 0;
-	case LIBSSH2_KNOWNHOST_CHECK_MISMATCH:
-		fingerprint_of_entry(entry, expected);
-		return refuse_changed(expected, shown, spec->known_hosts_file,
-			"replace its line in that file", err);
-	default:
-		return refuse_unknown(kind->name, shown, k, spec, err);
-	}
+	if (spec->fingerprint)
+		good = strcmp(spec->fingerprint, shown) == 0;
+	else
+		good = kind && known_ask(k->known, k->host, key, n, kind->mask, &entry) ==
+				       LIBSSH2_KNOWNHOST_CHECK_MATCH;
+	return good && !is_revoked(k, shown) ? 0 : refuse(k, spec, kind, shown, err);
+}
+
+char *ssh_hostkey_line(LIBSSH2_SESSION *session, const char *host)
+{
+	unsigned char text[KEY_MAX_BYTES];
+	size_t n;
+	int type;
+	const char *key = libssh2_session_hostkey(session, &n, &type);
+	struct p2v_span wire = p2v_span_of(key, key ? n : 0);
+	uint32_t n_wire;
+
+	/* The blob begins with its own name: RFC 4253 section 6.6. */
+	if (wire.n < 4 || n > sizeof(text) / 2)
+		return NULL;
+	memcpy(&n_wire, wire.p, sizeof(n_wire));
+	n_wire = be32toh(n_wire);
+	if (n_wire > wire.n - 4)
+		return NULL;
+	EVP_EncodeBlock(text, (const unsigned char *)key, (int)n);
+	return p2v_strf("%s %.*s %s\n", host, (int)n_wire, wire.p + 4, (const char *)text);
 }

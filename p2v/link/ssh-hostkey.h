@@ -11,7 +11,8 @@
  *
  * known_hosts as OpenSSH writes it, hashed names too. Under port 22 a host stands with its plain
  * name, under another as [name]:port; an entry for one port is none for another. Lines marked
- * @revoked are heeded, lines marked @cert-authority are not used.
+ * @revoked are heeded, for whatever host they stand; lines marked @cert-authority, names with "!"
+ * and patterns ("*", "?") are not used.
  */
 
 #include <libssh2.h>
@@ -36,6 +37,14 @@ int ssh_hostkey_prefer(struct ssh_known *k, LIBSSH2_SESSION *session,
 /* After the handshake, before anything else: 0, or P2V_EREFUSED. */
 int ssh_hostkey_check(struct ssh_known *k, LIBSSH2_SESSION *session,
 	const struct link_ssh_spec *spec, struct p2v_err *err);
+
+/* The sentence of ssh_hostkey_check, for a key that somebody else did not accept: of kind `wire`
+ * ("ssh-ed25519"), with this fingerprint. */
+int ssh_hostkey_refuse(
+	const struct link_ssh_spec *spec, const char *wire, const char *shown, struct p2v_err *err);
+/* The key that was shown as a line of known_hosts, for `host`. malloc'd; NULL: no key, no memory.
+ */
+char *ssh_hostkey_line(LIBSSH2_SESSION *session, const char *host);
 
 /* "SHA256:..." of the key that was shown, as ssh-keygen -l prints it. */
 #define SSH_FINGERPRINT_MAX 64

@@ -10,7 +10,6 @@
 
 #include "p2v/core/stop.h"
 #include "p2v/link/ssh-socket.h"
-#include "p2v/link/ssh.h"
 #include "p2v/link/wake.h"
 
 /* More than this in `out` and the writer waits for the socket before it makes another packet. */
@@ -105,17 +104,6 @@ void ssh_link_take_over(struct ssh_link *s)
 
 /* ---- what went wrong ---- */
 
-static int add_words(struct ssh_link *s, int kind, struct p2v_err *err)
-{
-	size_t n;
-
-	if (!err || !s->words[0])
-		return kind;
-	n = strlen(err->text);
-	snprintf(err->text + n, sizeof(err->text) - n, ": %s", s->words);
-	return kind;
-}
-
 int ssh_link_failed(struct ssh_link *s, const char *what, int rc, struct p2v_err *err)
 {
 	char *text = NULL;
@@ -131,7 +119,7 @@ int ssh_link_failed(struct ssh_link *s, const char *what, int rc, struct p2v_err
 	else
 		p2v_err_set(
 			err, P2V_ELINK, "%s: %s (libssh2 %d)", what, text ? text : "failed", rc);
-	return add_words(s, P2V_ELINK, err);
+	return ssh_words_tell(s->words.text, P2V_ELINK, err);
 }
 
 static int ssh_broken(struct ssh_link *s, const char *what, int rc, struct p2v_err *err)
@@ -151,53 +139,28 @@ static int ssh_check(struct ssh_link *s, const char *what, struct p2v_err *err)
 
 /* ---- the far program's end ---- */
 
-static void words_add(struct ssh_link *s, const char *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char c = bytes[i];
-
-		if (c == '\n' || c == '\r') {
-			s->words_ended = true;
-			continue;
-		}
-		if (s->words_ended)
-			s->n_words = 0;
-		s->words_ended = false;
-		if (s->n_words + 1 < sizeof(s->words))
-			s->words[s->n_words++] = c >= ' ' && c <= '~' ? c : '?';
-		s->words[s->n_words] = '\0';
-	}
-}
-
 static void stderr_drain(struct ssh_link *s)
 {
 	char bytes[1024];
 	ssize_t n;
 
 	while ((n = libssh2_channel_read_stderr(s->channel, bytes, sizeof(bytes))) > 0)
-		words_add(s, bytes, (size_t)n);
+		ssh_words_add(&s->words, bytes, (size_t)n);
 }
 
 /* How the program ended, as a reader is told: 0 for well. */
 static int exit_explain(struct ssh_link *s, struct p2v_err *err)
 {
-	int status = libssh2_channel_get_exit_status(s->channel), kind = P2V_ELINK;
 	char *sig = NULL;
 
 	libssh2_channel_get_exit_signal(s->channel, &sig, NULL, NULL, NULL, NULL, NULL);
 	if (sig) {
-		p2v_err_set(err, kind, "%s was killed there (signal %.16s)", s->command, sig);
+		p2v_err_set(err, P2V_ELINK, "%s was killed there (signal %.16s)", s->command, sig);
 		libssh2_free(s->session, sig);
-		return add_words(s, kind, err);
+		return ssh_words_tell(s->words.text, P2V_ELINK, err);
 	}
-	if (status == 0)
-		return 0;
-	if (status == 126 || status == 127)
-		kind = P2V_ENOTFOUND;
-	else if (status == 3)
-		kind = P2V_EREFUSED;
-	p2v_err_set(err, kind, "%s failed there (exit status %d)", s->command, status);
-	return add_words(s, kind, err);
+	return ssh_exit_explain(
+		s->command, libssh2_channel_get_exit_status(s->channel), s->words.text, err);
 }
 
 /* ---- both directions ---- */
@@ -444,7 +407,7 @@ static void ssh_words(struct link *l, char *buf, size_t n)
 	pthread_mutex_lock(&s->lock);
 	if (!s->broken)
 		stderr_drain(s);
-	snprintf(buf, n, "%s", s->words);
+	snprintf(buf, n, "%s", s->words.text);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -480,6 +443,11 @@ static void ssh_close(struct link *l)
 	free(s);
 }
 
+static const char *ssh_methods(struct link *l)
+{
+	return ssh_of(l)->methods;
+}
+
 const struct link_ops ssh_link_ops = {
 	.read = ssh_read,
 	.write = ssh_write,
@@ -487,10 +455,6 @@ const struct link_ops ssh_link_ops = {
 	.shutdown_write = ssh_shutdown_write,
 	.cancel = ssh_cancel,
 	.words = ssh_words,
+	.methods = ssh_methods,
 	.close = ssh_close,
 };
-
-const char *link_ssh_methods(struct link *l)
-{
-	return ssh_of(l)->methods;
-}

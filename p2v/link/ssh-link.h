@@ -22,6 +22,7 @@
 
 #include "p2v/core/buf.h"
 #include "p2v/link/link.h"
+#include "p2v/link/ssh-exit.h"
 
 #define SSH_PEEK_BYTES 4096
 
@@ -44,9 +45,7 @@ struct ssh_link {
 	/* The reader's own. */
 	uint8_t peek[SSH_PEEK_BYTES]; /* what link_wait took off before link_read */
 	size_t peek_at, peek_n;
-	char words[LINK_WORDS_MAX]; /* last line of stderr */
-	size_t n_words;
-	bool words_ended; /* the next byte begins a new line */
+	struct ssh_words words;
 };
 
 extern const struct link_ops ssh_link_ops;

@@ -13,6 +13,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 #include "p2v/core/stop.h"
 #include "tests/unit/link/flow.h"
 #include "tests/unit/link/server.h"
@@ -129,6 +130,132 @@ static char *known_hosts_make(const char *name, const char *prefix, const struct
 	p2v_buf_finish(&text);
 	p2v_buf_finish(&line);
 	return p2v_path_join(echo.dir, name);
+}
+
+/* Every line as people and programs write it. KEY: "ssh-ed25519 AAAA..." of the server, OTHER: of
+ * another one; HOST: as known_hosts names the server; HASHED: that name as `ssh-keygen -H` has it.
+ */
+static const struct known_row {
+	const char *text;
+	const char *words; /* NULL: trusted; else what the refusal says */
+} known_rows[] = {
+	{"HOST KEY\n", NULL}, /* ssh-keyscan writes no comment */
+	{"HOST KEY", NULL},
+	{"HOST KEY a comment", NULL},
+	{"HOST KEY\r\n", NULL},
+	{"HOST KEY a comment\r\nother.example OTHER\r\n", NULL},
+	{"\tHOST   KEY\n", NULL},
+	{"HASHED KEY\n", NULL},
+	{"HASHED KEY", NULL},
+	{"name.example,HOST,10.0.0.1 KEY\n", NULL},
+	{"HOST OTHER\nHOST KEY\n", NULL}, /* two of a kind: an old and a new one */
+	{"HOST KEY\nHOST OTHER\n", NULL},
+	{"HOST sk-ssh-ed25519@openssh.com AAAA\nHOST KEY\n", NULL},
+	{"HOST OTHER\n", "expected OTHER-PRINT"},
+	{"HOST OTHER", "expected OTHER-PRINT"},
+	{"HASHED OTHER\r\n", "expected OTHER-PRINT"},
+	{"", "is not known"},
+	{"\n\n# HOST KEY\n", "is not known"},
+	{"127.0.0.1 KEY\n", "is not known"}, /* port 22's */
+	{"!HOST,HOST KEY\n", "is not known"},
+	{"@cert-authority HOST KEY\n", "is not known"},
+	{"@revoked HOST KEY\n", "@revoked"},
+	{"@revoked HASHED KEY\nHOST KEY\n", "@revoked"},
+	{"HOST KEY\n@revoked HOST KEY", "@revoked"},
+	{"HOST KEY\n@revoked * KEY\n", "@revoked"},
+	{"HOST KEY\n@revoked * OTHER\n", NULL},
+};
+
+/* "ssh-ed25519 AAAA..." of a server. */
+static char *key_text(const struct server *s)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, host, kind, key;
+
+	assert_int_equal(p2v_file_read(s->known_hosts, 65536, &text, NULL), 0);
+	rest = p2v_span_of(text.data, text.len);
+	assert_true(p2v_word_next(&rest, &host) && p2v_word_next(&rest, &kind) &&
+		    p2v_word_next(&rest, &key));
+	return p2v_strf("%.*s %.*s", (int)kind.n, kind.p, (int)key.n, key.p);
+}
+
+/* What ssh-keygen makes of the name. */
+static char *hashed_name(const char *host, const char *key)
+{
+	p2v_autofree char *line = p2v_strf("%s %s\n", host, key);
+	p2v_autofree char *path = p2v_path_join(echo.dir, "to-hash");
+	const char *const argv[] = {"ssh-keygen", "-q", "-H", "-f", path, NULL};
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, name;
+
+	assert_int_equal(p2v_publish_bytes(echo.dir, "to-hash", line, strlen(line), 0600, NULL), 0);
+	assert_int_equal(p2v_proc_run(argv, NULL, 0, 10000, NULL, NULL), 0);
+	assert_int_equal(p2v_file_read(path, 65536, &text, NULL), 0);
+	rest = p2v_span_of(text.data, text.len);
+	assert_true(p2v_word_next(&rest, &name) && name.p[0] == '|');
+	return p2v_strf("%.*s", (int)name.n, name.p);
+}
+
+struct word {
+	const char *word, *value;
+};
+
+/* A row's text with its words replaced. */
+static char *words_replace(const char *text, const struct word *words, size_t n)
+{
+	struct p2v_buf out = {0};
+
+	while (*text) {
+		size_t i = 0;
+
+		while (i < n && strncmp(text, words[i].word, strlen(words[i].word)) != 0)
+			i++;
+		if (i < n)
+			p2v_buf_add_str(&out, words[i].value);
+		else
+			p2v_buf_add(&out, text, 1);
+		text += i < n ? strlen(words[i].word) : 1;
+	}
+	p2v_buf_add(&out, "", 1);
+	return (char *)out.data;
+}
+
+static void known_row_try(const struct known_row *row, const struct word *words, size_t n)
+{
+	struct link_ssh_spec spec = echo.spec;
+	p2v_autofree char *text = words_replace(row->text, words, n);
+	p2v_autofree char *says = row->words ? words_replace(row->words, words, n) : NULL;
+	p2v_autofree char *path = p2v_path_join(echo.dir, "known-row");
+	struct p2v_err err = {0};
+	struct link *l = NULL;
+	int r;
+
+	assert_int_equal(
+		p2v_publish_bytes(echo.dir, "known-row", text, strlen(text), 0600, NULL), 0);
+	spec.known_hosts_file = path;
+	r = link_ssh_open(&spec, &l, &err);
+	link_free(l);
+	if (r != (says ? P2V_EREFUSED : 0))
+		fail_msg("'%s': %d %s", row->text, r, err.text);
+	if (says && (!strstr(err.text, says) || !strstr(err.text, echo.fingerprint)))
+		fail_msg("'%s': %s", row->text, err.text);
+}
+
+static void test_known_hosts_lines(void **state)
+{
+	struct server other;
+
+	(void)state;
+	server_start(&other, script, "cat", "LogLevel ERROR");
+	p2v_autofree char *host = p2v_strf("[127.0.0.1]:%u", echo.parsed.port);
+	p2v_autofree char *key = key_text(&echo), *other_key = key_text(&other);
+	p2v_autofree char *hashed = hashed_name(host, key);
+	const struct word words[] = {{"HOST", host}, {"HASHED", hashed}, {"KEY", key},
+		{"OTHER-PRINT", other.fingerprint}, {"OTHER", other_key}};
+
+	for (size_t i = 0; i < P2V_N(known_rows); i++)
+		known_row_try(&known_rows[i], words, P2V_N(words));
+	server_stop(&other);
 }
 
 static void test_host_keys(void **state)
@@ -382,6 +509,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_pinned_fingerprint),
 		cmocka_unit_test(test_host_keys),
+		cmocka_unit_test(test_known_hosts_lines),
 		cmocka_unit_test(test_second_kind_of_host_key),
 		cmocka_unit_test(test_wrong_key),
 		cmocka_unit_test(test_nobody_there),
