@@ -23,6 +23,10 @@ const struct mapper mappers[] = {
 	{"ext3", map_ext},
 	{"ext2", map_ext},
 	{"xfs", map_xfs, .magic_at = 0, .magic = "XFSB"},
+	{"ntfs", map_ntfs, .magic_at = 3, .magic = "NTFS    "},
+	{"vfat", map_fat, .magic_at = 54, .magic = "FAT16   "},
+	{"vfat", map_fat, .magic_at = 82, .magic = "FAT32   "},
+	{"exfat", map_exfat, .magic_at = 3, .magic = "EXFAT   "},
 	{"LVM2_member", map_lvm},
 	{"crypto_LUKS", .why_used = "encrypted: free and used look alike", .magic = "LUKS\xba\xbe"},
 };

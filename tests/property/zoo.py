@@ -145,6 +145,7 @@ class Kind:
     kind = None
     needs = ()
     reason = None      # expected in why_used where nothing is free
+    after = None       # what to do to the image once it is filled
     recover = None     # what to run after a crash, where mounting is not enough
     free = 0.2         # at least this share of it
 
@@ -196,6 +197,145 @@ class Btrfs(Kind):
     fsck = ("btrfs", "check", "--readonly", "--check-data-csum")
 
 
+class Fuse(Kind):
+    """A file system that a FUSE program mounts: of a block device, as unmounting waits for it then."""
+    def build(self, image, work, rng):
+        need(self.mkfs[0], self.fuse)
+        make(image, self.size)
+        run(*self.mkfs, image)
+        with self.fused(image, f"{work}/mnt"):
+            fill(f"{work}/mnt", rng)
+        if self.after:
+            self.after(image)
+
+    @contextlib.contextmanager
+    def fused(self, image, where, *options):
+        os.makedirs(where, exist_ok=True)
+        loop = run("losetup", "-f", "--show", image).strip()
+        try:
+            run(self.fuse, *options, loop, where)
+            try:
+                yield
+            finally:
+                run("umount", where)
+        finally:
+            run("losetup", "-d", loop)
+
+    def digests(self, image, work):
+        with self.fused(image, f"{work}/mnt", "-o", "ro"):
+            return digests(f"{work}/mnt")
+
+
+class Fat(Kind):
+    """Filled and read by mtools."""
+    fsck = ("fsck.vfat", "-n")
+    needs = ("mcopy", "mdel")
+
+    def build(self, image, work, rng):
+        need(self.mkfs[0], *self.needs)
+        make(image, self.size)
+        with open(image, "r+b") as file:
+            for _ in range(self.size // MIB):
+                file.write(rng.randbytes(MIB))
+        run(*self.mkfs, image)
+        os.makedirs(f"{work}/files")
+        for i in range(self.size // MIB // 2):
+            with open(f"{work}/files/f{i}", "wb") as file:
+                file.write(rng.randbytes(rng.choice([0, 700, 70000, MIB])))
+        run("mcopy", "-i", image, "-s", f"{work}/files", "::/files")
+        gone = [f"::/files/f{i}" for i in range(0, self.size // MIB // 2, 3)]
+        run("mdel", "-i", image, *gone)
+        if self.after:
+            self.after(image)
+
+    def digests(self, image, work):
+        shutil.rmtree(f"{work}/out", ignore_errors=True)
+        os.makedirs(f"{work}/out")
+        run("mcopy", "-i", image, "-s", "-n", "::/files", f"{work}/out")
+        return digests(f"{work}/out")
+
+
+def patch(at, data, mask=None):
+    """Overwrites bytes, or with a mask clears (0) and keeps (1) bits of them."""
+    def change(image):
+        with open(image, "r+b") as file:
+            file.seek(at)
+            old = file.read(len(data))
+            file.seek(at)
+            file.write(bytes(o & d for o, d in zip(old, data)) if mask else data)
+    return change
+
+
+def ntfs_record(image, number, mirror=48):
+    with open(image, "rb") as file:
+        boot = file.read(512)
+        cluster = int.from_bytes(boot[11:13], "little") * boot[13]
+        at = int.from_bytes(boot[mirror:mirror + 8], "little") * cluster + number * 1024
+        file.seek(at)
+        return at, file.read(1024), cluster
+
+
+def ntfs_dirty(image):
+    for mirror in 48, 56:
+        at, record, _ = ntfs_record(image, 3, mirror)
+        attr = int.from_bytes(record[20:22], "little")
+        while int.from_bytes(record[attr:attr + 4], "little") != 0x70:
+            attr += int.from_bytes(record[attr + 4:attr + 8], "little")
+        patch(at + attr + int.from_bytes(record[attr + 20:attr + 22], "little") + 10, b"\x01")(image)
+
+
+def ntfs_log(image):
+    """Rubbish where the log's restart page was: as far as anybody can tell it is not clean."""
+    _, record, cluster = ntfs_record(image, 2)
+    attr = int.from_bytes(record[20:22], "little")
+    while int.from_bytes(record[attr:attr + 4], "little") != 0x80:
+        attr += int.from_bytes(record[attr + 4:attr + 8], "little")
+    run_at = attr + int.from_bytes(record[attr + 32:attr + 34], "little")
+    sizes = record[run_at]
+    lcn = int.from_bytes(record[run_at + 1 + (sizes & 15):][:sizes >> 4], "little")
+    patch(lcn * cluster, b"RSTR" + b"\1" * 508)(image)
+
+
+def ntfs_sleeps(work, rng):
+    kind = Fuse("ntfs", *NTFS, fuse="ntfs-3g")
+    kind.build(f"{work}/disk", work, rng)
+    with kind.fused(f"{work}/disk", f"{work}/mnt"), open(f"{work}/mnt/hiberfil.sys", "wb") as file:
+        file.write(b"hibr" + bytes(8188))
+    try:
+        map_copy(f"{work}/disk", f"{work}/copy")
+    except Refused as why:
+        if "shutdown" in str(why):
+            return "refused"
+        raise
+    raise AssertionError("not refused")
+
+
+def in_partition(kind):
+    """The same within a partition of a GPT."""
+    def try_it(work, rng):
+        need("sfdisk")
+        disk, copy, part = f"{work}/disk", f"{work}/copy", f"{work}/part"
+        kind.build(part, work, rng)
+        make(disk, kind.size + 4 * MIB)
+        run("sfdisk", "-q", disk, input=f"label: gpt\nstart=1MiB, size={kind.size // 512}\n")
+        run("dd", f"if={part}", f"of={disk}", "bs=1M", "seek=1", "conv=notrunc", "status=none")
+        _, _, free, regions = map_copy(disk, copy)
+        why = [r.why_used for r in regions if r.what.startswith("partition")][0]
+        if kind.reason and (free or kind.reason not in why):
+            raise AssertionError(f"{free} bytes free, and {why}")
+        if not kind.reason and free < kind.size * kind.free:
+            raise AssertionError(f"only {free // MIB} MiB free: {why}")
+        found = []
+        for image in (disk, copy):
+            slice_out(image, MIB, kind.size, part)
+            kind.check(part)
+            found.append(kind.digests(part, work))
+        same(*found, kind.name)
+        return f"{free >> 20} MiB free" + ("" if free else f" ({why})")
+    return try_it
+
+
+NTFS = ["mkntfs", "-F", "-Q", "-q"]
 EXT = ["mke2fs", "-q", "-F"]
 XFS = ["mkfs.xfs", "-q", "-f"]
 ANIMALS = [
@@ -494,15 +634,39 @@ def dirty(kind, reason, may_free=False):
     return try_it
 
 
+NTFS_FUSE = {"fuse": "ntfs-3g", "fsck": ("ntfsfix", "-n")}
+VFAT = ["mkfs.vfat"]
+EXFAT_FUSE = {"fuse": "mount.exfat-fuse", "fsck": ("fsck.exfat", "-n")}
+IN_PARTITION = [
+    Fuse("ntfs", *NTFS, **NTFS_FUSE),
+    Fuse("ntfs-512", *NTFS, "-c", "512", **NTFS_FUSE),
+    Fuse("ntfs-64k", *NTFS, "-c", "65536", **NTFS_FUSE),
+    Fuse("ntfs-dirty", *NTFS, after=ntfs_dirty, reason="marked as dirty", fuse="ntfs-3g", fsck=("true",)),
+    Fuse("ntfs-log", *NTFS, after=ntfs_log, reason="log is not clean", fuse="ntfs-3g", fsck=("true",)),
+    Fat("fat32", *VFAT, "-F", "32"),
+    Fat("fat32-1", *VFAT, "-F", "32", "-s", "1", "-f", "1", size=64 * MIB),
+    Fat("fat16", *VFAT, "-F", "16", size=100 * MIB),
+    Fat("fat12", *VFAT, "-F", "12", size=8 * MIB, reason="FAT12"),
+    Fat("fat32-dirty", *VFAT, "-F", "32", "-f", "1", "-R", "32", after=patch(32 * 512 + 7, b"\xf7", mask=True),
+        reason="not cleanly", fsck=("true",)),
+    Fat("fat16-dirty", *VFAT, "-F", "16", size=100 * MIB, after=patch(37, b"\x01"), reason="not cleanly",
+        fsck=("true",)),
+    Fuse("exfat", "mkfs.exfat", **EXFAT_FUSE),
+    Fuse("exfat-4k", "mkfs.exfat", "-c", "4096", **EXFAT_FUSE),
+    Fuse("exfat-dirty", "mkfs.exfat", after=patch(106, b"\x02"), reason="not cleanly", fuse="mount.exfat-fuse",
+         fsck=("true",)),
+]
 GPT = "start=10MiB, size=300MiB, type=linux\nstart=315MiB, size=400MiB, type=linux\nstart=720MiB, size=300MiB, type=linux\n"
 MBR = "start=10MiB, size=300MiB, type=83\nstart=315MiB, size=880MiB, type=5\nstart=317MiB, size=400MiB, type=83\nstart=720MiB, size=300MiB, type=83\n"
 CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
+    (kind.name, in_partition(kind)) for kind in IN_PARTITION] + [
     ("swap", swap),
     ("suspended", suspended),
     ("gpt", partitioned(GPT, "gpt")),
     ("mbr-logical", partitioned(MBR, "dos")),
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
+    ("ntfs-sleeps", ntfs_sleeps),
     ("lvm", lvm),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
