@@ -2,8 +2,6 @@
 
 /* Kernel arguments, through the boot loader's row. */
 
-#include <string.h>
-
 #include "converters/apply/editors.h"
 #include "converters/boot/boot.h"
 
@@ -13,22 +11,23 @@ int edit_boot_args(struct p2v_span text, const struct plan_step *step, struct p2
 	struct p2v_err *err)
 {
 	const char *kind = apply_arg(step, "loader", err);
-	const char *form = kind ? apply_arg(step, "form", err) : NULL;
 	const struct boot_loader *loader = boot_loader_find(kind);
+	const struct boot_format *format =
+		loader ? boot_loader_format(loader, step->path ? step->path : "") : NULL;
 	const char *add[MAX_ADD], *value;
 	struct boot_edit edit = {.add = add};
 	size_t at = 0;
 
-	if (!form)
+	if (!kind)
 		return P2V_EFORMAT;
-	if (!loader)
-		return p2v_err_set(err, P2V_EUNSUPPORTED, "no editor for the boot loader %s", kind);
+	if (!format || !format->edit)
+		return p2v_err_set(err, P2V_EUNSUPPORTED,
+			"no editor for this file of the boot loader %s", kind);
 	while (edit.n_add < MAX_ADD && (value = apply_arg_next(step, "add", &at)))
 		add[edit.n_add++] = value;
 	at = 0;
 	edit.from = apply_arg_next(step, "from", &at);
 	at = 0;
 	edit.to = apply_arg_next(step, "to", &at);
-	return (strcmp(form, "source") == 0 ? loader->edit_source : loader->edit_config)(
-		text, &edit, out, err);
+	return format->edit(text, &edit, out, err);
 }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/boot/boot.h"
 
-#include <stdlib.h>
+#include <fnmatch.h>
 #include <string.h>
 
 #include "converters/boot/loaders.h"
 
-/* In the order in which inspection looks for them. */
+/* In the order in which inspection looks for them: where two are there, the one that needs a
+ * configuration made for it is the one in use; entry files alone may be another's. */
 const struct boot_loader *const boot_loaders[] = {
 	&boot_grub2,
+	&boot_systemd_boot,
+	&boot_syslinux,
+	&boot_grub_legacy,
 	NULL,
 };
 
@@ -20,18 +24,20 @@ const struct boot_loader *boot_loader_find(const char *kind)
 	return NULL;
 }
 
-void boot_menu_finish(struct boot_menu *menu)
+const struct boot_format *boot_loader_format(const struct boot_loader *loader, const char *path)
 {
-	for (size_t i = 0; i < menu->n_entries; i++) {
-		struct boot_entry *e = &menu->entries[i];
+	for (const struct boot_file *f = loader->files; f->pattern; f++)
+		if (fnmatch(f->pattern, path, FNM_PATHNAME) == 0)
+			return f->format;
+	return NULL;
+}
 
-		for (size_t k = 0; k < e->n_initrds; k++)
-			free(e->initrds[k]);
-		free(e->initrds);
-		free(e->title);
-		free(e->kernel);
-		free(e->cmdline);
-	}
-	free(menu->entries);
-	memset(menu, 0, sizeof(*menu));
+bool boot_format_would_change(
+	const struct boot_format *format, struct p2v_span text, const struct boot_edit *edit)
+{
+	p2v_autobuf struct p2v_buf out = {0};
+
+	if (!format->edit || format->edit(text, edit, &out, NULL) < 0)
+		return false;
+	return !p2v_span_same(text, p2v_span_of(out.data, out.len));
 }

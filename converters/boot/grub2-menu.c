@@ -7,21 +7,20 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "converters/boot/grub2.h"
-#include "p2v/core/json.h"
+#include "converters/boot/lines.h"
+#include "converters/boot/menu.h"
+#include "p2v/core/cleanup.h"
 
-#define MAX_DEPTH  8
-#define MAX_INITRD 16
+#define MAX_DEPTH 8
 
 struct block {
 	bool entry;	 /* a menuentry */
 	bool chosen;	 /* it, or a submenu around it, is what starts by itself */
 	unsigned items;	 /* menu items seen inside */
 	char where[128]; /* "1>2": second item of the file, third in it */
-	struct p2v_span title;
+	struct p2v_span title, id;
 };
 
 struct reader {
@@ -29,9 +28,38 @@ struct reader {
 	size_t depth;		       /* index of the innermost block */
 	size_t ignored;		       /* blocks that are open beyond MAX_DEPTH */
 	struct p2v_span wanted;	       /* default entry: "0", "1>2", a title or an id */
-	struct boot_menu menu;
-	bool chosen_found;
+	struct boot_menu *menu;
+	struct boot_entry *now; /* the last entry of this file; NULL: none yet */
 };
+
+/* Whether the line is a command that names a Linux kernel; then the kernel's path and all that
+ * stands behind it. */
+static bool linux_line(struct p2v_span line, struct p2v_span *ret_kernel, struct p2v_span *ret_args)
+{
+	static const char *const commands[] = {
+		"linux", "linux16", "linuxefi", "$linux", "${linux}"};
+	struct p2v_span rest = line, word, kernel;
+
+	if (!p2v_word_next(&rest, &word))
+		return false;
+	for (size_t i = 0; i < P2V_N(commands); i++) {
+		if (!p2v_span_eq(word, commands[i]))
+			continue;
+		if (!p2v_word_next(&rest, &kernel))
+			return false;
+		*ret_kernel = kernel;
+		*ret_args = rest;
+		return true;
+	}
+	return false;
+}
+
+static bool find_args(struct p2v_span line, struct p2v_span *ret_args)
+{
+	struct p2v_span kernel;
+
+	return linux_line(line, &kernel, ret_args);
+}
 
 /* 'title' or "title" or a bare word, from the front of rest. */
 static struct p2v_span take_string(struct p2v_span *rest)
@@ -85,7 +113,7 @@ static struct p2v_span last_part(struct p2v_span s)
 static void open_block(struct reader *rd, struct p2v_span line)
 {
 	struct block *up = &rd->stack[rd->depth], *b;
-	struct p2v_span rest = line, word, id = {0};
+	struct p2v_span rest = line, word;
 	char where[sizeof(b->where)];
 
 	if (rd->depth + 1 == MAX_DEPTH) {
@@ -102,13 +130,13 @@ static void open_block(struct reader *rd, struct p2v_span line)
 	b->title = take_string(&rest);
 	while (p2v_word_next(&rest, &word))
 		if (p2v_span_eq(word, "$menuentry_id_option") || p2v_span_eq(word, "--id"))
-			id = take_string(&rest);
+			b->id = take_string(&rest);
 	/* Through a buffer: to the compiler b and up may be the same block. */
 	snprintf(where, sizeof(where), "%.100s%s%u", up->where, rd->depth > 1 ? ">" : "",
 		up->items++);
 	memcpy(b->where, where, sizeof(where));
 	if (p2v_span_eq(rd->wanted, b->where) || p2v_span_same(last_part(rd->wanted), b->title) ||
-		(id.n && p2v_span_same(last_part(rd->wanted), id)))
+		(b->id.n && p2v_span_same(last_part(rd->wanted), b->id)))
 		b->chosen = true;
 }
 
@@ -125,46 +153,28 @@ static int add_entry(struct reader *rd, struct p2v_span kernel, struct p2v_span 
 {
 	const struct block *b = &rd->stack[rd->depth];
 	struct boot_entry *e;
+	int r = boot_menu_add(rd->menu, &e, err);
 
-	if (rd->menu.n_entries == BOOT_MAX_ENTRIES)
-		return p2v_err_set(err, P2V_EFORMAT, "more than %zu entries", BOOT_MAX_ENTRIES);
-	e = p2v_json_grow((void **)&rd->menu.entries, &rd->menu.n_entries, sizeof(*e));
-	if (!e)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	if (r < 0)
+		return r;
+	rd->now = e;
 	e->line = (uint32_t)line;
-	e->title = p2v_span_dup(b->title);
-	e->kernel = p2v_span_dup(kernel);
-	e->cmdline = p2v_span_dup(p2v_span_trim(args));
-	if (!e->title || !e->kernel || !e->cmdline)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	if (b->chosen && !rd->chosen_found) {
-		rd->menu.default_entry = rd->menu.n_entries - 1;
-		rd->chosen_found = true;
+	if (b->chosen && !rd->menu->settled) {
+		rd->menu->default_entry = rd->menu->n_entries - 1;
+		rd->menu->settled = true;
 	}
-	return 0;
-}
-
-static int add_initrds(struct reader *rd, struct p2v_span paths, struct p2v_err *err)
-{
-	struct boot_entry *e;
-	struct p2v_span word;
-	char *path;
-	int r = 0;
-
-	if (!rd->menu.n_entries)
-		return 0;
-	e = &rd->menu.entries[rd->menu.n_entries - 1];
-	while (r == 0 && e->n_initrds < MAX_INITRD && p2v_word_next(&paths, &word)) {
-		path = p2v_span_dup(word);
-		r = path ? p2v_json_add_str(&e->initrds, &e->n_initrds, path, err)
-			 : p2v_err_set(err, P2V_ENOMEM, "no memory");
-		free(path);
-	}
-	return r;
+	r = boot_set(&e->title, b->title, err);
+	if (r == 0)
+		r = boot_set(&e->id, b->id, err);
+	if (r == 0)
+		r = boot_set_kernel(e, kernel, err);
+	return r == 0 ? boot_set(&e->cmdline, p2v_span_trim(args), err) : r;
 }
 
 static int read_line(struct reader *rd, struct p2v_span line, size_t number, struct p2v_err *err)
 {
+	static const char *const initrds[] = {
+		"initrd", "initrd16", "initrdefi", "$initrd", "${initrd}"};
 	struct p2v_span kernel, args, rest, word;
 
 	line = p2v_span_trim(line);
@@ -178,32 +188,42 @@ static int read_line(struct reader *rd, struct p2v_span line, size_t number, str
 		open_block(rd, line);
 		return 0;
 	}
-	if (grub2_linux_line(line, &kernel, &args))
+	if (linux_line(line, &kernel, &args))
 		return add_entry(rd, kernel, args, number, err);
 	rest = line;
-	if (p2v_word_next(&rest, &word) &&
-		(p2v_span_eq(word, "initrd") || p2v_span_eq(word, "initrd16") ||
-			p2v_span_eq(word, "initrdefi") || p2v_span_eq(word, "$initrd") ||
-			p2v_span_eq(word, "${initrd}")))
-		return add_initrds(rd, rest, err);
+	if (!p2v_word_next(&rest, &word))
+		return 0;
+	if (p2v_span_eq(word, "blscfg"))
+		rd->menu->wants_files = true;
+	for (size_t i = 0; rd->now && i < P2V_N(initrds); i++)
+		if (p2v_span_eq(word, initrds[i]))
+			return boot_add_initrds(rd->now, rest, err);
 	return 0;
 }
 
-int grub2_menu_parse(
-	struct p2v_span text, const char *saved, struct boot_menu *ret, struct p2v_err *err)
+/* Where the default is no entry of this file, it is not known: except where the file leaves the
+ * menu, and with it the choice, to entry files. */
+static int cfg_read(
+	struct p2v_span text, const char *path, struct boot_menu *menu, struct p2v_err *err)
 {
-	struct reader rd = {.wanted = find_default(text, saved)};
-	struct p2v_span line;
-	int r = 0;
+	struct p2v_span wanted = find_default(text, menu->saved), line;
+	struct reader rd = {.wanted = wanted, .menu = menu};
+	int r = menu->wanted ? 0 : boot_set(&menu->wanted, wanted, err);
 
+	(void)path;
 	for (size_t number = 1; r == 0 && p2v_line_next(&text, &line); number++)
 		r = read_line(&rd, line, number, err);
-	if (r < 0) {
-		boot_menu_finish(&rd.menu);
-		return r;
+	if (r == 0 && !menu->settled && menu->n_entries && !menu->wants_files) {
+		menu->default_entry = menu->n_entries;
+		menu->settled = true;
 	}
-	if (!rd.chosen_found)
-		rd.menu.default_entry = rd.menu.n_entries;
-	*ret = rd.menu;
-	return 0;
+	return r;
 }
+
+static int cfg_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
+	struct p2v_err *err)
+{
+	return boot_lines_edit(text, find_args, edit, out, err);
+}
+
+const struct boot_format boot_format_grub_cfg = {.read = cfg_read, .edit = cfg_edit};

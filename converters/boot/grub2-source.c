@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * /etc/default/grub: shell assignments. What is added goes to GRUB_CMDLINE_LINUX, which the
+ * recovery entries have too; `from` is looked for in GRUB_CMDLINE_LINUX_DEFAULT also.
+ */
+
 #include <string.h>
 
 #include "converters/boot/args.h"
-#include "converters/boot/grub2.h"
+#include "converters/boot/boot.h"
 
 #define VARIABLE "GRUB_CMDLINE_LINUX"
 
@@ -95,7 +101,7 @@ static void add_assignment(
 	p2v_buf_add_str(out, "\"\n");
 }
 
-int grub2_source_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
+static int source_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
 	struct p2v_err *err)
 {
 	const struct boot_edit replace = {.from = edit->from, .to = edit->to};
@@ -118,3 +124,5 @@ int grub2_source_edit(struct p2v_span text, const struct boot_edit *edit, struct
 		add_assignment(all, found, edit, out);
 	return p2v_buf_check(out, err);
 }
+
+const struct boot_format boot_format_grub_default = {.edit = source_edit};

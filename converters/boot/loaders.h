@@ -2,10 +2,13 @@
 #ifndef CONVERTERS_BOOT_LOADERS_H
 #define CONVERTERS_BOOT_LOADERS_H
 
-/* The rows of boot_loaders, one file each. */
+/* The rows of boot_loaders. */
 
 #include "converters/boot/boot.h"
 
-extern const struct boot_loader boot_grub2; /* grub2.c, grub2-menu.c, grub2-source.c */
+extern const struct boot_loader boot_grub2;	   /* grub2.c */
+extern const struct boot_loader boot_systemd_boot; /* systemd-boot.c */
+extern const struct boot_loader boot_syslinux;	   /* syslinux.c */
+extern const struct boot_loader boot_grub_legacy;  /* grub-legacy.c */
 
 #endif

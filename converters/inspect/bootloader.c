@@ -8,108 +8,128 @@
 #include "converters/inspect/inspection.h"
 #include "p2v/core/cleanup.h"
 
-/* What is recognised by a file of its own, and edited by no row of boot_loaders yet. */
+/* What is recognised by a file of its own, and is edited by no row of boot_loaders. */
 static const struct {
 	const char *path, *kind;
 } by_file[] = {
-	{"/boot/loader/loader.conf", "systemd-boot"},
-	{"/boot/efi/loader/loader.conf", "systemd-boot"},
-	{"/boot/extlinux/extlinux.conf", "extlinux"},
-	{"/boot/syslinux/syslinux.cfg", "extlinux"},
-	{"/boot/grub/menu.lst", "grub-legacy"},
-	{"/boot/grub/grub.conf", "grub-legacy"},
 	{"/etc/lilo.conf", "lilo"},
+	{"/etc/elilo.conf", "elilo"},
 };
 
-/* grubenv: "name=value" lines in a block of 1024 bytes. */
-static int read_saved(struct inspection *in, const char *config, char **ret)
+/* Some file is without the console that a virtual machine has. */
+static bool lacks_serial(const struct boot_format *format, struct p2v_span text)
 {
-	p2v_autobuf struct p2v_buf path = {0}, text = {0};
-	struct p2v_span rest, line, value;
+	static const char *const serial[] = {"console=ttyS0"};
+	static const struct boot_edit add = {.add = serial, .n_add = 1};
+
+	return boot_format_would_change(format, text, &add);
+}
+
+/* An edit that no text has done yet changes what holds command lines, and nothing else. */
+static bool has_arguments(const struct boot_format *format, struct p2v_span text)
+{
+	static const char *const words[] = {"p2v.not.there"};
+	static const struct boot_edit add = {.add = words, .n_add = 1};
+
+	return boot_format_would_change(format, text, &add);
+}
+
+struct reading {
+	const struct boot_file *file;
+	struct boot_menu *menu;
+	struct inspect_paths configs, sources; /* those with command lines in them */
+	bool lacks_serial;
+};
+
+/* EFI programs are large; their head says all. */
+static int read_text(
+	struct inspection *in, const struct boot_file *file, const char *path, struct p2v_buf *text)
+{
+	struct p2v_err why = {0};
 	int r;
 
-	p2v_buf_addf(&path, "%.*s/grubenv", (int)(strrchr(config, '/') - config), config);
-	if (path.failed)
-		return p2v_buf_check(&path, in->err);
-	r = inspect_text(in, (const char *)path.data, INSPECT_OPTIONAL, &text);
-	if (r <= 0)
-		return r;
-	rest = inspect_span(&text);
-	while (p2v_line_next(&rest, &line))
-		if (p2v_span_eq(p2v_span_until(line, '=', &value), "saved_entry"))
-			return inspect_set_span(in, ret, value);
-	return 0;
+	if (!file->format->binary)
+		return inspect_text(
+			in, path, file->source ? INSPECT_OPTIONAL : INSPECT_NEEDED, text);
+	r = guest_read_start(in->g, path, BOOT_UNIFIED_BYTES, text, &why);
+	if (r == P2V_EFORMAT || r == P2V_ENOTFOUND)
+		return 0;
+	return r < 0 ? p2v_err_set(in->err, r, "%s", why.text) : 1;
 }
 
-static const char *base_name(const char *path)
+static int read_file(struct inspection *in, struct reading *rd, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* Paths in a menu may be relative to a /boot of its own: the last part has to do. */
-static void mark_default(struct facts_os *os, const struct boot_entry *e)
-{
-	for (size_t i = 0; i < os->n_kernels; i++) {
-		struct facts_kernel *k = &os->kernels[i];
-
-		k->default_entry =
-			k->path && *k->path && !strcmp(base_name(k->path), base_name(e->kernel));
-	}
-}
-
-static bool any_serial(const struct boot_menu *menu)
-{
-	for (size_t i = 0; i < menu->n_entries; i++)
-		if (strstr(menu->entries[i].cmdline, "console=ttyS0"))
-			return true;
-	return false;
-}
-
-static int read_config(struct inspection *in, const struct boot_loader *loader, const char *path)
-{
-	struct facts_bootloader *b = &in->os->bootloader;
+	const struct boot_format *format = rd->file->format;
+	struct inspect_paths *to = rd->file->source ? &rd->sources : &rd->configs;
 	p2v_autobuf struct p2v_buf text = {0};
-	p2v_autofree char *saved = NULL;
-	struct boot_menu menu = {0};
-	int r = inspect_text(in, path, INSPECT_NEEDED, &text);
+	struct p2v_span s;
+	int r = read_text(in, rd->file, path, &text);
 
 	if (r <= 0)
 		return r;
-	r = read_saved(in, path, &saved);
-	if (r == 0)
-		r = loader->parse(inspect_span(&text), saved, &menu, in->err);
+	s = inspect_span(&text);
+	r = format->read ? format->read(s, path, rd->menu, in->err) : 0;
 	if (r < 0)
 		return p2v_err_wrap(in->err, r, "%s", path);
-	/* A stub that only leads to the real file offers no kernel. */
-	if (menu.n_entries) {
-		r = inspect_add_str(in, &b->configs, &b->n_configs, path);
-		if (r == 0 && !b->kind)
-			r = inspect_set(in, &b->kind, loader->kind);
-		b->serial_console |= any_serial(&menu);
-		if (r == 0 && !b->cmdline && menu.default_entry < menu.n_entries) {
-			mark_default(in->os, &menu.entries[menu.default_entry]);
-			r = inspect_set(in, &b->cmdline, menu.entries[menu.default_entry].cmdline);
-		}
-	}
-	boot_menu_finish(&menu);
+	if (!has_arguments(format, s))
+		return 0;
+	rd->lacks_serial |= lacks_serial(format, s);
+	return inspect_add_str(in, &to->items, &to->n_items, path);
+}
+
+/* grub.cfg beside entry files that it does not use: they are some other loader's. */
+static int read_pattern(struct inspection *in, struct reading *rd)
+{
+	struct inspect_paths paths = {0};
+	int r;
+
+	if (rd->file->format == &boot_format_bls && !rd->menu->wants_files)
+		return 0;
+	r = inspect_glob(in, rd->file->pattern, &paths);
+	for (size_t i = 0; r == 0 && i < paths.n_items; i++)
+		r = read_file(in, rd, paths.items[i]);
+	inspect_paths_finish(&paths);
+	return r;
+}
+
+/* What it offers becomes facts; a loader that offers no kernel is not the one. */
+static int take(struct inspection *in, const struct boot_loader *loader, struct reading *rd)
+{
+	struct facts_bootloader *b = &in->os->bootloader;
+	struct boot_menu *menu = rd->menu;
+	int r = boot_menu_settle(menu, in->err);
+
+	if (r < 0 || !menu->n_entries)
+		return r;
+	b->configs = p2v_steal(rd->configs.items);
+	b->n_configs = rd->configs.n_items;
+	b->sources = p2v_steal(rd->sources.items);
+	b->n_sources = rd->sources.n_items;
+	b->serial_console = !rd->lacks_serial && b->n_configs;
+	r = inspect_set(in, &b->kind, loader->kind);
+	if (r == 0)
+		r = inspect_entries(in, menu);
+	if (r == 0 && menu->default_entry < menu->n_entries)
+		r = inspect_set(in, &b->cmdline, menu->entries[menu->default_entry].cmdline);
 	return r;
 }
 
 static int read_loader(struct inspection *in, const struct boot_loader *loader)
 {
-	struct facts_bootloader *b = &in->os->bootloader;
+	struct boot_menu menu = {0};
+	struct reading rd = {.menu = &menu};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && loader->configs[i]; i++)
-		r = read_config(in, loader, loader->configs[i]);
-	if (r < 0 || !b->n_configs)
-		return r;
-	for (size_t i = 0; r == 0 && loader->sources[i]; i++)
-		if (inspect_may_exist(in, loader->sources[i]) &&
-			guest_is_file(in->g, loader->sources[i]))
-			r = inspect_add_str(in, &b->sources, &b->n_sources, loader->sources[i]);
+	for (rd.file = loader->files; r == 0 && rd.file->pattern; rd.file++)
+		r = read_pattern(in, &rd);
+	if (r == 0)
+		r = take(in, loader, &rd);
+	/* What was taken is not in them any more. */
+	if (rd.configs.items)
+		inspect_paths_finish(&rd.configs);
+	if (rd.sources.items)
+		inspect_paths_finish(&rd.sources);
+	boot_menu_finish(&menu);
 	return r;
 }
 
@@ -126,7 +146,7 @@ static int read_boot_code(struct inspection *in)
 {
 	bool bios = guest_is_file(in->g, "/boot/grub/i386-pc/core.img") ||
 		    guest_is_file(in->g, "/boot/grub2/i386-pc/core.img");
-	bool efi = false;
+	bool efi = in->os->bootloader.n_efi_programs > 0;
 	int r = 0;
 
 	for (size_t i = 0; i < in->os->n_mounts; i++)
@@ -140,10 +160,32 @@ static int read_boot_code(struct inspection *in)
 			       in, &in->os->bootloader.firmware, efi && !bios ? "uefi" : "bios");
 }
 
+/* The firmware's own directory of programs, one folder a vendor. */
+static int read_efi_programs(struct inspection *in)
+{
+	static const char *const patterns[] = {
+		"/boot/efi/EFI/*/*", "/efi/EFI/*/*", "/boot/EFI/*/*"};
+	struct facts_bootloader *b = &in->os->bootloader;
+	struct inspect_paths paths = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !paths.n_items && i < P2V_N(patterns); i++)
+		r = inspect_glob(in, patterns[i], &paths);
+	for (size_t i = 0; r == 0 && i < paths.n_items; i++) {
+		size_t n = strlen(paths.items[i]);
+
+		if (n > 4 && strcasecmp(paths.items[i] + n - 4, ".efi") == 0)
+			r = inspect_add_str(
+				in, &b->efi_programs, &b->n_efi_programs, paths.items[i]);
+	}
+	inspect_paths_finish(&paths);
+	return r;
+}
+
 int inspect_bootloader(struct inspection *in)
 {
 	struct facts_bootloader *b = &in->os->bootloader;
-	int r = 0;
+	int r = read_efi_programs(in);
 
 	for (size_t i = 0; r == 0 && !b->kind && boot_loaders[i]; i++)
 		r = read_loader(in, boot_loaders[i]);

@@ -33,6 +33,13 @@ struct inspection {
  * On failure os holds what was found so far; the caller frees it. */
 int inspect_system(struct guest *g, struct facts *facts, struct facts_os *os, struct p2v_err *err);
 
+/* The kernels that a menu offers, and which of them starts by itself: adds what is not known yet.
+ */
+struct boot_menu;
+int inspect_entries(struct inspection *in, const struct boot_menu *menu);
+/* Drivers and initramfs of a kernel whose release and paths are set. */
+int inspect_kernel_read(struct inspection *in, struct facts_kernel *k);
+
 /* The parts, in the order of the table. */
 int inspect_release(struct inspection *in);
 int inspect_fstab(struct inspection *in);
@@ -51,6 +58,14 @@ int inspect_text(
 /* A directory's names; one that is not there is empty. Links count by their own name. */
 int inspect_list(
 	struct inspection *in, const char *path, const char *pattern, struct guest_dir *ret);
+/* The files that a path leads to in which some parts are patterns ("/boot/efi/EFI/x*" and so on);
+ * at most some hundred. Without a pattern: that file, where it is one. */
+struct inspect_paths {
+	char **items;
+	size_t n_items;
+};
+int inspect_glob(struct inspection *in, const char *pattern, struct inspect_paths *ret);
+void inspect_paths_finish(struct inspect_paths *paths);
 const struct guest_dirent *inspect_dir_find(const struct guest_dir *d, const char *name);
 /* Whether the path can be there at all, from the cached listing of /etc; costs nothing. */
 bool inspect_may_exist(const struct inspection *in, const char *path);

@@ -111,6 +111,13 @@ static int read_initramfs(struct inspection *in, struct facts_kernel *k)
 	return r < 0 ? r : inspect_note(in, "%s", why.text);
 }
 
+int inspect_kernel_read(struct inspection *in, struct facts_kernel *k)
+{
+	int r = read_drivers(in, k);
+
+	return r == 0 && *k->initramfs.path ? read_initramfs(in, k) : r;
+}
+
 static int add_kernel(struct inspection *in, const char *release)
 {
 	struct facts_kernel *k =
@@ -129,11 +136,7 @@ static int add_kernel(struct inspection *in, const char *release)
 	if (r == 0)
 		r = find_in_boot(
 			in, initramfs_forms, P2V_N(initramfs_forms), release, &k->initramfs.path);
-	if (r == 0 && *k->path)
-		r = read_drivers(in, k);
-	if (r == 0 && *k->path && *k->initramfs.path)
-		r = read_initramfs(in, k);
-	return r;
+	return r == 0 && *k->path ? inspect_kernel_read(in, k) : r;
 }
 
 /* /boot/vmlinuz-0-rescue-<machine-id>: no module tree of its own, and left alone. */

@@ -6,13 +6,12 @@
 
 #include "converters/plan/planning.h"
 
-static void add_console(struct planning *p, const char *path, const char *form)
+static void add_console(struct planning *p, const char *path)
 {
 	plan_step(p, "boot-args", path,
 		"A virtual machine's console is its serial line; the screen stays in use beside "
 		"it.");
 	plan_arg(p, "loader", p->os->bootloader.kind);
-	plan_arg(p, "form", form);
 	plan_arg(p, "add", "console=tty0");
 	/* The last console is /dev/console. */
 	plan_arg(p, "add", "console=ttyS0,115200n8");
@@ -32,9 +31,9 @@ void plan_boot(struct planning *p)
 	if (b->serial_console)
 		return;
 	for (size_t i = 0; i < b->n_configs; i++)
-		add_console(p, b->configs[i], "config");
+		add_console(p, b->configs[i]);
 	for (size_t i = 0; i < b->n_sources; i++)
-		add_console(p, b->sources[i], "source");
+		add_console(p, b->sources[i]);
 	if (!p->os->console_getty)
 		plan_warn(p,
 			"no login will be offered on the serial line: this guest's init (%s) "

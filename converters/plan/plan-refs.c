@@ -49,7 +49,7 @@ static void free_resume(struct planning *p, const struct facts_ref *ref)
 	plan_arg(p, "to", "RESUME=none");
 }
 
-static void free_argument(struct planning *p, const struct facts_ref *ref, const char *form)
+static void free_argument(struct planning *p, const struct facts_ref *ref)
 {
 	bool resume = strncmp(plan_text(ref->text), "resume=", 7) == 0;
 
@@ -67,20 +67,9 @@ static void free_argument(struct planning *p, const struct facts_ref *ref, const
 			"%s is not on these disks; waiting for it would delay each start.",
 			ref->text);
 	plan_arg(p, "loader", p->os->bootloader.kind);
-	plan_arg(p, "form", form);
 	plan_arg(p, "from", ref->text);
 	if (*plan_text(ref->stable))
 		plan_arg(p, "to", ref->stable);
-}
-
-static void free_config(struct planning *p, const struct facts_ref *ref)
-{
-	free_argument(p, ref, "config");
-}
-
-static void free_source(struct planning *p, const struct facts_ref *ref)
-{
-	free_argument(p, ref, "source");
 }
 
 static void free_device_map(struct planning *p, const struct facts_ref *ref)
@@ -171,8 +160,8 @@ static const struct {
 	{"fstab", free_device},
 	{"crypttab", free_device},
 	{"resume", free_resume},
-	{"boot-config", free_config},
-	{"boot-source", free_source},
+	{"boot-config", free_argument},
+	{"boot-source", free_argument},
 	{"device-map", free_device_map},
 	{"mdadm", free_mdadm},
 	{"lvm-filter", free_lvm_filter},

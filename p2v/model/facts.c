@@ -124,6 +124,7 @@ static const struct p2v_json_field facts_bootloader_fields[] = {
 	P2V_JSON_STRS(struct facts_bootloader, sources, 0),
 	P2V_JSON_STR(struct facts_bootloader, cmdline, 0),
 	P2V_JSON_BOOL(struct facts_bootloader, serial_console, 0),
+	P2V_JSON_STRS(struct facts_bootloader, efi_programs, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_bootloader_type = {
@@ -161,6 +162,7 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_OBJS(struct facts_os, nics, 0, &facts_nic_type),
 	P2V_JSON_OBJS(struct facts_os, services, P2V_JSON_OMIT, &facts_service_type),
 	P2V_JSON_STRS(struct facts_os, initramfs_config, 0),
+	P2V_JSON_STRS(struct facts_os, initramfs_modules, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_os_type = {

@@ -59,8 +59,9 @@ struct facts_mount {
 };
 
 struct facts_initramfs {
-	char *path;	   /* empty: none */
-	char *kind;	   /* initramfs-tools, dracut, mkinitcpio, ... or unknown */
+	char *path; /* empty: none */
+	char *kind; /* initramfs-tools, dracut, mkinitcpio, ... or unknown; unified: a part of the
+		       kernel's own EFI program */
 	char *compression; /* of the last segment */
 	uint64_t size_bytes;
 	char **modules; /* wanted driver modules it already holds */
@@ -127,6 +128,9 @@ struct facts_bootloader {
 	size_t n_sources;
 	char *cmdline;	     /* of the default entry */
 	bool serial_console; /* console=ttyS0 is there already */
+	char **efi_programs; /* on the EFI system partition, in the guest's paths:
+				/boot/efi/EFI/debian/shimx64.efi */
+	size_t n_efi_programs;
 };
 
 /* Something that belongs to the old hardware and is enabled. */
@@ -166,6 +170,8 @@ struct facts_os {
 	size_t n_services;
 	char **initramfs_config; /* files that steer the next regeneration, present ones */
 	size_t n_initramfs_config;
+	char **initramfs_modules; /* what these files have each initramfs hold */
+	size_t n_initramfs_modules;
 };
 
 struct facts {

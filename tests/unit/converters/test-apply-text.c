@@ -33,9 +33,9 @@ static const struct {
 		"a /a\nb  /b ext4 rw,ro,nofail 0 0\nc /c\n"},
 	{"fstab-nofail", {"line", "1"}, "b /b", "b /b auto nofail"},
 	{"fstab-nofail", {"line", "1"}, "# b /b x", "# b /b x"},
-	{"boot-args", {"loader", "grub2", "form", "source", "add", "console=ttyS0"},
+	{"boot-args", {"loader", "grub2", "path", "/etc/default/grub", "add", "console=ttyS0"},
 		"GRUB_CMDLINE_LINUX=\"\"\n", "GRUB_CMDLINE_LINUX=\"console=ttyS0\"\n"},
-	{"boot-args", {"loader", "grub2", "form", "config", "from", "root=/dev/sda1"},
+	{"boot-args", {"loader", "grub2", "path", "/boot/grub/grub.cfg", "from", "root=/dev/sda1"},
 		"linux /k root=/dev/sda1 ro\n", "linux /k ro\n"},
 	{"nic-rule", {"name", "eth0", "mac", "00:00:00:00:00:01", "driver", "e1000"}, "# x",
 		"# x\nSUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"?*\", "
@@ -51,7 +51,10 @@ static void run(const char *op, const char *const *args, const char *before, str
 
 	assert_non_null(editor);
 	for (size_t i = 0; i < 8 && args[i]; i += 2)
-		given[step.n_args++] = (struct plan_arg){S(args[i]), S(args[i + 1])};
+		if (strcmp(args[i], "path") == 0)
+			step.path = S(args[i + 1]);
+		else
+			given[step.n_args++] = (struct plan_arg){S(args[i]), S(args[i + 1])};
 	if (editor->edit(p2v_span_str(before), &step, out, &err) < 0)
 		fail_msg("%s: %s", op, err.text);
 }

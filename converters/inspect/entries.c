@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * The kernels that the boot loader's menu offers. Most are known by their names in /boot already;
+ * others lie elsewhere, or have names without a version ("vmlinuz-linux"): their image says which
+ * kernel it is. A further initramfs for a known kernel (Arch's fallback) is a further kernel here.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "converters/boot/boot.h"
+#include "converters/inspect/inspection.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
+
+/* bzImage: "HdrS" at 0x202; at 0x20e (2 bytes, little endian) where its version text stands, from
+ * 0x200 on. Source: the kernel's x86 boot protocol. */
+#define HEAD_BYTES 0x10400
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	return a && *a && b && strcmp(base_name(a), base_name(b)) == 0;
+}
+
+/* What the kernel loads last is its initramfs; microcode comes before it. */
+static const char *initrd_of(const struct boot_entry *e)
+{
+	return e->n_initrds ? e->initrds[e->n_initrds - 1] : "";
+}
+
+/* Paths in a menu may be relative to a partition of their own: the last part has to do. */
+static bool is_entry(const struct facts_kernel *k, const struct boot_entry *e)
+{
+	const char *initrd = initrd_of(e);
+
+	return same_name(k->path, e->kernel) && (!*initrd || same_name(k->initramfs.path, initrd));
+}
+
+static const struct facts_kernel *find(const struct facts_os *os, const struct boot_entry *e)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (is_entry(&os->kernels[i], e) ||
+			(os->kernels[i].rescue && same_name(os->kernels[i].path, e->kernel)))
+			return &os->kernels[i];
+	return NULL;
+}
+
+/* The file in the guest that a menu's path means; *ret stays NULL where there is none. */
+static int locate(struct inspection *in, const char *path, char **ret)
+{
+	static const char *const tops[] = {"", "/boot", "/efi", "/boot/efi"};
+
+	for (size_t i = 0; *path && i < P2V_N(tops); i++) {
+		p2v_autofree char *full =
+			p2v_strf("%s%s%s", tops[i], *path == '/' ? "" : "/", path);
+
+		if (!full)
+			return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+		if (guest_is_file(in->g, full)) {
+			*ret = p2v_steal(full);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static struct p2v_span image_release(const struct p2v_buf *head)
+{
+	static const struct p2v_span none = {"", 0};
+	struct p2v_rd rd = p2v_rd_init(head->data, head->len);
+	const uint8_t *magic;
+	uint16_t at;
+
+	p2v_rd_bytes(&rd, 0x202);
+	magic = p2v_rd_bytes(&rd, 4);
+	p2v_rd_bytes(&rd, 0x20e - 0x206);
+	at = p2v_rd_le16(&rd);
+	if (rd.failed || memcmp(magic, "HdrS", 4) != 0 || (size_t)at + 0x200 >= head->len)
+		return none;
+	return p2v_span_until(
+		p2v_span_until(
+			p2v_span_of(head->data + 0x200 + at, head->len - 0x200 - at), '\0', NULL),
+		' ', NULL);
+}
+
+/* The kernel whose module tree is of that release; one without an image comes first. */
+static struct facts_kernel *by_release(struct facts_os *os, struct p2v_span release)
+{
+	struct facts_kernel *found = NULL;
+
+	for (size_t i = 0; i < os->n_kernels; i++) {
+		struct facts_kernel *k = &os->kernels[i];
+
+		if (k->rescue || !p2v_span_eq(release, k->release))
+			continue;
+		if (!k->path || !*k->path)
+			return k;
+		found = found ? found : k;
+	}
+	return found;
+}
+
+/* The release: as the entry says, as the image says, or a directory of the path is called so. */
+static struct facts_kernel *kernel_of(
+	struct inspection *in, const struct boot_entry *e, const char *path)
+{
+	p2v_autobuf struct p2v_buf head = {0};
+	struct p2v_span rest = p2v_span_str(path), part;
+	struct facts_kernel *k = NULL;
+
+	if (*e->version)
+		k = by_release(in->os, p2v_span_str(e->version));
+	if (!k && !e->unified && guest_read_start(in->g, path, HEAD_BYTES, &head, NULL) == 0)
+		k = by_release(in->os, image_release(&head));
+	while (!k && rest.n) {
+		part = p2v_span_until(rest, '/', &rest);
+		k = part.n ? by_release(in->os, part) : NULL;
+	}
+	/* An image that does not say what it is, and one module tree that has none. */
+	if (!k && e->unified && in->os->n_kernels == 1)
+		k = &in->os->kernels[0];
+	return k;
+}
+
+/* A kernel of that release once more, with nothing known but that. */
+static struct facts_kernel *add_again(struct inspection *in, const struct facts_kernel *like)
+{
+	const size_t at = (size_t)(like - in->os->kernels);
+	struct facts_kernel *k =
+		inspect_grow(in, (void **)&in->os->kernels, &in->os->n_kernels, sizeof(*k));
+	const struct facts_kernel *old = &in->os->kernels[at];
+
+	if (!k || inspect_set(in, &k->release, old->release) < 0 ||
+		inspect_set(in, &k->modules_dir, old->modules_dir ? old->modules_dir : "") < 0 ||
+		inspect_set(in, &k->arch, old->arch ? old->arch : "") < 0)
+		return NULL;
+	return k;
+}
+
+static int attach(struct inspection *in, const struct boot_entry *e)
+{
+	p2v_autofree char *path = NULL, *initrd = NULL;
+	struct facts_kernel *k;
+	int r = locate(in, e->kernel, &path);
+
+	if (r == 0 && path)
+		r = locate(in, initrd_of(e), &initrd);
+	/* An entry that is of another system, or that would not start. */
+	if (r < 0 || !path || (*initrd_of(e) && !initrd))
+		return r;
+	k = kernel_of(in, e, path);
+	if (!k)
+		return r;
+	/* By its full path it may be one that is known. */
+	if (k->path && *k->path) {
+		if (strcmp(k->path, path) == 0 && !strcmp(k->initramfs.path, initrd ? initrd : ""))
+			return 0;
+		k = add_again(in, k);
+		if (!k)
+			return P2V_ENOMEM;
+	}
+	r = inspect_set(in, &k->path, path);
+	if (r == 0)
+		r = inspect_set(in, &k->initramfs.path, initrd ? initrd : "");
+	if (r == 0)
+		r = inspect_kernel_read(in, k);
+	return r == 0 && e->unified ? inspect_set(in, &k->initramfs.kind, "unified") : r;
+}
+
+static void mark_default(struct facts_os *os, const struct boot_entry *e)
+{
+	const struct facts_kernel *k = find(os, e);
+
+	if (k)
+		os->kernels[k - os->kernels].default_entry = true;
+}
+
+int inspect_entries(struct inspection *in, const struct boot_menu *menu)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < menu->n_entries; i++)
+		if (!find(in->os, &menu->entries[i]))
+			r = attach(in, &menu->entries[i]);
+	if (r == 0 && menu->default_entry < menu->n_entries)
+		mark_default(in->os, &menu->entries[menu->default_entry]);
+	return r;
+}
