@@ -10,6 +10,7 @@
 #include "converters/emit/disk.h"
 #include "converters/emit/firmware.h"
 #include "converters/emit/hw.h"
+#include "converters/emit/nvram.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
@@ -142,11 +143,13 @@ static int emit_disks(
 	return 0;
 }
 
-static int emit_nvram(const struct emit_firmware *firmware, const char *out_dir, struct output *out,
-	struct p2v_err *err)
+/* This host's template, with the boot entries of the machine. */
+static int emit_nvram(const struct emit_request *rq, const struct emit_firmware *firmware,
+	const char *out_dir, struct output *out, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf vars = {0};
 	p2v_autofree char *name = p2v_strf("%s_VARS.fd", out->name);
+	size_t n_entries;
 	int r;
 
 	if (!firmware->vars)
@@ -155,6 +158,11 @@ static int emit_nvram(const struct emit_firmware *firmware, const char *out_dir,
 	if (!name || !out->nvram)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", out->name);
 	r = p2v_file_read(firmware->vars, MAX_VARS_BYTES, &vars, err);
+	if (r == 0 && rq->machine) {
+		r = emit_nvram_add(&vars, rq->machine, &n_entries, err);
+		if (r < 0)
+			p2v_err_wrap(err, r, "%s", firmware->vars);
+	}
 	return r < 0 ? r : p2v_publish_bytes(out_dir, name, vars.data, vars.len, 0600, err);
 }
 
@@ -190,7 +198,7 @@ static int emit_files(
 	if (r == 0)
 		r = emit_disks(rq, dir, out, err);
 	if (r == 0)
-		r = emit_nvram(&in.firmware, out_dir, out, err);
+		r = emit_nvram(rq, &in.firmware, out_dir, out, err);
 	for (size_t i = 0; r == 0 && i < emit_n_descriptions; i++)
 		r = emit_description(&emit_descriptions[i], &in, out_dir, out, err);
 	return r;
