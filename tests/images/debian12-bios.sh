@@ -52,7 +52,7 @@ END
   configure_network "$image_root"
   build_initramfs "$image_root"
   install_grub "$image_root"
-  image_finish "$out"
+  image_finish "$out" "${image_loop}p1"
 }
 
 configure_system() {

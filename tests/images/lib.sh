@@ -3,7 +3,8 @@
 # $image_root, and ends with image_finish; whatever happens, nothing stays mounted or attached.
 
 PATH=$PATH:/usr/sbin:/sbin
-image_tmp= image_loop= image_root= image_recipe=
+image_tmp= image_loop= image_root= image_recipe= image_volume=
+image_volumes=()
 
 image_die() { echo "${0##*/}: $*" >&2; exit 1; }
 
@@ -47,9 +48,28 @@ image_attach_partition() {
   [ -b "$node" ] || mknod "$node" b $(tr : ' ' < "/sys/class/block/${node##*/}/dev")
 }
 
+# LVM without a device-mapper: it writes metadata on the partitions of $image_loop and activates
+# nothing. What it warns about is that.
+image_lvm() {
+  local config="devices { filter=[\"a|^$image_loop|\",\"r|.*|\"] use_devicesfile=0 } backup { backup=0 archive=0 }"
+  lvm "$@" --driverloaded n --config "$config" 2> "$image_tmp.lvm" || { cat "$image_tmp.lvm" >&2; image_die "lvm $1 failed"; }
+  rm -f "$image_tmp.lvm"
+}
+
+# image_attach_volume PV VG/LV: makes $image_volume, a loop device that is a linear volume of one piece.
+image_attach_volume() {
+  local start ranges extent size
+  start=$(image_lvm pvs --noheadings --units b --nosuffix -o pe_start "$1")
+  read -r ranges extent size < <(image_lvm lvs --noheadings --units b --nosuffix \
+    -o seg_pe_ranges,vg_extent_size,lv_size "$2")
+  [[ $ranges =~ ^$1:([0-9]+)-[0-9]+$ ]] || image_die "$2 lies in more than one piece: $ranges"
+  image_volume=$(losetup --find --show --offset $((start + BASH_REMATCH[1] * extent)) --sizelimit "$size" "$1")
+  image_volumes+=("$image_volume")
+}
+
 image_mount() {
   image_root=$(mktemp -d "${TMPDIR:-/tmp}/p2v-image.XXXXXX")
-  mount -o noatime,nobarrier "$1" "$image_root"
+  mount -o noatime "$1" "$image_root"
 }
 
 # The Debian archives that this host's apt knows for suite $1, as sources.list lines; none if it
@@ -90,6 +110,7 @@ image_mount_dev() {
   for node in null zero full random urandom tty; do
     cp -a "/dev/$node" "$1/$node"
   done
+  ln -s /proc/self/fd "$1/fd"
   cp -a "$image_loop" "$image_loop"p* "$1"
 }
 
@@ -104,6 +125,10 @@ image_unmount() {
 image_detach() {
   local node
   [ -n "$image_loop" ] || return 0
+  for node in "${image_volumes[@]}"; do
+    losetup --detach "$node"
+  done
+  image_volumes=()
   for node in "$image_loop"p*; do
     [ -b "$node" ] && delpart "$image_loop" "${node##*p}" && rm -f "$node"
   done
@@ -115,15 +140,23 @@ image_cleanup() {
   set +e
   image_unmount
   image_detach
-  rm -f "$image_tmp"
+  rm -f "$image_tmp" "$image_tmp.lvm"
 }
 
-# image_finish OUT: checks and publishes. What was written and deleted again becomes a hole.
+image_check() {
+  case $(blkid -p -o value -s TYPE "$1") in
+    xfs) xfs_repair -n "$1" > /dev/null 2>&1 ;;
+    ext4) e2fsck -fn "$1" > /dev/null ;;
+    *) false ;;
+  esac || image_die "$1: the root file system is damaged"
+}
+
+# image_finish OUT ROOT: checks and publishes. What was written and deleted again becomes a hole.
 image_finish() {
   rm -rf "$image_root"/var/lib/apt/lists/* "$image_root"/var/cache/apt/*.bin "$image_root"/var/cache/apt/archives/*.deb
   fstrim "$image_root" || true
   image_unmount
-  e2fsck -fn "${image_loop}p1" > /dev/null || image_die "$1: the root file system is damaged"
+  image_check "$2"
   image_detach
   chmod 0444 "$image_tmp"
   rm -f "$1.recipe"

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from lib import vm
+from lib import uefi, vm
 
 IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "images")
 SKIPPED = 77
@@ -24,15 +24,45 @@ class Server:
                     key, value = line.strip().split("=", 1)
                     setattr(self, key.removeprefix("SERVER_").lower(), value)
 
+    firmware = "bios"
+
     def base_argv(self):
-        """The board, with the vendor's strings and without a hypervisor's. Text mode is kept by a VGA
-        that no driver of Linux claims, so that Vm.vga_text sees the console."""
+        """The board, with the vendor's strings and without a hypervisor's. A BIOS machine keeps text mode by
+        a VGA that no driver of Linux claims, so that Vm.vga_text sees the console."""
+        board = {
+            "bios": ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off", "-device", "isa-vga"],
+            "uefi": ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-device", "VGA"],
+        }
         return ["-machine", self.machine, "-m", self.memory_mib, "-smp", self.cpus, "-cpu", "qemu64,-hypervisor",
                 "-uuid", self.uuid, "-rtc", "base=utc",
                 "-smbios", f"type=0,vendor={self.vendor},version=2.7.0,date=10/30/2010",
                 "-smbios", f"type=1,manufacturer={self.vendor},product={self.product},serial={self.serial}",
-                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396",
-                "-global", "PIIX4_PM.acpi-root-pci-hotplug=off", "-device", "isa-vga"]
+                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396", *board[self.firmware]]
+
+    def efi_vars(self):
+        """What the machine's own firmware holds: an entry for its network card, tried first, and one for the
+        system, which names the partition by way of the disk's controller."""
+        if self.firmware != "uefi":
+            return []
+        disk = uefi.pci(0x1F, 2) + uefi.sata(0)
+        return uefi.variables([uefi.option("Network", uefi.pci(0x1E, 0)),
+                               uefi.option(self.boot_name, disk + self.loader_path())])
+
+    def loader_path(self):
+        return uefi.partition(1, int(self.esp_start), int(self.esp_sectors), self.esp_partuuid) + \
+            uefi.file(self.boot_path.replace("/", "\\"))
+
+    def require(self):
+        if self.firmware == "uefi" and not os.path.exists(uefi.CODE):
+            skip(f"{uefi.CODE} is not installed")
+
+    def firmware_argv(self, work, named):
+        """UEFI: its code, and in the folder `work` a store with these variables."""
+        if self.firmware != "uefi":
+            return []
+        store = uefi.store(named, os.path.join(work, "vars.fd"))
+        return ["-drive", f"if=pflash,format=raw,readonly=on,file={uefi.CODE}",
+                "-drive", f"if=pflash,format=raw,file={store}"]
 
     def wire_argv(self, ssh_port):
         """The server's own network without a way out; 127.0.0.1:ssh_port leads to its address, port 22."""
@@ -40,15 +70,17 @@ class Server:
                            f"hostfwd=tcp:127.0.0.1:{ssh_port}-{self.address}:22"]
 
     def physical_argv(self, disk, ssh_port):
-        """An IDE disk with id `disk`, and the e1000 that the server's address is bound to."""
-        return [*self.base_argv(), *self.wire_argv(ssh_port),
+        """An IDE or SATA disk with id `disk`, and the e1000 that the server's address is bound to."""
+        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), self.efi_vars()),
+                *self.wire_argv(ssh_port),
                 "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
                 "-device", f"ide-hd,id=disk,drive=drive,bus=ide.0,serial={self.disk_serial}",
                 "-device", f"e1000,netdev=wire,mac={self.mac},addr={self.nic_slot}"]
 
     def virtio_argv(self, disk, ssh_port):
         """The same machine with the same addresses, but for the disk's and the NIC's kind."""
-        return [*self.base_argv(), *self.wire_argv(ssh_port),
+        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), self.efi_vars()),
+                *self.wire_argv(ssh_port),
                 "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
                 "-device", f"virtio-blk-pci,id=disk,drive=drive,addr=4,serial={self.disk_serial}",
                 "-device", f"virtio-net-pci,netdev=wire,mac={self.mac},addr={self.nic_slot}"]

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import fcntl
 import json
+import mmap
 import os
 import signal
 import socket
@@ -186,6 +187,17 @@ class Vm:
         rows = [screen[row:row + 80].decode("cp437") for row in range(0, len(screen), 80)]
         rows = [row.replace("\0", " ").rstrip() for row in rows]
         return "\n".join(row for row in rows if row)
+
+    def memory_holds(self, texts):
+        """The first of some byte strings that stands in the machine's memory below 3 GiB (a q35 has no more
+        there), where the kernel's log and a journal are; None if none does."""
+        image = os.path.join(self.socket_dir, "memory")
+        size = min(3 << 30, self.qmp.call("query-memory-size-summary")["base-memory"])
+        self.qmp.call("pmemsave", val=0, size=size, filename=image)
+        with open(image, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+            found = [text for text in texts if memory.find(text) >= 0]
+        os.unlink(image)
+        return found[0] if found else None
 
     def serial_text(self):
         with open(self.serial_log, errors="replace") as log:

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import time
 
-from lib import sshd
+from lib import sshd, uefi
 
 USER = "p2v-walk"
 
@@ -128,13 +128,15 @@ def machine_json(server, path):
     """The inventory of a test server as its own agent would write it: the test's host is not the server."""
     machine = {
         "version": 1, "name": server.name, "uuid": server.uuid, "vendor": server.vendor, "product": server.product,
-        "serial": server.serial, "arch": "x86_64", "firmware": "bios", "secure_boot": False,
+        "serial": server.serial, "arch": "x86_64", "firmware": server.firmware, "secure_boot": False,
         "memory_bytes": int(server.memory_mib) << 20, "cpus": int(server.cpus), "sockets": 1,
         "cores_per_socket": int(server.cpus), "rtc": "utc",
         "nics": [{"name": server.nic, "mac": server.mac, "driver": "e1000", "pci": f"0000:00:0{server.nic_slot}.0",
                   "path_name": server.nic, "link": True, "speed_mbit": 1000,
                   "addresses": [f"{server.address}/{server.prefix}"]}],
     }
+    if server.efi_vars():
+        machine["efi_vars"] = uefi.inventory(server.efi_vars())
     with open(path, "w") as file:
         json.dump(machine, file, indent=2)
     return path
