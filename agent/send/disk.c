@@ -189,6 +189,16 @@ static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
 	return 0;
 }
 
+/* A failed read names the disk already, unless it is called otherwise here than on its machine. */
+static int disk_named(const char *path, int r, struct p2v_err *err)
+{
+	size_t n = strlen(path);
+
+	if (err && strncmp(err->text, path, n) == 0 && err->text[n] == ':')
+		return r;
+	return p2v_err_wrap(err, r, "%s", path);
+}
+
 int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	struct send_disk_result *result, struct p2v_err *err)
 {
@@ -215,5 +225,5 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	result->verified = r == 0;
 	if (spec->progress)
 		p2v_progress_end(spec->progress);
-	return r < 0 ? p2v_err_wrap(err, r, "%s", spec->machine->disks[disk].path) : 0;
+	return r < 0 ? disk_named(spec->machine->disks[disk].path, r, err) : 0;
 }

@@ -93,6 +93,9 @@ struct block_io_nbd_spec {
 	const char *format; /* "qcow2", "raw", ...: a QEMU block driver */
 	bool writable;
 	unsigned connections; /* 0: 1 */
+	/* Past the page cache (O_DIRECT), where the file's file system can do that: what is read
+	 * is what lies on the medium, and large writes cost one copy less. */
+	bool direct;
 };
 int block_io_nbd_open(
 	const struct block_io_nbd_spec *spec, struct block_io **ret, struct p2v_err *err);

@@ -2,6 +2,7 @@
 #include "p2v/block/nbd-server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,23 +41,34 @@ static int socket_listen(const char *path, int backlog, struct p2v_err *err)
 	return p2v_steal_fd(&fd);
 }
 
+/* Some file systems know no O_DIRECT and say so when a file is opened. */
+static bool can_direct(const char *path)
+{
+	p2v_autoclose int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+
+	return fd >= 0;
+}
+
 /* {"driver":"file","node-name":"file","filename":PATH,...} and the format's node above it. */
 static void nodes_describe(
 	const struct block_io_nbd_spec *spec, struct p2v_buf *ret_file, struct p2v_buf *ret_disk)
 {
 	const char *read_only = spec->writable ? "false" : "true";
+	const char *cache =
+		spec->direct && can_direct(spec->path) ? ",\"cache\":{\"direct\":true}" : "";
 	struct stat st;
 	bool device = stat(spec->path, &st) == 0 && S_ISBLK(st.st_mode);
 
 	p2v_buf_addf(ret_file, "{\"driver\":\"%s\",\"node-name\":\"file\",\"filename\":",
 		device ? "host_device" : "file");
 	p2v_json_quote(spec->path, ret_file);
-	p2v_buf_addf(ret_file, ",\"discard\":\"unmap\",\"read-only\":%s}", read_only);
+	p2v_buf_addf(ret_file, ",\"discard\":\"unmap\",\"read-only\":%s%s}", read_only, cache);
 	p2v_buf_add_str(ret_disk, "{\"driver\":");
 	p2v_json_quote(spec->format, ret_disk);
 	p2v_buf_addf(ret_disk,
-		",\"node-name\":\"disk\",\"file\":\"file\",\"discard\":\"unmap\",\"read-only\":%s}",
-		read_only);
+		",\"node-name\":\"disk\",\"file\":\"file\",\"discard\":\"unmap\",\"read-only\":%s%"
+		"s}",
+		read_only, cache);
 }
 
 static int daemon_start(struct nbd_server *s, const struct block_io_nbd_spec *spec, int listen_fd,

@@ -34,8 +34,11 @@ static int image_create(const struct recv_disk *disk, struct p2v_err *err)
 
 int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err)
 {
-	const struct block_io_nbd_spec spec = {
-		.path = disk->path, .format = disk->format, .writable = writable};
+	const struct block_io_nbd_spec spec = {.path = disk->path,
+		.format = disk->format,
+		.writable = writable,
+		.connections = RECV_DISK_THREADS,
+		.direct = true};
 	uint64_t until_ms = p2v_now_ms() + LOCKED_MS;
 	struct p2v_err why = {0};
 	int r;
@@ -92,7 +95,7 @@ static int disk_prepare(struct recv_disk *disk, const char *dir, struct p2v_err 
 	if (r == 0)
 		r = recv_journal_add(disk->journal, JOURNAL_OPENED, 0, 0, NULL, err);
 	if (r == 0)
-		r = recv_journal_commit(disk->journal, err);
+		r = recv_journal_commit(disk->journal, recv_journal_mark(disk->journal), err);
 	return r == 0 ? p2v_dir_sync(dir, err) : r;
 }
 
@@ -137,14 +140,45 @@ int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, cons
 	return r;
 }
 
+/* The image is flushed, then the journal may say what the pending records say. */
+static int disk_settle(struct recv_disk *disk, struct p2v_err *err)
+{
+	uint64_t mark = recv_journal_mark(disk->journal);
+	int r = block_flush(disk->io, err);
+
+	return r < 0 ? r : recv_journal_commit(disk->journal, mark, err);
+}
+
+/* Whether any, and whether all, of the grains are durable with these leaves (NULL: zeros). */
+static int range_compare(struct recv_disk *disk, uint64_t first, uint64_t count,
+	const uint8_t *leaves, bool *ret_any, bool *ret_same, struct p2v_err *err)
+{
+	bool any = false, same = true, durable;
+
+	for (uint64_t i = 0; i < count; i++) {
+		struct digest leaf, want = {0};
+		int r = recv_journal_leaf(disk->journal, first + i, &durable, &leaf, err);
+
+		if (r < 0)
+			return r;
+		if (leaves)
+			wire_leaf_at(leaves, i, &want);
+		any = any || durable;
+		same = same && durable && block_digest_equal(&leaf, &want);
+	}
+	*ret_any = any;
+	*ret_same = same;
+	return 0;
+}
+
 /* Before a range is written: what the journal calls durable there must not be trusted if we are
  * killed half way. ret_same: all of it is durable with these leaves already (NULL: zeros). */
 static int range_release(struct recv_disk *disk, uint64_t first, uint64_t count,
 	const uint8_t *leaves, bool *ret_same, struct p2v_err *err)
 {
-	bool any = false, same = true, durable;
-	uint64_t at = first, gap = 0, gap_n = 0;
-	int r = 0;
+	bool any = false, same = false;
+	uint64_t gap = 0, gap_n = 0;
+	int r;
 
 	/* Most often nothing is durable there: one look at the bitmap. */
 	if (recv_journal_missing(disk->journal, first, &gap, &gap_n) && gap == first &&
@@ -152,22 +186,11 @@ static int range_release(struct recv_disk *disk, uint64_t first, uint64_t count,
 		*ret_same = false;
 		return 0;
 	}
-	for (; r == 0 && at < first + count; at++) {
-		struct digest leaf, want = {0};
-
-		r = recv_journal_leaf(disk->journal, at, &durable, &leaf, err);
-		if (leaves)
-			wire_leaf_at(leaves, at - first, &want);
-		any = any || durable;
-		same = same && durable && block_digest_equal(&leaf, &want);
-	}
+	r = range_compare(disk, first, count, leaves, &any, &same, err);
 	if (r == 0 && any && !same) {
-		r = recv_disk_sync(disk, err);
+		r = recv_journal_add(disk->journal, JOURNAL_MISSING, first, count, NULL, err);
 		if (r == 0)
-			r = recv_journal_add(
-				disk->journal, JOURNAL_MISSING, first, count, NULL, err);
-		if (r == 0)
-			r = recv_journal_commit(disk->journal, err);
+			r = disk_settle(disk, err);
 	}
 	*ret_same = same;
 	return r;
@@ -221,46 +244,32 @@ static int data_write(struct recv_disk *disk, uint64_t offset, const struct wire
 	return 0;
 }
 
-int recv_disk_take_data(struct recv_disk *disk, uint64_t offset, const struct wire_unpacked *data,
-	struct p2v_err *err)
+int recv_disk_write(struct recv_disk *disk, uint64_t offset, uint64_t length,
+	const struct wire_unpacked *data, bool *ret_same, struct p2v_err *err)
 {
-	uint64_t first = offset / GRAIN;
-	bool same;
-	int r = range_release(disk, first, data->n_leaves, data->leaves, &same, err);
+	int r = range_release(disk, offset / GRAIN, p2v_div_up(length, GRAIN),
+		data ? data->leaves : NULL, ret_same, err);
 
-	if (r < 0 || same)
+	if (r < 0 || *ret_same)
 		return r;
-	r = data_write(disk, offset, data, err);
-	if (r == 0)
-		r = recv_journal_add(
-			disk->journal, JOURNAL_DATA, first, data->n_leaves, data->leaves, err);
-	disk->unsynced_bytes += data->n;
-	return r;
+	return data ? data_write(disk, offset, data, err) : zero_write(disk, offset, length, err);
 }
 
-int recv_disk_take_zero(
-	struct recv_disk *disk, uint64_t offset, uint64_t length, struct p2v_err *err)
+int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
+	const struct wire_unpacked *data, bool same, struct p2v_err *err)
 {
-	uint64_t first = offset / GRAIN, count = p2v_div_up(length, GRAIN);
-	bool same;
-	int r = range_release(disk, first, count, NULL, &same, err);
-
-	if (r < 0 || same)
-		return r;
-	r = zero_write(disk, offset, length, err);
-	return r < 0 ? r : recv_journal_add(disk->journal, JOURNAL_ZERO, first, count, NULL, err);
+	if (same)
+		return 0;
+	disk->unsynced_bytes += data ? length : 0;
+	return recv_journal_add(disk->journal, data ? JOURNAL_DATA : JOURNAL_ZERO, offset / GRAIN,
+		p2v_div_up(length, GRAIN), data ? data->leaves : NULL, err);
 }
 
 int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err)
 {
-	int r;
-
 	disk->unsynced_bytes = 0;
 	disk->synced_ms = p2v_now_ms();
-	if (recv_journal_pending(disk->journal) == 0)
-		return 0;
-	r = block_flush(disk->io, err);
-	return r < 0 ? r : recv_journal_commit(disk->journal, err);
+	return recv_journal_pending(disk->journal) ? disk_settle(disk, err) : 0;
 }
 
 bool recv_disk_sync_due(const struct recv_disk *disk)

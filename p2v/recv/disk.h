@@ -20,6 +20,8 @@
 #include "p2v/recv/journal.h"
 #include "p2v/wire/codec.h"
 
+#define RECV_DISK_THREADS 4 /* that read or write an image at once with profit */
+
 struct recv_disk {
 	uint16_t index;
 	char *path, *journal_path; /* of the image */
@@ -39,13 +41,16 @@ void recv_disk_finish(struct recv_disk *disk);
 int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, const char *format,
 	struct journal **ret, struct p2v_err *err);
 
-/* Writes an unpacked DATA chunk; `offset` lies on a grain. */
-int recv_disk_take_data(struct recv_disk *disk, uint64_t offset, const struct wire_unpacked *data,
-	struct p2v_err *err);
-/* Makes a range read as zero. */
-int recv_disk_take_zero(
-	struct recv_disk *disk, uint64_t offset, uint64_t length, struct p2v_err *err);
-/* All that was taken becomes durable. */
+/*
+ * A chunk in two steps. The write, from any thread, several at once as long as their ranges do not
+ * overlap: an unpacked DATA chunk, or (data NULL) zeros; `offset` lies on a grain. Then, in the
+ * order in which chunks came and in one thread, the note of it: only now can it become durable.
+ */
+int recv_disk_write(struct recv_disk *disk, uint64_t offset, uint64_t length,
+	const struct wire_unpacked *data, bool *ret_same, struct p2v_err *err);
+int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
+	const struct wire_unpacked *data, bool same, struct p2v_err *err);
+/* All that was noted becomes durable. In the thread that notes. */
 int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err);
 /* True where PROTOCOL.md wants a sync now. */
 bool recv_disk_sync_due(const struct recv_disk *disk);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/recv/intake.h"
 
+#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "p2v/block/pump.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
-#define ITEMS	    12
-#define WORKERS_MAX 4
+#define ITEMS	12
+#define WORKERS RECV_DISK_THREADS
 /* A memory module that flips bits is worth some repeats; more than that is not a link. */
 #define RESENDS_MAX 1000
 #define WHY_BYTES   256
@@ -21,7 +21,11 @@ struct item {
 	uint8_t *scratch; /* WIRE_CHUNK_MAX bytes */
 	struct wire_unpacked data;
 	bool damaged; /* why says how */
+	bool same;    /* the image had it already */
 	struct p2v_err why;
+	/* under the intake's lock: a chunk that is not yet noted, and the how-manieth it is */
+	bool busy;
+	uint64_t order;
 };
 
 struct intake {
@@ -29,29 +33,75 @@ struct intake {
 	struct recv_disk *disk;
 	struct intake_done done;
 	bool last_read; /* the reading thread's: nothing comes after the last message */
+	uint64_t n_read;
 	unsigned resends;
-	unsigned n_workers;
-	struct wire_codec *codecs[WORKERS_MAX];
+	pthread_mutex_t lock;
+	pthread_cond_t noted; /* an item is no longer busy, or all is over */
+	bool failed;	      /* under the lock; why: the first one's words */
+	struct p2v_err why;
+	struct wire_codec *codecs[WORKERS];
 	struct item items[ITEMS];
 };
 
-/* A thread that waits for the agent learns that the others have failed. */
-static int intake_end(struct intake *in, int r)
+/* A thread that waits for the agent, or for another chunk, learns that the others have failed; what
+ * it says then is not why. */
+static int intake_end(struct intake *in, int r, const struct p2v_err *err)
 {
-	if (r < 0)
-		atomic_store(&in->peer->stop, true);
+	if (r >= 0)
+		return r;
+	pthread_mutex_lock(&in->lock);
+	if (!in->failed && err)
+		in->why = *err;
+	in->failed = true;
+	pthread_cond_broadcast(&in->noted);
+	pthread_mutex_unlock(&in->lock);
+	atomic_store(&in->peer->stop, true);
 	return r;
 }
 
-static int intake_fill(void *ctx, void *to, struct p2v_err *err)
+static void item_busy(struct intake *in, struct item *item, bool busy)
 {
-	struct intake *in = ctx;
-	struct item *item = to;
+	pthread_mutex_lock(&in->lock);
+	item->busy = busy;
+	pthread_cond_broadcast(&in->noted);
+	pthread_mutex_unlock(&in->lock);
+}
+
+/* Needs the lock. */
+static bool older_overlaps(const struct intake *in, const struct item *item)
+{
+	const struct wire_chunk *chunk = &item->msg.chunk;
+
+	for (unsigned i = 0; i < ITEMS; i++) {
+		const struct item *other = &in->items[i];
+		const struct wire_chunk *old = &other->msg.chunk;
+
+		if (other->busy && other->order < item->order &&
+			old->offset < chunk->offset + chunk->length &&
+			chunk->offset < old->offset + old->length)
+			return true;
+	}
+	return false;
+}
+
+/* The oldest chunk waits for none, so there is always one that goes on. */
+static int older_wait(struct intake *in, const struct item *item, struct p2v_err *err)
+{
+	bool failed;
+
+	pthread_mutex_lock(&in->lock);
+	while (!in->failed && older_overlaps(in, item))
+		pthread_cond_wait(&in->noted, &in->lock);
+	failed = in->failed;
+	pthread_mutex_unlock(&in->lock);
+	return failed ? p2v_err_set(err, P2V_ECANCELED, "no more is written") : 0;
+}
+
+static int message_read(struct intake *in, struct item *item, struct p2v_err *err)
+{
 	struct wire_frame frame;
 	int r;
 
-	if (in->last_read)
-		return 0;
 	do {
 		r = recv_peer_frame(in->peer, &frame, err);
 		if (r == 0)
@@ -65,10 +115,60 @@ static int intake_fill(void *ctx, void *to, struct p2v_err *err)
 		if (r == 0)
 			r = wire_msg_decode(&frame, &item->msg, err);
 	} while (r == 0);
-	item->damaged = false;
-	in->last_read = r > 0 && (item->msg.type == WIRE_DONE || item->msg.type == WIRE_CANCEL ||
-					 item->msg.type == WIRE_ERROR);
 	return r;
+}
+
+static int intake_fill(void *ctx, void *to, struct p2v_err *err)
+{
+	struct intake *in = ctx;
+	struct item *item = to;
+	int r;
+
+	if (in->last_read)
+		return 0;
+	r = message_read(in, item, err);
+	if (r < 0)
+		return intake_end(in, r, err);
+	item->damaged = item->same = false;
+	item->order = in->n_read++;
+	item_busy(in, item, item->msg.type == WIRE_CHUNK);
+	in->last_read = item->msg.type == WIRE_DONE || item->msg.type == WIRE_CANCEL ||
+			item->msg.type == WIRE_ERROR;
+	return 1;
+}
+
+static int chunk_allowed(
+	const struct intake *in, const struct wire_chunk *chunk, struct p2v_err *err)
+{
+	int r;
+
+	if (chunk->disk != in->disk->index)
+		r = p2v_err_set(
+			err, P2V_EFORMAT, "CHUNK of disk %u, which is not open", chunk->disk);
+	else if (chunk->kind == WIRE_CHUNK_SAME)
+		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: SAME was not offered");
+	else if (chunk->encoding && !(in->peer->terms.features & WIRE_FEATURE_ZSTD))
+		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: zstd was not offered");
+	else
+		r = wire_chunk_check(chunk, in->disk->size_bytes, BLOCK_GRAIN_BYTES, err);
+	return r;
+}
+
+static int chunk_unpack(struct wire_codec *codec, struct item *item, struct p2v_err *err)
+{
+	int r = wire_chunk_unpack(codec, &item->msg.chunk, item->scratch, &item->data, &item->why);
+
+	item->damaged = r == P2V_EIO;
+	if (r == 0 || item->damaged)
+		return 0;
+	if (err)
+		*err = item->why;
+	return r;
+}
+
+static const struct wire_unpacked *item_data(const struct item *item)
+{
+	return item->msg.chunk.kind == WIRE_CHUNK_DATA ? &item->data : NULL;
 }
 
 static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err)
@@ -80,25 +180,15 @@ static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 
 	if (item->msg.type != WIRE_CHUNK)
 		return 0;
-	if (chunk->disk != in->disk->index)
-		r = p2v_err_set(
-			err, P2V_EFORMAT, "CHUNK of disk %u, which is not open", chunk->disk);
-	else if (chunk->kind == WIRE_CHUNK_SAME)
-		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: SAME was not offered");
-	else if (chunk->encoding && !(in->peer->terms.features & WIRE_FEATURE_ZSTD))
-		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: zstd was not offered");
-	else
-		r = wire_chunk_check(chunk, in->disk->size_bytes, BLOCK_GRAIN_BYTES, err);
-	if (r < 0 || chunk->kind != WIRE_CHUNK_DATA)
-		return intake_end(in, r);
-	r = wire_chunk_unpack(in->codecs[worker], chunk, item->scratch, &item->data, &item->why);
-	item->damaged = r == P2V_EIO;
-	if (r < 0 && !item->damaged) {
-		if (err)
-			*err = item->why;
-		return intake_end(in, r);
-	}
-	return 0;
+	r = chunk_allowed(in, chunk, err);
+	if (r == 0 && item_data(item))
+		r = chunk_unpack(in->codecs[worker], item, err);
+	if (r == 0)
+		r = older_wait(in, item, err);
+	if (r == 0 && !item->damaged)
+		r = recv_disk_write(
+			in->disk, chunk->offset, chunk->length, item_data(item), &item->same, err);
+	return intake_end(in, r, err);
 }
 
 static int resend_ask(struct intake *in, const struct item *item, struct p2v_err *err)
@@ -129,10 +219,10 @@ static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
 
 	if (item->damaged)
 		r = resend_ask(in, item, err);
-	else if (chunk->kind == WIRE_CHUNK_DATA)
-		r = recv_disk_take_data(in->disk, chunk->offset, &item->data, err);
 	else
-		r = recv_disk_take_zero(in->disk, chunk->offset, chunk->length, err);
+		r = recv_disk_note(
+			in->disk, chunk->offset, chunk->length, item_data(item), item->same, err);
+	item_busy(in, item, false);
 	if (r < 0)
 		return r;
 	in->peer->seq++;
@@ -217,7 +307,7 @@ static int intake_drain(void *ctx, void *of, struct p2v_err *err)
 			r = handlers[i].run(in, item, err);
 	if (r == 0 && recv_disk_sync_due(in->disk))
 		r = durable_say(in, err);
-	return intake_end(in, r);
+	return intake_end(in, r, err);
 }
 
 static int intake_check(void *ctx, struct p2v_err *err)
@@ -225,17 +315,21 @@ static int intake_check(void *ctx, struct p2v_err *err)
 	struct intake *in = ctx;
 	int r = recv_disk_sync_due(in->disk) ? durable_say(in, err) : 0;
 
-	return intake_end(in, r < 0 ? r : recv_peer_beat(in->peer, err));
+	if (r == 0)
+		r = recv_peer_beat(in->peer, err);
+	return intake_end(in, r, err);
 }
 
 static void intake_free(struct intake *in)
 {
-	for (unsigned i = 0; i < WORKERS_MAX; i++)
+	for (unsigned i = 0; i < WORKERS; i++)
 		wire_codec_free(in->codecs[i]);
 	for (unsigned i = 0; i < ITEMS; i++) {
 		p2v_buf_finish(&in->items[i].payload);
 		free(in->items[i].scratch);
 	}
+	pthread_cond_destroy(&in->noted);
+	pthread_mutex_destroy(&in->lock);
 	free(in);
 }
 P2V_DEFINE_CLEANUP(struct intake *, intake_free);
@@ -244,14 +338,14 @@ static int intake_new(
 	struct peer *peer, struct recv_disk *disk, struct intake **ret, struct p2v_err *err)
 {
 	p2v_auto(intake_free) struct intake *in = calloc(1, sizeof(*in));
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!in)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	in->peer = peer;
 	in->disk = disk;
-	in->n_workers = cpus < 1 ? 1 : (unsigned)p2v_min_u64((uint64_t)cpus, WORKERS_MAX);
-	for (unsigned i = 0; i < in->n_workers; i++) {
+	pthread_mutex_init(&in->lock, NULL);
+	pthread_cond_init(&in->noted, NULL);
+	for (unsigned i = 0; i < WORKERS; i++) {
 		int r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &in->codecs[i], err);
 
 		if (r < 0)
@@ -280,9 +374,14 @@ int recv_intake_run(
 	for (unsigned i = 0; i < ITEMS; i++)
 		items[i] = &in->items[i];
 	spec.ctx = in;
-	spec.n_workers = in->n_workers;
+	spec.n_workers = WORKERS;
 	r = block_pump_run(&spec, err);
 	atomic_store(&peer->stop, false);
+	if (r < 0 && in->failed) {
+		if (err)
+			*err = in->why;
+		return in->why.kind;
+	}
 	if (r == 0)
 		*ret = in->done;
 	return r;

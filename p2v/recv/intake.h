@@ -5,9 +5,10 @@
 /*
  * The state SENDING: takes what the agent sends for one disk until it says DONE.
  *
- *	link --> read frames --> decompress, digest --> in order: write, journal, TAKEN, DURABLE
- *	         1 thread        a thread a core        the caller's thread
+ *	link --> read frames --> decompress, digest, write --> in order: journal, TAKEN, DURABLE
+ *	         1 thread        some threads                  the caller's thread
  *
+ * Chunks whose ranges overlap are written in the order in which they came: the last one wins.
  * Memory: the pool of items, about 24 MiB.
  */
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #define RECORD_MAX	(HEAD_BYTES + LEAF_BYTES * (JOURNAL_LEAVES_MAX + 1))
 
 struct journal {
+	pthread_mutex_t lock; /* all of it, once it is open */
 	char *path;
 	int fd, leaves_fd;
 	uint64_t size_bytes, end; /* end: where the next record goes */
@@ -297,6 +299,7 @@ int recv_journal_open(
 
 	if (!j)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	pthread_mutex_init(&j->lock, NULL);
 	j->size_bytes = size_bytes;
 	j->leaves_fd = -1;
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -332,6 +335,7 @@ void recv_journal_free(struct journal *j)
 	block_bitmap_finish(&j->data);
 	p2v_buf_finish(&j->pending);
 	p2v_buf_finish(&j->bad);
+	pthread_mutex_destroy(&j->lock);
 	free(j->path);
 	free(j);
 }
@@ -362,10 +366,14 @@ int recv_journal_add(struct journal *j, enum journal_kind kind, uint64_t first, 
 	const uint8_t *leaves, struct p2v_err *err)
 {
 	struct record rec = {kind, 0, first, count, leaves};
+	int r;
 
 	if (kind == JOURNAL_DATA)
 		rec.n_leaves = (uint32_t)p2v_min_u64(count, UINT32_MAX);
-	return record_add(j, &rec, err);
+	pthread_mutex_lock(&j->lock);
+	r = record_add(j, &rec, err);
+	pthread_mutex_unlock(&j->lock);
+	return r;
 }
 
 int recv_journal_add_verified(
@@ -373,6 +381,7 @@ int recv_journal_add_verified(
 {
 	p2v_autobuf struct p2v_buf body = {0};
 	struct record rec = {JOURNAL_VERIFIED, VERIFIED_LEAVES, 0, 0, NULL};
+	int r;
 
 	p2v_buf_add(&body, verified->root.bytes, LEAF_BYTES);
 	p2v_buf_add_be64(&body, verified->read_bytes);
@@ -380,28 +389,61 @@ int recv_journal_add_verified(
 	p2v_buf_add_be64(&body, verified->zero_bytes);
 	p2v_buf_add_be64(&body, verified->free_bytes);
 	rec.leaves = body.data;
-	return body.failed ? p2v_buf_check(&body, err) : record_add(j, &rec, err);
+	if (body.failed)
+		return p2v_buf_check(&body, err);
+	pthread_mutex_lock(&j->lock);
+	r = record_add(j, &rec, err);
+	pthread_mutex_unlock(&j->lock);
+	return r;
 }
 
-uint64_t recv_journal_pending(const struct journal *j)
+uint64_t recv_journal_pending(struct journal *j)
 {
-	return j->pending.len;
+	uint64_t n;
+
+	pthread_mutex_lock(&j->lock);
+	n = j->pending.len;
+	pthread_mutex_unlock(&j->lock);
+	return n;
 }
 
-int recv_journal_commit(struct journal *j, struct p2v_err *err)
+/* Where in the file the last of the pending records will end. */
+uint64_t recv_journal_mark(struct journal *j)
 {
-	struct p2v_rd rd = p2v_rd_init(j->pending.data, j->pending.len);
+	uint64_t mark;
+
+	pthread_mutex_lock(&j->lock);
+	mark = j->end + j->pending.len;
+	pthread_mutex_unlock(&j->lock);
+	return mark;
+}
+
+static int journal_write(struct journal *j, uint64_t mark, struct p2v_err *err)
+{
+	size_t n = mark > j->end ? p2v_min_u64(mark - j->end, j->pending.len) : 0;
+	struct p2v_rd rd = p2v_rd_init(j->pending.data, n);
 	struct record rec;
 	int r = 0;
 
-	if (j->pending.len == 0)
+	if (n == 0)
 		return 0;
-	if (write_all(j->fd, j->pending.data, j->pending.len, j->end) < 0 || fdatasync(j->fd) < 0)
+	if (write_all(j->fd, j->pending.data, n, j->end) < 0 || fdatasync(j->fd) < 0)
 		return p2v_err_errno(err, errno, "%s: write", j->path);
-	j->end += j->pending.len;
+	j->end += n;
 	while (r == 0 && rd.left > 0 && record_read(j, &rd, &rec))
 		r = journal_apply(j, &rec, err);
-	p2v_buf_reset(&j->pending);
+	memmove(j->pending.data, j->pending.data + n, j->pending.len - n);
+	j->pending.len -= n;
+	return r;
+}
+
+int recv_journal_commit(struct journal *j, uint64_t mark, struct p2v_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&j->lock);
+	r = journal_write(j, mark, err);
+	pthread_mutex_unlock(&j->lock);
 	return r;
 }
 
@@ -410,18 +452,27 @@ uint64_t recv_journal_grains(const struct journal *j)
 	return j->durable.n_bits;
 }
 
-uint64_t recv_journal_durable(const struct journal *j)
+uint64_t recv_journal_durable(struct journal *j)
 {
-	return j->durable.n_set;
+	uint64_t n;
+
+	pthread_mutex_lock(&j->lock);
+	n = j->durable.n_set;
+	pthread_mutex_unlock(&j->lock);
+	return n;
 }
 
 int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, struct digest *ret_leaf,
 	struct p2v_err *err)
 {
 	struct digest leaf = {0};
-	bool durable = block_bitmap_test(&j->durable, grain);
+	bool durable, data;
 
-	if (durable && block_bitmap_test(&j->data, grain) &&
+	pthread_mutex_lock(&j->lock);
+	durable = block_bitmap_test(&j->durable, grain);
+	data = durable && block_bitmap_test(&j->data, grain);
+	pthread_mutex_unlock(&j->lock);
+	if (data &&
 		read_some(j->leaves_fd, leaf.bytes, LEAF_BYTES, grain * LEAF_BYTES) != LEAF_BYTES)
 		return p2v_err_errno(err, errno, "%s: leaves", j->path);
 	*ret_durable = durable;
@@ -429,10 +480,14 @@ int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, stru
 	return 0;
 }
 
-bool recv_journal_missing(
-	const struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
+bool recv_journal_missing(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
 {
-	return block_bitmap_run(&j->durable, from, false, ret_first, ret_n);
+	bool any;
+
+	pthread_mutex_lock(&j->lock);
+	any = block_bitmap_run(&j->durable, from, false, ret_first, ret_n);
+	pthread_mutex_unlock(&j->lock);
+	return any;
 }
 
 uint64_t recv_journal_written(const struct journal *j)

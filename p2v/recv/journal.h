@@ -30,8 +30,10 @@
  * Always true: a record is appended only after the image was flushed, so what it says is so even if
  * the machine stops now. Later records win. A torn or damaged tail is cut off when it is opened.
  *
- * Not thread-safe. Memory: two bits a grain, and the records not yet committed (at most about
- * 1 MiB); the leaves lie in an unnamed sparse file beside the journal.
+ * Threads: records are added and committed, and grains are asked about, from several threads at
+ * once; the questions about the whole (written, opened, verified, bad) wait until they are done.
+ * Memory: two bits a grain, and the records not yet committed (at most about 1 MiB); the leaves lie
+ * in an unnamed sparse file beside the journal.
  */
 
 #include <stdbool.h>
@@ -74,19 +76,21 @@ struct journal_verified {
 int recv_journal_add_verified(
 	struct journal *j, const struct journal_verified *verified, struct p2v_err *err);
 /* Bytes of pending records. */
-uint64_t recv_journal_pending(const struct journal *j);
-/* Writes them out and waits for the disk. The caller has flushed the image. On failure none counts.
- */
-int recv_journal_commit(struct journal *j, struct p2v_err *err);
+uint64_t recv_journal_pending(struct journal *j);
+/* Stands for the records that are pending now: taken before the image is flushed, as what is added
+ * meanwhile may speak of writes that the flush does not cover. */
+uint64_t recv_journal_mark(struct journal *j);
+/* Writes the records up to the mark out and waits for the disk. The caller has flushed the image
+ * since he took the mark. On failure none of them counts. */
+int recv_journal_commit(struct journal *j, uint64_t mark, struct p2v_err *err);
 
 uint64_t recv_journal_grains(const struct journal *j);
-uint64_t recv_journal_durable(const struct journal *j); /* how many */
+uint64_t recv_journal_durable(struct journal *j); /* how many */
 /* False: missing. Else its leaf. P2V_EIO only. */
 int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, struct digest *ret_leaf,
 	struct p2v_err *err);
 /* The next run of missing grains at or after from; false: none. */
-bool recv_journal_missing(
-	const struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
+bool recv_journal_missing(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
 /* Bytes of grains with content that became durable, by all connections, again included. */
 uint64_t recv_journal_written(const struct journal *j);
 /* Connections that sent. */

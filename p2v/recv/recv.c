@@ -202,7 +202,7 @@ static int verified_say(struct conversation *c, const struct intake_done *done,
 			c->disk.path);
 	r = recv_journal_add_verified(c->disk.journal, &verified, err);
 	if (r == 0)
-		r = recv_journal_commit(c->disk.journal, err);
+		r = recv_journal_commit(c->disk.journal, recv_journal_mark(c->disk.journal), err);
 	return r < 0 ? r : recv_peer_send(&c->peer, &msg, err);
 }
 

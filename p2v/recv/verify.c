@@ -1,137 +1,155 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "p2v/recv/verify.h"
 
+#include <stdlib.h>
+
+#include "p2v/block/pump.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/recv/disk.h"
 
-#define READ_BYTES P2V_MIB
-#define GRAIN	   BLOCK_GRAIN_BYTES
+#define READ_BYTES  ((size_t)2 << 20)
+#define READ_GRAINS (READ_BYTES / GRAIN)
+#define ZERO_BYTES  P2V_GIB /* of a run that is known to be zero, at once */
+#define WORKERS	    RECV_DISK_THREADS
+#define ITEMS	    (WORKERS + 2)
+#define GRAIN	    BLOCK_GRAIN_BYTES
 
-/* The read-back as it goes: where it stands, and the run of bad grains that is still open. */
-struct verify {
-	struct recv_disk *disk;
-	struct disk_digest *digest;
-	struct recv_verdict *verdict;
-	uint64_t grain, bad_first, bad_n;
+/* A piece that begins and ends on grains (or ends the disk). */
+struct piece {
+	uint64_t offset, length;
+	bool zero; /* the image says so: nothing to read */
+	uint8_t *bytes;
+	struct digest leaves[READ_GRAINS];
 };
 
-/* What was written is on the medium; only then does dropping it from the page cache do anything.
- * Where the kernel will not drop it, the proof is of the cache: no worse than not reading. */
-static void cache_drop(const char *path)
-{
-	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+struct verify {
+	const struct recv_verify *spec;
+	struct disk_digest *digest;
+	uint64_t at; /* the filler's */
+	/* the drain's: the run of bad grains that is still open */
+	uint64_t bad_first, bad_n;
+	struct piece pieces[ITEMS];
+};
 
-	if (fd >= 0)
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-}
-
-/* Ends the run of bad grains: journalled as missing, and named to the agent where there is room. */
-static int bad_end(struct verify *v, struct p2v_err *err)
+static int verify_fill(void *ctx, void *to, struct p2v_err *err)
 {
-	uint64_t offset = v->bad_first * GRAIN, length;
+	struct verify *v = ctx;
+	struct piece *piece = to;
+	uint64_t left = v->spec->io->size_bytes - v->at, n;
+	struct extent e;
 	int r;
 
-	if (v->bad_n == 0)
+	if (left == 0)
 		return 0;
-	length = p2v_min_u64(v->bad_n * GRAIN, v->disk->size_bytes - offset);
-	if (v->verdict->n_ranges < WIRE_RANGES_MAX) {
-		wire_range_add(&v->verdict->ranges, offset, length);
-		v->verdict->n_ranges++;
-	}
-	r = recv_journal_add(v->disk->journal, JOURNAL_MISSING, v->bad_first, v->bad_n, NULL, err);
-	v->bad_n = 0;
+	r = block_extent(v->spec->io, v->at, p2v_min_u64(left, ZERO_BYTES), &e, err);
+	if (r < 0)
+		return r;
+	n = e.length_bytes == left ? left : p2v_align_down(e.length_bytes, GRAIN);
+	piece->zero = e.kind == EXTENT_ZERO && n > 0;
+	if (!piece->zero)
+		n = p2v_min_u64(p2v_min_u64(left, READ_BYTES), p2v_align_up(e.length_bytes, GRAIN));
+	piece->offset = v->at;
+	piece->length = n;
+	v->at += n;
+	return 1;
+}
+
+static int verify_work(void *ctx, unsigned worker, void *of, struct p2v_err *err)
+{
+	struct verify *v = ctx;
+	struct piece *piece = of;
+	size_t n = piece->zero ? 0 : (size_t)piece->length;
+	int r = block_read(v->spec->io, piece->offset, piece->bytes, n, err);
+
+	(void)worker;
+	for (size_t at = 0; r == 0 && at < n; at += GRAIN)
+		block_digest_leaf(
+			piece->bytes + at, p2v_min_u64(GRAIN, n - at), &piece->leaves[at / GRAIN]);
 	return r;
 }
 
-static int grain_check(struct verify *v, const struct digest *found, struct p2v_err *err)
+static int bad_end(struct verify *v, struct p2v_err *err)
+{
+	uint64_t n = v->bad_n;
+
+	v->bad_n = 0;
+	return n ? v->spec->bad(v->spec->ctx, v->bad_first, n, err) : 0;
+}
+
+static int grain_check(
+	struct verify *v, uint64_t grain, const struct digest *found, struct p2v_err *err)
 {
 	struct digest want;
 	bool durable;
-	int r = recv_journal_leaf(v->disk->journal, v->grain, &durable, &want, err);
+	int r = recv_journal_leaf(v->spec->journal, grain, &durable, &want, err);
 
 	if (r < 0)
 		return r;
 	block_disk_digest_add(v->digest, found);
-	if (durable && block_digest_equal(found, &want)) {
-		r = bad_end(v, err);
-	} else {
-		if (v->bad_n == 0)
-			v->bad_first = v->grain;
-		v->bad_n++;
-	}
-	v->grain++;
-	return r;
+	if (durable && block_digest_equal(found, &want))
+		return bad_end(v, err);
+	if (v->bad_n++ == 0)
+		v->bad_first = grain;
+	return 0;
 }
 
-/* One piece that begins and ends on grains (or ends the disk). */
-static int piece_check(struct verify *v, uint8_t *buf, struct p2v_err *err)
+static int verify_drain(void *ctx, void *of, struct p2v_err *err)
 {
-	uint64_t offset = v->grain * GRAIN;
-	size_t n = p2v_min_u64(READ_BYTES, v->disk->size_bytes - offset);
-	struct extent e;
-	int r = block_extent(v->disk->io, offset, n, &e, err);
-	bool zero = r == 0 && e.kind == EXTENT_ZERO && e.length_bytes == n;
-
-	if (r == 0 && !zero)
-		r = block_read(v->disk->io, offset, buf, n, err);
-	for (size_t at = 0; r == 0 && at < n; at += GRAIN) {
-		struct digest leaf = {0};
-
-		if (!zero)
-			block_digest_leaf(buf + at, p2v_min_u64(GRAIN, n - at), &leaf);
-		r = grain_check(v, &leaf, err);
-	}
-	return r;
-}
-
-static int verify_all(struct verify *v, block_progress_fn progress, void *ctx, struct p2v_err *err)
-{
-	p2v_autofree uint8_t *buf = malloc(READ_BYTES);
+	static const struct digest zero;
+	struct verify *v = ctx;
+	struct piece *piece = of;
+	uint64_t first = piece->offset / GRAIN;
 	int r = 0;
 
-	if (!buf || !v->digest)
-		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	while (r == 0 && v->grain < recv_journal_grains(v->disk->journal)) {
-		r = piece_check(v, buf, err);
-		if (r == 0 && progress)
-			r = progress(ctx, p2v_min_u64(v->grain * GRAIN, v->disk->size_bytes), err);
-	}
-	if (r == 0)
-		r = bad_end(v, err);
-	if (r == 0)
-		r = recv_journal_commit(v->disk->journal, err);
-	if (r == 0)
-		r = p2v_buf_check(&v->verdict->ranges, err);
-	return r == 0 ? block_disk_digest_end(v->digest, &v->verdict->root, err) : r;
+	for (uint64_t i = 0; r == 0 && i < block_grains(piece->length); i++)
+		r = grain_check(v, first + i, piece->zero ? &zero : &piece->leaves[i], err);
+	if (r == 0 && v->spec->progress)
+		r = v->spec->progress(v->spec->ctx, piece->offset + piece->length, err);
+	return r;
 }
 
-int recv_disk_verify(struct recv_disk *disk, block_progress_fn progress, void *ctx,
-	struct recv_verdict *ret, struct p2v_err *err)
+static void verify_free(struct verify *v)
 {
-	p2v_auto(block_disk_digest_free) struct disk_digest *digest =
-		block_disk_digest_new(disk->size_bytes);
-	struct recv_verdict verdict = {0};
-	struct verify v = {.disk = disk, .digest = digest, .verdict = &verdict};
-	int r = recv_disk_sync(disk, err);
+	for (unsigned i = 0; i < ITEMS; i++)
+		free(v->pieces[i].bytes);
+	block_disk_digest_free(v->digest);
+	free(v);
+}
+P2V_DEFINE_CLEANUP(struct verify *, verify_free);
 
-	if (r == 0) {
-		recv_disk_image_close(disk);
-		cache_drop(disk->path);
-		r = recv_disk_image_open(disk, false, err);
+static int verify_new(const struct recv_verify *spec, struct verify **ret, struct p2v_err *err)
+{
+	p2v_auto(verify_free) struct verify *v = calloc(1, sizeof(*v));
+	bool ok = v && (v->digest = block_disk_digest_new(spec->io->size_bytes));
+
+	for (unsigned i = 0; ok && i < ITEMS; i++) {
+		v->pieces[i].bytes = block_buffer_new(READ_BYTES);
+		ok = v->pieces[i].bytes != NULL;
 	}
-	if (r == 0)
-		r = verify_all(&v, progress, ctx, err);
-	if (r == 0 && verdict.n_ranges > 0) {
-		recv_disk_image_close(disk);
-		r = recv_disk_image_open(disk, true, err);
-	}
-	if (r < 0) {
-		p2v_buf_finish(&verdict.ranges);
-		return r;
-	}
-	*ret = verdict;
+	if (!ok)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	v->spec = spec;
+	*ret = p2v_steal(v);
 	return 0;
+}
+
+int recv_verify_run(const struct recv_verify *spec, struct digest *ret_root, struct p2v_err *err)
+{
+	static const struct pump_ops ops = {verify_fill, verify_work, verify_drain, NULL};
+	p2v_auto(verify_free) struct verify *v = NULL;
+	void *pieces[ITEMS];
+	struct pump_spec pump = {
+		.ops = &ops, .items = pieces, .n_items = ITEMS, .n_workers = WORKERS};
+	int r = verify_new(spec, &v, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < ITEMS; i++)
+		pieces[i] = &v->pieces[i];
+	pump.ctx = v;
+	r = block_pump_run(&pump, err);
+	if (r == 0)
+		r = bad_end(v, err);
+	return r == 0 ? block_disk_digest_end(v->digest, ret_root, err) : r;
 }

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	before = durable_count(j);
 	if (before != recv_journal_durable(j) ||
 		recv_journal_add(j, JOURNAL_OPENED, 0, 0, NULL, NULL) < 0 ||
-		recv_journal_commit(j, NULL) < 0)
+		recv_journal_commit(j, recv_journal_mark(j), NULL) < 0)
 		abort();
 	recv_journal_free(j);
 	j = open_it();

@@ -77,12 +77,12 @@ static void test_records(void **state)
 	assert_int_equal(recv_journal_add(j, JOURNAL_ZERO, 0, 50, NULL, NULL), 0);
 	/* Nothing counts before the commit. */
 	assert_int_equal(recv_journal_durable(j), 0);
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	assert_int_equal(recv_journal_durable(j), 52);
 	assert_int_equal(recv_journal_add(j, JOURNAL_MISSING, 10, 1, NULL, NULL), 0);
 	assert_int_equal(recv_journal_add(j, JOURNAL_BAD, 5, SIZE - 5, NULL, NULL), 0);
 	assert_int_equal(recv_journal_add(j, JOURNAL_BAD, 5, SIZE - 5, NULL, NULL), 0);
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	assert_false(recv_journal_verified(j, &got));
 	recv_journal_free(j);
 
@@ -104,7 +104,7 @@ static void test_records(void **state)
 	/* Zeros over data: the old leaf is forgotten. */
 	recv_journal_add(j, JOURNAL_ZERO, 99, 2, NULL, NULL);
 	recv_journal_add_verified(j, &said, NULL);
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	recv_journal_free(j);
 
 	j = open_it();
@@ -113,10 +113,10 @@ static void test_records(void **state)
 	assert_true(recv_journal_verified(j, &got));
 	assert_memory_equal(&got, &said, sizeof(got));
 	recv_journal_add(j, JOURNAL_OPENED, 0, 0, NULL, NULL);
-	recv_journal_commit(j, NULL);
+	recv_journal_commit(j, recv_journal_mark(j), NULL);
 	assert_true(recv_journal_verified(j, &got));
 	recv_journal_add(j, JOURNAL_DATA, 0, 1, leaves, NULL);
-	recv_journal_commit(j, NULL);
+	recv_journal_commit(j, recv_journal_mark(j), NULL);
 	assert_false(recv_journal_verified(j, &got));
 	recv_journal_free(j);
 }
@@ -133,10 +133,10 @@ static void test_torn_tail(void **state)
 	unlink(path);
 	j = open_it();
 	recv_journal_add(j, JOURNAL_DATA, 0, 2, leaves, NULL);
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	before = file_size();
 	recv_journal_add(j, JOURNAL_DATA, 50, 2, leaves, NULL);
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	after = file_size();
 	recv_journal_free(j);
 	assert_int_equal(p2v_file_read(path, 1 << 20, &whole, NULL), 0);
@@ -155,7 +155,7 @@ static void test_torn_tail(void **state)
 			j = open_it();
 			assert_int_equal(recv_journal_durable(j), want);
 			recv_journal_add(j, JOURNAL_ZERO, 90, 1, NULL, NULL);
-			assert_int_equal(recv_journal_commit(j, NULL), 0);
+			assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 			recv_journal_free(j);
 			j = open_it();
 			assert_int_equal(recv_journal_durable(j), want + 1);
@@ -195,7 +195,7 @@ static void test_many(void **state)
 		memset(many, (int)i + 1, sizeof(many));
 		recv_journal_add(j, JOURNAL_DATA, 0, 100, many, NULL);
 	}
-	assert_int_equal(recv_journal_commit(j, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	recv_journal_free(j);
 	j = open_it();
 	assert_int_equal(recv_journal_durable(j), 100);

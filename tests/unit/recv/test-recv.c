@@ -309,6 +309,33 @@ static void test_mismatch(void **state)
 	image_equals("mis01", "qcow2");
 }
 
+/* Chunks of one range are written in their order, though several are written at once. */
+static void test_last_one_wins(void **state)
+{
+	static uint8_t other[8 * GRAIN];
+	struct scripted s;
+	uint64_t seq = 0;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "last01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	for (int i = 0; i < 40; i++) {
+		memset(other, i + 1, sizeof(other));
+		scripted_send(&s, other, 0, sizeof(other));
+	}
+	scripted_send(&s, disk, 0, 8 * GRAIN);
+	scripted_send(&s, disk, 8 * GRAIN, DISK_BYTES - 8 * GRAIN);
+	while (seq < 42)
+		scripted_hear_taken(&s, ++seq);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("last01", "qcow2");
+}
+
 /* The daemon of a killed receiver still holds the image for a while. */
 static void test_locked_image(void **state)
 {
@@ -394,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_other_machine_is_refused),
 		cmocka_unit_test(test_damaged_chunks),
 		cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_bit_rot),
 		cmocka_unit_test(test_locked_image),
 		cmocka_unit_test(test_busy_waits),
