@@ -5,34 +5,17 @@ object and the right exit code, leaves no output, and the disk is as it was.
 
 usage: bad-guest.py [--build DIR] [CASE]..."""
 
-import argparse
-import hashlib
 import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 
-from lib import server, vm, walk
+from lib import cases, server, vm
 
 MIB = 1 << 20
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def need(ok, text):
-    if not ok:
-        raise walk.StepFailed(text)
-
-
-def digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+CASES = cases.Cases()
+need, digest = cases.need, cases.digest
 
 
 def convert(steps, disk, code, *words, args=()):
@@ -75,7 +58,7 @@ def linux_disk(steps, name, change):
     return disk
 
 
-@case
+@CASES.add
 def noise(steps):
     """No table, no file system."""
     disk = os.path.join(steps.work, "noise.img")
@@ -84,14 +67,14 @@ def noise(steps):
     convert(steps, disk, 3, "no operating system", args=("--input-format", "raw"))
 
 
-@case
+@CASES.add
 def data_disk(steps):
     """A file system with files, but no system."""
     convert(steps, linux_disk(steps, "data", lambda root: shutil.rmtree(os.path.join(root, "etc"))), 3,
             "no operating system")
 
 
-@case
+@CASES.add
 def endless_fstab(steps):
     """/etc/fstab is a link to a device that never ends."""
     def change(root):
@@ -100,7 +83,7 @@ def endless_fstab(steps):
     convert(steps, linux_disk(steps, "endless", change), 1, "/etc/fstab", "character device")
 
 
-@case
+@CASES.add
 def link_loop(steps):
     """/etc/fstab leads to itself, and so does half of /boot."""
     def change(root):
@@ -110,7 +93,7 @@ def link_loop(steps):
     convert(steps, linux_disk(steps, "loop", change), 1, "/etc/fstab", "round in a circle")
 
 
-@case
+@CASES.add
 def no_kernel(steps):
     """A system that nothing can start."""
     def change(root):
@@ -119,7 +102,7 @@ def no_kernel(steps):
     convert(steps, linux_disk(steps, "nokernel", change), 3, "kernel")
 
 
-@case
+@CASES.add
 def foreign_backing(steps):
     """A disk whose first bytes pose as a qcow2 that leans on a file of this host (CVE-2010-3851)."""
     secret = os.path.join(steps.work, "secret.img")
@@ -130,7 +113,7 @@ def foreign_backing(steps):
     convert(steps, disk, 3, "posing.img", "secret.img")
 
 
-@case
+@CASES.add
 def misuse(steps):
     """Words that are no disks and no formats."""
     tool = steps.program("p2v")
@@ -157,28 +140,7 @@ def misuse(steps):
         need(not os.path.exists(os.path.join(empty, "new", "image.json")), f"{argv}: left a job behind")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default=".")
-    parser.add_argument("cases", nargs="*")
-    options = parser.parse_args()
+if __name__ == "__main__":
     server.require("qemu-img", "qemu-system-x86_64", "mke2fs", "sfdisk")
-    work = tempfile.mkdtemp(prefix="p2v-bad-guest.", dir=options.build)
-    failed = 0
-    try:
-        with walk.Walk(options.build, work) as steps, vm.heavy_lock():
-            for function in CASES:
-                if options.cases and function.__name__ not in options.cases:
-                    continue
-                print(f"   {function.__name__}: {function.__doc__.splitlines()[0]}", flush=True)
-                try:
-                    function(steps)
-                except (subprocess.SubprocessError, walk.StepFailed) as error:
-                    failed += 1
-                    print(f"      FAIL: {error}", flush=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    sys.exit(1 if failed else 0)
-
-
-main()
+    with vm.heavy_lock():
+        CASES.main("bad-guest", __doc__)

@@ -7,37 +7,20 @@ Real programs, a real sshd, real full disks and failing reads; no virtual machin
 
 usage: bad-input.py [--build DIR] [CASE]..."""
 
-import argparse
 import contextlib
-import hashlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
-from lib import server, walk
+from lib import cases, server
 
 MIB = 1 << 20
-CASES = []
-
-
-class Wrong(Exception):
-    """The case did not end as it should."""
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
+CASES = cases.Cases()
+need, digest = cases.need, cases.digest
 
 
 def make_disk(path, mib, seed=1, zero_every=4):
@@ -51,11 +34,6 @@ def make_disk(path, mib, seed=1, zero_every=4):
             file.write(rng.randbytes(MIB) if at % 2 else (b"p2v %08d " % at) * (MIB // 13))
         file.truncate(mib * MIB)
     return path
-
-
-def digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def say(steps, done, code, *words):
@@ -94,7 +72,7 @@ def image_digest(steps, name):
     return value
 
 
-@case
+@CASES.add
 def wrong_key(steps):
     """A key that the server does not know."""
     other = os.path.join(steps.work, "other_key")
@@ -104,7 +82,7 @@ def wrong_key(steps):
     need(not os.path.exists(os.path.join(steps.jobs, "wrongkey")), "a job was made all the same")
 
 
-@case
+@CASES.add
 def changed_host_key(steps):
     """The server answers with another key than the one that was pinned."""
     hosts = os.path.join(steps.work, "changed_hosts")
@@ -116,7 +94,7 @@ def changed_host_key(steps):
     say(steps, done, 3, "127.0.0.1", "SHA256:")
 
 
-@case
+@CASES.add
 def unknown_host_key(steps):
     """A server that nobody vouched for is not trusted."""
     hosts = os.path.join(steps.work, "no_hosts")
@@ -125,7 +103,7 @@ def unknown_host_key(steps):
     say(steps, done, 3, "127.0.0.1", "SHA256:")
 
 
-@case
+@CASES.add
 def no_server(steps):
     """Nobody listens there."""
     with socket.socket() as sock:
@@ -135,7 +113,7 @@ def no_server(steps):
     say(steps, done, 1, "127.0.0.1")
 
 
-@case
+@CASES.add
 def no_disk(steps):
     """Things that are no disks, and words that are no options."""
     folder = steps.work
@@ -175,7 +153,7 @@ def fits_at_last(steps, name, args):
     need(image_digest(steps, name) == digest(steps.disk), "the image is not the disk")
 
 
-@case
+@CASES.add
 def too_small_server(steps):
     """No room from the start: refused before anything is sent. With room made, the same command works."""
     with small_server(steps, 24) as resize:
@@ -186,7 +164,7 @@ def too_small_server(steps):
         fits_at_last(steps, "toosmall", args)
 
 
-@case
+@CASES.add
 def full_disk(steps):
     """The server's disk fills up in the middle. With room made, the same command goes on and finishes."""
     with small_server(steps, 400) as resize:
@@ -200,7 +178,7 @@ def full_disk(steps):
         fits_at_last(steps, "full", [*server_args(steps), "--disk", steps.disk, "--name", "full"])
 
 
-@case
+@CASES.add
 def read_error(steps):
     """A block device whose second half cannot be read."""
     backing = make_disk(os.path.join(steps.work, "failing.img"), 32)
@@ -245,7 +223,7 @@ def receivers(steps):
     return [int(pid) for pid in done.stdout.split()]
 
 
-@case
+@CASES.add
 def receiver_killed(steps):
     """kill -9 of the receiver in the middle: the agent comes back by itself and finishes."""
     process = start_slow(steps, "killed")
@@ -258,7 +236,7 @@ def receiver_killed(steps):
     print("      0: came back by itself")
 
 
-@case
+@CASES.add
 def server_gone(steps):
     """sshd and everything behind it goes away for good: the agent gives up when it was told to."""
     process = start_slow(steps, "gone")
@@ -272,7 +250,7 @@ def server_gone(steps):
     wait_for("an end of all receivers", lambda: not receivers(steps))
 
 
-@case
+@CASES.add
 def agent_killed(steps):
     """kill -9 of the agent, then Ctrl-C of the next: the third continues, and the image is the disk."""
     process = start_slow(steps, "again")
@@ -292,7 +270,7 @@ def agent_killed(steps):
     need(image_digest(steps, "again") == digest(steps.disk), "the image is not the disk")
 
 
-@case
+@CASES.add
 def other_machine(steps):
     """Another disk under a name that is taken is refused, not merged."""
     other = make_disk(os.path.join(steps.work, "other.img"), 24, seed=2)
@@ -319,7 +297,7 @@ def hello(low, high):
                  + len(name).to_bytes(2, "big") + name)
 
 
-@case
+@CASES.add
 def broken_streams(steps):
     """Truncated, newer, garbled: straight into the receiver."""
     for what, stream, words in (
@@ -342,33 +320,16 @@ def broken_streams(steps):
         print(f"      {done.returncode}: {what}: {text[:140]}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default=".")
-    parser.add_argument("cases", nargs="*")
-    options = parser.parse_args()
+def before(steps):
+    steps.start_server()
+    steps.disk = make_disk(os.path.join(steps.work, "source.img"), 48)
+    steps.before = digest(steps.disk)
+
+
+def after(steps):
+    need(digest(steps.disk) == steps.before, "the source is not what it was")
+
+
+if __name__ == "__main__":
     server.require("qemu-img", "qemu-nbd", "ssh-keygen", "losetup", "useradd")
-    work = tempfile.mkdtemp(prefix="p2v-bad-input.", dir=options.build)
-    os.chmod(work, 0o755)
-    failed = 0
-    try:
-        with walk.Walk(options.build, work, user="p2v-bad-input") as steps:
-            steps.start_server()
-            steps.disk = make_disk(os.path.join(work, "source.img"), 48)
-            before = digest(steps.disk)
-            for function in CASES:
-                if options.cases and function.__name__ not in options.cases:
-                    continue
-                print(f"   {function.__name__}: {function.__doc__.splitlines()[0]}", flush=True)
-                try:
-                    function(steps)
-                    need(digest(steps.disk) == before, "the source is not what it was")
-                except (Wrong, subprocess.SubprocessError, walk.StepFailed) as error:
-                    failed += 1
-                    print(f"      FAIL: {error}", flush=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    sys.exit(1 if failed else 0)
-
-
-main()
+    CASES.main("bad-input", __doc__, before, after)
