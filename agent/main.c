@@ -44,6 +44,10 @@ static const struct p2v_opt opts[] = {
 		"Send at most so many bytes a second, such as 20M."},
 	{"retry-for", 0, "SECONDS", P2V_OPT_U64, O(retry_for_s), 0,
 		"How long to try to reach the server again after the link is lost. Default: 600."},
+	{"refresh", 0, NULL, P2V_OPT_FLAG, O(refresh), 0,
+		"Second pass: read the disks again and send only what is not on the server, into "
+		"the job that was copied before. The result is the disk as it is now. The job must "
+		"not be converted yet ('p2v convert --undo' on the server)."},
 	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
 		"Print what this machine is (machine.json) and exit; needs no server."},
 	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,

@@ -55,6 +55,7 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 		.disks = sources,
 		.limit_bytes_per_second = o->limit_bytes,
 		.retry_for_ms = o->retry_for_s * 1000,
+		.refresh = o->refresh,
 		.progress = progress};
 	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)
 			: p2v_err_set(err, P2V_ENOMEM, "out of memory");

@@ -155,7 +155,7 @@ static int window_wait(struct conn *c, uint32_t data_bytes, struct p2v_err *err)
 }
 
 int conn_send_chunk(
-	struct conn *c, const struct p2v_buf *frame, uint32_t data_bytes, struct p2v_err *err)
+	struct conn *c, const uint8_t *frame, size_t n, uint32_t data_bytes, struct p2v_err *err)
 {
 	static const struct wire_msg chunk = {.type = WIRE_CHUNK};
 	int r = conn_tick(c, err);
@@ -167,7 +167,7 @@ int conn_send_chunk(
 	pthread_mutex_lock(&c->write_lock);
 	r = session_sent(c, &chunk, err);
 	if (r == 0)
-		r = write_paced(c, frame->data, frame->len, true, err);
+		r = write_paced(c, frame, n, true, err);
 	pthread_mutex_unlock(&c->write_lock);
 	return r;
 }

@@ -28,7 +28,8 @@
 #include "p2v/wire/msg.h"
 #include "p2v/wire/session.h"
 
-#define SEND_FEATURES	  (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_PULL)
+#define SEND_FEATURES                                                                              \
+	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_PULL)
 #define SEND_PULLS_MAX	  64u
 #define SEND_TICK_MS	  200
 #define SEND_STOP_WAIT_MS 3000 /* how long a stuck write may hold up an interrupt */
@@ -81,8 +82,8 @@ P2V_DEFINE_CLEANUP(struct conn *, conn_free);
 int conn_send(struct conn *conn, const struct wire_msg *msg, struct p2v_err *err);
 /* A frame of a CHUNK that wire_chunk_pack or wire_msg_encode made: waits for the window
  * (data_bytes: its length where it is DATA, else 0) and the rate. */
-int conn_send_chunk(
-	struct conn *conn, const struct p2v_buf *frame, uint32_t data_bytes, struct p2v_err *err);
+int conn_send_chunk(struct conn *conn, const uint8_t *frame, size_t n, uint32_t data_bytes,
+	struct p2v_err *err);
 /* Keeps the connection alive; the end of the connection, or an interrupt, where there is one. */
 int conn_tick(struct conn *conn, struct p2v_err *err);
 

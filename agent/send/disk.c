@@ -17,7 +17,7 @@ static int disk_open(struct conn *c, const struct send_spec *spec, uint16_t disk
 			.sector = d->io->logical_sector_bytes,
 			.grain = BLOCK_GRAIN_BYTES,
 			.digest_kind = WIRE_DIGEST_XXH3_128,
-			.pass = WIRE_PASS_COPY,
+			.pass = spec->refresh ? WIRE_PASS_REFRESH : WIRE_PASS_COPY,
 			.used = block_extents_sum(d->extents, EXTENT_USED)}};
 	int r;
 
@@ -80,6 +80,7 @@ static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned
 		if (r < 0)
 			return r;
 		pass->resume = pass->conn->terms.features & WIRE_FEATURE_RESUME;
+		pass->mode = SEND_COPY;
 	}
 }
 
@@ -181,6 +182,7 @@ static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
 		pass->result->root = root;
 		again_take(pass->conn, must);
 		pass->resume = true;
+		pass->mode = SEND_COPY;
 		if (++passes > SEND_PASSES_MAX && !verified)
 			return p2v_err_set(err, P2V_EIO,
 				"the server's image reads back differently again and again: its "
@@ -219,6 +221,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	r = disk_open(c, spec, disk, &durable, err);
 	if (r == 0) {
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
+		pass.mode = pass.resume && spec->refresh ? SEND_REFRESH : SEND_COPY;
 		r = copy_and_verify(&pass, spec, must, err);
 	}
 	free(must);

@@ -14,15 +14,29 @@
 #define ITEM_BYTES	 (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
 #define FRAME_HEAD_BYTES 1024				     /* of a frame: head and leaves */
 #define TELL_MS		 2000				     /* between two PROGRESS */
+#define CHUNK_GRAINS	 (SEND_CHUNK_BYTES / BLOCK_GRAIN_BYTES)
+#define PARTS_MAX	 (CHUNK_GRAINS / 2) /* of a chunk in which every other grain differs */
+
+/* A frame to send, one of several in the item's buffer. */
+struct part {
+	size_t end;
+	uint32_t data_bytes; /* its length where it is DATA, else 0 */
+};
 
 /* What travels through the pump. */
 struct item {
 	struct send_piece piece;
 	bool pulled; /* out of order, for the receiver's sake: not part of the fold */
-	bool data;   /* after packing: DATA */
 	uint8_t *bytes;
-	struct p2v_buf frame; /* empty: nothing to send */
 	struct digest leaves[SEND_KEEP_GRAINS];
+	/* a piece that is read to be compared: what the receiver has */
+	bool compare, durable[CHUNK_GRAINS];
+	struct digest far[CHUNK_GRAINS];
+	/* after packing */
+	struct p2v_buf frames;
+	struct part parts[PARTS_MAX];
+	size_t n_parts; /* 0: nothing to send */
+	uint64_t zero_bytes, kept_bytes;
 };
 
 struct pipeline {
@@ -77,6 +91,23 @@ static bool pull_next(struct pipeline *p, struct item *item)
 	return true;
 }
 
+/* What the receiver has there is gone from the span by the time it is compared. */
+static void span_copy(struct pipeline *p, struct item *item, const struct send_span *span)
+{
+	uint64_t at, n = block_grains(item->piece.length);
+
+	if (!span)
+		return;
+	at = item->piece.offset / BLOCK_GRAIN_BYTES - span->first;
+	if (item->piece.kind == SEND_KEEP)
+		memcpy(item->leaves, span->leaves + at, n * sizeof(*item->leaves));
+	item->compare = item->piece.kind == SEND_READ && p->pass->mode == SEND_REFRESH;
+	for (uint64_t i = 0; item->compare && i < n; i++) {
+		item->durable[i] = span->durable[at + i];
+		item->far[i] = span->leaves[at + i];
+	}
+}
+
 static int fill(void *ctx, void *raw, struct p2v_err *err)
 {
 	struct pipeline *p = ctx;
@@ -84,8 +115,10 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 	const struct send_span *span = NULL;
 	int r;
 
-	item->pulled = item->data = false;
-	p2v_buf_reset(&item->frame);
+	item->pulled = item->compare = false;
+	item->n_parts = 0;
+	item->zero_bytes = item->kept_bytes = 0;
+	p2v_buf_reset(&item->frames);
 	if (pull_next(p, item)) {
 		r = read_piece(p, item, err);
 		return r < 0 ? r : 1;
@@ -95,34 +128,75 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 		if (r < 0)
 			return r;
 	}
-	item->piece = send_walk_next(p->pass->source->extents, span, p->pass->must, p->at);
+	item->piece =
+		send_walk_next(p->pass->source->extents, span, p->pass->must, p->pass->mode, p->at);
 	if (item->piece.length == 0)
 		return 0;
 	p->at += item->piece.length;
-	if (item->piece.kind == SEND_KEEP)
-		memcpy(item->leaves,
-			span->leaves + (item->piece.offset / BLOCK_GRAIN_BYTES - span->first),
-			block_grains(item->piece.length) * sizeof(*item->leaves));
+	span_copy(p, item, span);
 	r = item->piece.kind == SEND_READ ? read_piece(p, item, err) : 0;
 	return r < 0 ? r : 1;
 }
 
-static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
+/* Packs bytes [at, at + n) of the piece as one frame more. */
+static int pack_part(struct pipeline *p, unsigned worker, struct item *item, size_t at, size_t n,
+	struct p2v_err *err)
 {
 	struct send_trial *trial = &p->trials[worker];
 	bool adaptive = p->pass->compress->adaptive;
 	bool try = !adaptive || send_trial_wanted(trial);
+	size_t before = item->frames.len;
 	uint8_t kind;
 	int r = wire_chunk_pack(try ? p->codecs[worker] : p->raws[worker], p->pass->disk,
-		item->piece.offset, item->bytes, (size_t)item->piece.length,
-		p->pass->conn->terms.max_frame, &item->frame, item->leaves, &kind, err);
+		item->piece.offset + at, item->bytes + at, n, p->pass->conn->terms.max_frame,
+		&item->frames, item->leaves + at / BLOCK_GRAIN_BYTES, &kind, err);
 
 	if (r < 0)
 		return r;
-	item->data = kind == WIRE_CHUNK_DATA;
-	if (adaptive && try && item->data)
-		send_trial_result(trial, (size_t)item->piece.length, item->frame.len);
+	if (kind != WIRE_CHUNK_DATA)
+		item->zero_bytes += n;
+	else if (adaptive && try)
+		send_trial_result(trial, n, item->frames.len - before);
+	item->parts[item->n_parts++] =
+		(struct part){item->frames.len, kind == WIRE_CHUNK_DATA ? (uint32_t)n : 0};
 	return 0;
+}
+
+static bool differs(const struct item *item, size_t i)
+{
+	return !item->durable[i] || !block_digest_equal(&item->leaves[i], &item->far[i]);
+}
+
+/* Packs the runs of grains that are not what the receiver has. */
+static int pack_differing(
+	struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
+{
+	size_t length = (size_t)item->piece.length, grains = block_grains(length), n;
+	int r = 0;
+
+	for (size_t i = 0; i < grains; i++)
+		block_digest_leaf(item->bytes + i * BLOCK_GRAIN_BYTES,
+			p2v_min_u64(BLOCK_GRAIN_BYTES, length - i * BLOCK_GRAIN_BYTES),
+			&item->leaves[i]);
+	for (size_t i = 0; r == 0 && i < grains; i += n) {
+		size_t at = i * BLOCK_GRAIN_BYTES, bytes;
+		bool changed = differs(item, i);
+
+		for (n = 1; i + n < grains && differs(item, i + n) == changed; n++)
+			;
+		bytes = p2v_min_u64(n * BLOCK_GRAIN_BYTES, length - at);
+		if (changed)
+			r = pack_part(p, worker, item, at, bytes, err);
+		else
+			item->kept_bytes += bytes;
+	}
+	return r;
+}
+
+static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
+{
+	return item->compare ? pack_differing(p, worker, item, err)
+			     : pack_part(p, worker, item, 0, (size_t)item->piece.length, err);
 }
 
 static int pack_run(struct pipeline *p, struct item *item, uint8_t kind, struct p2v_err *err)
@@ -133,7 +207,11 @@ static int pack_run(struct pipeline *p, struct item *item, uint8_t kind, struct 
 			.offset = item->piece.offset,
 			.length = item->piece.length}};
 
-	return wire_msg_encode(&msg, p->pass->conn->terms.max_frame, &item->frame, err);
+	int r = wire_msg_encode(&msg, p->pass->conn->terms.max_frame, &item->frames, err);
+
+	item->parts[0] = (struct part){item->frames.len, 0};
+	item->n_parts = 1;
+	return r;
 }
 
 static int work(void *ctx, unsigned worker, void *raw, struct p2v_err *err)
@@ -174,7 +252,8 @@ static void count(struct pipeline *p, const struct item *item)
 	switch (item->piece.kind) {
 	case SEND_READ:
 		result->read_bytes += n;
-		result->zero_bytes += item->data ? 0 : n;
+		result->zero_bytes += item->zero_bytes;
+		result->kept_bytes += item->kept_bytes;
 		break;
 	case SEND_ZERO:
 		result->zero_bytes += n;
@@ -186,7 +265,7 @@ static void count(struct pipeline *p, const struct item *item)
 		result->kept_bytes += n;
 		break;
 	}
-	result->sent_bytes += item->frame.len;
+	result->sent_bytes += item->frames.len;
 }
 
 /* The share of an item that the progress counts: what has to be copied. */
@@ -222,13 +301,17 @@ static int drain(void *ctx, void *raw, struct p2v_err *err)
 {
 	struct pipeline *p = ctx;
 	struct item *item = raw;
-	int r = 0;
+	size_t from = 0;
 
-	if (item->frame.len)
-		r = conn_send_chunk(p->pass->conn, &item->frame,
-			item->data ? (uint32_t)item->piece.length : 0, err);
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < item->n_parts; i++) {
+		const struct part *part = &item->parts[i];
+		int r = conn_send_chunk(p->pass->conn, item->frames.data + from, part->end - from,
+			part->data_bytes, err);
+
+		if (r < 0)
+			return r;
+		from = part->end;
+	}
 	count(p, item);
 	if (!item->pulled) {
 		fold(p, item);
@@ -286,7 +369,7 @@ static int pipeline_make(struct pipeline *p, struct p2v_err *err)
 		item->bytes = block_buffer_new(SEND_CHUNK_BYTES);
 		/* At once and for good: doubling would take twice as much. */
 		if (!item->bytes ||
-			!p2v_buf_reserve(&item->frame, SEND_CHUNK_BYTES + FRAME_HEAD_BYTES)) {
+			!p2v_buf_reserve(&item->frames, SEND_CHUNK_BYTES + FRAME_HEAD_BYTES)) {
 			p->n_items++;
 			return no_memory(err);
 		}
@@ -303,7 +386,7 @@ static void pipeline_finish(struct pipeline *p)
 {
 	for (size_t i = 0; i < p->n_items; i++) {
 		free(p->items[i].bytes);
-		p2v_buf_finish(&p->items[i].frame);
+		p2v_buf_finish(&p->items[i].frames);
 	}
 	for (unsigned i = 0; i < p->pass->n_workers; i++) {
 		wire_codec_free(p->codecs ? p->codecs[i] : NULL);

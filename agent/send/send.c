@@ -55,25 +55,55 @@ static int inventory_send(struct conn *c, const struct machine *machine, struct 
 	return conn_send(c, &msg, err);
 }
 
+static bool all_verified(const struct send_result *result)
+{
+	for (size_t i = 0; i < result->n_disks; i++)
+		if (!result->disks[i].verified)
+			return false;
+	return true;
+}
+
+/* A job that has been finished is written to only by who said so. */
+static int how_check(const struct wire_admit *admit, const struct send_spec *spec,
+	const struct send_result *result, struct p2v_err *err)
+{
+	if (admit->how != WIRE_HOW_REFRESH || spec->refresh || all_verified(result))
+		return 0;
+	return p2v_err_set(err, P2V_EREFUSED,
+		"job %s was copied before: --refresh sends what has changed since; to copy the "
+		"machine anew, remove the job on the server or give this one another --name",
+		result->job);
+}
+
 /* ret_wanted: one entry a disk. */
-static int admit(struct conn *c, const struct send_spec *spec, bool *ret_wanted, char **job,
-	struct p2v_err *err)
+static int admit(struct conn *c, const struct send_spec *spec, struct send_result *result,
+	bool *ret_wanted, struct p2v_err *err)
 {
 	char name[256];
 	struct wire_msg msg;
-	int r = inventory_send(c, spec->machine, err);
+	int r;
+
+	if (spec->refresh && !(c->terms.features & WIRE_FEATURE_REFRESH))
+		return p2v_err_set(err, P2V_EUNSUPPORTED,
+			"the server's p2v-recv knows no second pass (--refresh)");
+	r = inventory_send(c, spec->machine, err);
 
 	if (r == 0)
 		r = conn_answer(c, words_watch, spec->progress, &msg, err);
 	if (r < 0)
 		return r;
+	/* In a second pass all are wanted, and only we know which of them are done. */
 	for (size_t i = 0; i < spec->machine->n_disks; i++)
-		ret_wanted[i] = wire_admit_wants(&msg.admit, (uint16_t)i);
+		ret_wanted[i] = spec->refresh || msg.admit.how == WIRE_HOW_REFRESH
+					? !result->disks[i].verified
+					: wire_admit_wants(&msg.admit, (uint16_t)i);
 	wire_text_copy(msg.admit.job, name, sizeof(name));
+	free(result->job);
+	result->job = strdup(name);
+	r = result->job ? how_check(&msg.admit, spec, result, err)
+			: p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	conn_answer_done(c);
-	free(*job);
-	*job = strdup(name);
-	return *job ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	return r;
 }
 
 static int finish(struct conn *c, struct receipt *ret, struct p2v_err *err)
@@ -99,7 +129,7 @@ static int disks_send(struct conn *c, const struct send_spec *spec, struct send_
 	if (r == 0)
 		r = limit_tell(c, spec->limit_bytes_per_second, err);
 	if (r == 0)
-		r = admit(c, spec, wanted, &result->job, err);
+		r = admit(c, spec, result, wanted, err);
 	for (size_t i = 0; i < spec->machine->n_disks && r == 0; i++)
 		if (wanted[i])
 			r = send_disk_run(c, spec, (uint16_t)i, &result->disks[i], err);
@@ -115,7 +145,9 @@ static void farewell(struct conn *c, int kind, const struct p2v_err *why)
 
 	error.error.kind = kind == P2V_EFORMAT ? WIRE_ERROR_PROTOCOL : WIRE_ERROR_IO;
 	error.error.sentence = wire_text(why ? why->text : "failed");
-	if (kind == P2V_ECANCELED)
+	if (kind == P2V_EREFUSED && why)
+		cancel.cancel.why = wire_text(why->text);
+	if (kind == P2V_ECANCELED || kind == P2V_EREFUSED)
 		conn_send(c, &cancel, NULL);
 	else if (kind != P2V_ELINK)
 		conn_send(c, &error, NULL);

@@ -44,6 +44,7 @@ struct send_spec {
 	uint64_t limit_bytes_per_second; /* 0: none */
 	uint64_t retry_for_ms; /* how long to try to connect again; counted from the last answer */
 	unsigned n_workers;    /* 0: one a processor */
+	bool refresh;	       /* a second pass: read all, send what is not on the server */
 	struct p2v_progress *progress; /* or NULL */
 };
 
@@ -53,7 +54,7 @@ struct send_disk_result {
 	uint64_t read_bytes; /* from the source, again included */
 	uint64_t sent_bytes; /* chunk frames put into the pipe, again included */
 	uint64_t zero_bytes, free_bytes;
-	uint64_t kept_bytes; /* not read: the receiver had them from before */
+	uint64_t kept_bytes; /* not sent: the receiver had them from before */
 };
 
 struct send_result {

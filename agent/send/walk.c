@@ -34,13 +34,25 @@ bool send_ranges_touch(const struct send_ranges *ranges, uint64_t offset, uint64
 	return false;
 }
 
+/* What decides about one grain after the other. */
+struct keeper {
+	const struct send_span *span;
+	const struct send_ranges *must;
+	bool zeros; /* keep zeros only */
+};
+
 /* KEEP only what came back right. */
-static bool is_kept(const struct send_span *span, const struct send_ranges *must, uint64_t grain)
+static bool is_kept(const struct keeper *k, uint64_t grain)
 {
-	if (!span || !span->durable[grain - span->first])
+	uint64_t i;
+
+	if (!k->span || !k->span->durable[grain - k->span->first])
 		return false;
-	return !must || !must->n ||
-	       !send_ranges_touch(must, grain * BLOCK_GRAIN_BYTES, BLOCK_GRAIN_BYTES);
+	i = grain - k->span->first;
+	if (k->zeros && !block_digest_is_zero(&k->span->leaves[i]))
+		return false;
+	return !k->must || !k->must->n ||
+	       !send_ranges_touch(k->must, grain * BLOCK_GRAIN_BYTES, BLOCK_GRAIN_BYTES);
 }
 
 static const struct {
@@ -53,19 +65,19 @@ static const struct {
 };
 
 /* The end of the run of grains from offset on that are kept, or are not, like the first. */
-static uint64_t run_end(const struct send_span *span, const struct send_ranges *must,
-	uint64_t offset, uint64_t end, bool kept)
+static uint64_t run_end(const struct keeper *k, uint64_t offset, uint64_t end, bool kept)
 {
 	uint64_t at = offset;
 
-	while (at < end && is_kept(span, must, at / BLOCK_GRAIN_BYTES) == kept)
+	while (at < end && is_kept(k, at / BLOCK_GRAIN_BYTES) == kept)
 		at += BLOCK_GRAIN_BYTES;
 	return p2v_min_u64(at, end);
 }
 
 struct send_piece send_walk_next(const struct extent_list *extents, const struct send_span *span,
-	const struct send_ranges *must, uint64_t offset)
+	const struct send_ranges *must, enum send_mode mode, uint64_t offset)
 {
+	const struct keeper keeper = {span, must, mode == SEND_REFRESH};
 	struct send_piece piece = {.offset = offset};
 	uint64_t end = extents->size_bytes;
 	struct extent e;
@@ -74,15 +86,22 @@ struct send_piece send_walk_next(const struct extent_list *extents, const struct
 		return piece;
 	if (span)
 		end = p2v_min_u64(end, (span->first + span->count) * BLOCK_GRAIN_BYTES);
-	if (is_kept(span, must, offset / BLOCK_GRAIN_BYTES)) {
-		end = p2v_min_u64(end, offset + SEND_KEEP_GRAINS * BLOCK_GRAIN_BYTES);
-		piece.kind = SEND_KEEP;
-		piece.length = run_end(span, must, offset, end, true) - offset;
+	e = block_extents_at(extents, offset, end - offset);
+	if (mode == SEND_REFRESH)
+		end = offset + e.length_bytes;
+	if (mode == SEND_REFRESH && e.kind == EXTENT_USED) {
+		piece.kind = SEND_READ;
+		piece.length = p2v_min_u64(end - offset, SEND_CHUNK_BYTES);
 		return piece;
 	}
-	e = block_extents_at(extents, offset, end - offset);
+	if (is_kept(&keeper, offset / BLOCK_GRAIN_BYTES)) {
+		end = p2v_min_u64(end, offset + SEND_KEEP_GRAINS * BLOCK_GRAIN_BYTES);
+		piece.kind = SEND_KEEP;
+		piece.length = run_end(&keeper, offset, end, true) - offset;
+		return piece;
+	}
 	piece.kind = by_extent[e.kind].kind;
 	end = offset + p2v_min_u64(e.length_bytes, by_extent[e.kind].max_bytes);
-	piece.length = (span ? run_end(span, must, offset, end, false) : end) - offset;
+	piece.length = (span ? run_end(&keeper, offset, end, false) : end) - offset;
 	return piece;
 }

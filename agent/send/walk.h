@@ -31,6 +31,11 @@ enum send_piece_kind {
 	SEND_KEEP, /* the receiver has it: only its leaves count */
 };
 
+enum send_mode {
+	SEND_COPY,    /* what the receiver has is kept unread */
+	SEND_REFRESH, /* what the receiver has may be of an older time: read and compare */
+};
+
 struct send_piece {
 	enum send_piece_kind kind;
 	uint64_t offset, length; /* length 0: the walk is over */
@@ -57,9 +62,10 @@ bool send_ranges_touch(const struct send_ranges *ranges, uint64_t offset, uint64
 
 /*
  * The piece at offset. extents: aligned to grains. span: NULL where the receiver has nothing, else
- * it holds offset's grain. must: may be NULL.
+ * it holds offset's grain. must: may be NULL. SEND_REFRESH keeps zeros that are zeros there; what
+ * is to be read there is compared by who reads it.
  */
 struct send_piece send_walk_next(const struct extent_list *extents, const struct send_span *span,
-	const struct send_ranges *must, uint64_t offset);
+	const struct send_ranges *must, enum send_mode mode, uint64_t offset);
 
 #endif

@@ -255,6 +255,15 @@ int recv_disk_write(struct recv_disk *disk, uint64_t offset, uint64_t length,
 	return data ? data_write(disk, offset, data, err) : zero_write(disk, offset, length, err);
 }
 
+int recv_disk_has(struct recv_disk *disk, uint64_t offset, uint64_t length, const uint8_t *leaves,
+	bool *ret_same, struct p2v_err *err)
+{
+	bool any;
+
+	return range_compare(
+		disk, offset / GRAIN, p2v_div_up(length, GRAIN), leaves, &any, ret_same, err);
+}
+
 int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
 	const struct wire_unpacked *data, bool same, struct p2v_err *err)
 {

@@ -48,6 +48,9 @@ int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, cons
  */
 int recv_disk_write(struct recv_disk *disk, uint64_t offset, uint64_t length,
 	const struct wire_unpacked *data, bool *ret_same, struct p2v_err *err);
+/* Whether all of the range is durable with these leaves. */
+int recv_disk_has(struct recv_disk *disk, uint64_t offset, uint64_t length, const uint8_t *leaves,
+	bool *ret_same, struct p2v_err *err);
 int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
 	const struct wire_unpacked *data, bool same, struct p2v_err *err);
 /* All that was noted becomes durable. In the thread that notes. */

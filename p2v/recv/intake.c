@@ -32,7 +32,8 @@ struct intake {
 	struct peer *peer;
 	struct recv_disk *disk;
 	struct intake_done done;
-	bool last_read; /* the reading thread's: nothing comes after the last message */
+	const struct intake_begin *begin; /* or NULL; the reading thread's, like the next two */
+	bool last_read;			  /* nothing comes after the last message */
 	uint64_t n_read;
 	unsigned resends;
 	pthread_mutex_t lock;
@@ -118,6 +119,16 @@ static int message_read(struct intake *in, struct item *item, struct p2v_err *er
 	return r;
 }
 
+static int intake_begin(struct intake *in, const struct wire_msg *msg, struct p2v_err *err)
+{
+	const struct intake_begin *begin = in->begin;
+
+	if (!begin || msg->type != WIRE_CHUNK || msg->chunk.kind == WIRE_CHUNK_SAME)
+		return 0;
+	in->begin = NULL;
+	return begin->run(begin->ctx, err);
+}
+
 static int intake_fill(void *ctx, void *to, struct p2v_err *err)
 {
 	struct intake *in = ctx;
@@ -127,6 +138,9 @@ static int intake_fill(void *ctx, void *to, struct p2v_err *err)
 	if (in->last_read)
 		return 0;
 	r = message_read(in, item, err);
+	if (r < 0)
+		return intake_end(in, r, err);
+	r = intake_begin(in, &item->msg, err);
 	if (r < 0)
 		return intake_end(in, r, err);
 	item->damaged = item->same = false;
@@ -145,7 +159,8 @@ static int chunk_allowed(
 	if (chunk->disk != in->disk->index)
 		r = p2v_err_set(
 			err, P2V_EFORMAT, "CHUNK of disk %u, which is not open", chunk->disk);
-	else if (chunk->kind == WIRE_CHUNK_SAME)
+	else if (chunk->kind == WIRE_CHUNK_SAME &&
+		 !(in->peer->terms.features & WIRE_FEATURE_REFRESH))
 		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: SAME was not offered");
 	else if (chunk->encoding && !(in->peer->terms.features & WIRE_FEATURE_ZSTD))
 		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: zstd was not offered");
@@ -171,6 +186,20 @@ static const struct wire_unpacked *item_data(const struct item *item)
 	return item->msg.chunk.kind == WIRE_CHUNK_DATA ? &item->data : NULL;
 }
 
+/* "As you have it": so it is, or it has to come. */
+static int same_check(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	const struct wire_chunk *chunk = &item->msg.chunk;
+	int r = recv_disk_has(
+		in->disk, chunk->offset, chunk->length, chunk->body, &item->same, err);
+
+	item->damaged = r == 0 && !item->same;
+	if (item->damaged)
+		p2v_err_set(&item->why, P2V_EIO, "disk %u at %llu: it is not the same here",
+			chunk->disk, (unsigned long long)chunk->offset);
+	return r;
+}
+
 static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err)
 {
 	struct intake *in = ctx;
@@ -185,7 +214,9 @@ static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 		r = chunk_unpack(in->codecs[worker], item, err);
 	if (r == 0)
 		r = older_wait(in, item, err);
-	if (r == 0 && !item->damaged)
+	if (r == 0 && chunk->kind == WIRE_CHUNK_SAME)
+		r = same_check(in, item, err);
+	else if (r == 0 && !item->damaged)
 		r = recv_disk_write(
 			in->disk, chunk->offset, chunk->length, item_data(item), &item->same, err);
 	return intake_end(in, r, err);
@@ -360,8 +391,8 @@ static int intake_new(
 	return 0;
 }
 
-int recv_intake_run(
-	struct peer *peer, struct recv_disk *disk, struct intake_done *ret, struct p2v_err *err)
+int recv_intake_run(struct peer *peer, struct recv_disk *disk, const struct intake_begin *begin,
+	struct intake_done *ret, struct p2v_err *err)
 {
 	static const struct pump_ops ops = {intake_fill, intake_work, intake_drain, intake_check};
 	p2v_auto(intake_free) struct intake *in = NULL;
@@ -373,6 +404,7 @@ int recv_intake_run(
 		return r;
 	for (unsigned i = 0; i < ITEMS; i++)
 		items[i] = &in->items[i];
+	in->begin = begin;
 	spec.ctx = in;
 	spec.n_workers = WORKERS;
 	r = block_pump_run(&spec, err);

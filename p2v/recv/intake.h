@@ -24,7 +24,14 @@ struct intake_done {
 	uint64_t read_bytes, sent_bytes, zero_bytes, free_bytes;
 };
 
-int recv_intake_run(
-	struct peer *peer, struct recv_disk *disk, struct intake_done *ret, struct p2v_err *err);
+/* begin, where not NULL, is called once before the first chunk is written that may change
+ * something, by a thread of the intake. */
+struct intake_begin {
+	int (*run)(void *ctx, struct p2v_err *err);
+	void *ctx;
+};
+
+int recv_intake_run(struct peer *peer, struct recv_disk *disk, const struct intake_begin *begin,
+	struct intake_done *ret, struct p2v_err *err);
 
 #endif

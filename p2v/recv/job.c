@@ -107,16 +107,38 @@ static int job_compare(const struct recv_job *job, const char *machine_json, str
 		job->name, other);
 }
 
+static bool job_has(const struct recv_job *job, const char *noun)
+{
+	p2v_autofree char *path = p2v_path_join(job->dir, noun);
+
+	return path && p2v_file_exists(path);
+}
+
 /* Both nouns are there: it is finished. (Only the receipt: a kill came between the two.) */
 static bool job_done(const struct recv_job *job)
 {
-	p2v_autofree char *receipt = p2v_path_join(job->dir, STORE_RECEIPT);
-	p2v_autofree char *image = p2v_path_join(job->dir, STORE_IMAGE);
-
-	return receipt && image && p2v_file_exists(receipt) && p2v_file_exists(image);
+	return job_has(job, STORE_RECEIPT) && job_has(job, STORE_IMAGE);
 }
 
-int recv_job_admit(struct recv_job *job, const void *inventory, size_t n, struct p2v_err *err)
+/* A conversion writes into the image and keeps the pristine disk in a snapshot of it. */
+static int finished_check(const struct recv_job *job, bool refresh, struct p2v_err *err)
+{
+	if (!refresh)
+		return p2v_err_set(err, P2V_EREFUSED,
+			"job %s is finished; to copy the machine anew, remove %s on the "
+			"server or give it another --name",
+			job->name, job->dir);
+	if (job_has(job, STORE_CHANGES) || job_has(job, STORE_OUTPUT))
+		return p2v_err_set(err, P2V_EREFUSED,
+			"job %s is finished and converted: bring its image back with 'p2v convert "
+			"--undo %s' on the server before a second pass, or give this copy another "
+			"--name",
+			job->name, job->dir);
+	return 0;
+}
+
+int recv_job_admit(
+	struct recv_job *job, const void *inventory, size_t n, bool refresh, struct p2v_err *err)
 {
 	p2v_autofree char *machine_json = p2v_path_join(job->dir, STORE_MACHINE);
 	int r;
@@ -126,15 +148,35 @@ int recv_job_admit(struct recv_job *job, const void *inventory, size_t n, struct
 	job->continued = p2v_file_exists(machine_json);
 	if (job->continued) {
 		r = job_compare(job, machine_json, err);
-		if (r == 0 && job_done(job))
-			r = p2v_err_set(err, P2V_EREFUSED,
-				"job %s is finished; to copy the machine anew, remove %s on the "
-				"server or give it another --name",
-				job->name, job->dir);
+		job->finished = r == 0 && job_done(job);
+		if (job->finished)
+			r = finished_check(job, refresh, err);
 	} else {
 		r = p2v_publish_bytes(job->dir, STORE_MACHINE, inventory, n, 0600, err);
 	}
 	return r == 0 ? p2v_dir_make(job->image_dir, 0700, err) : r;
+}
+
+static int noun_drop(const struct recv_job *job, const char *noun, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(job->dir, noun);
+
+	if (!path)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (unlink(path) < 0 && errno != ENOENT)
+		return p2v_err_errno(err, errno, "%s: remove", path);
+	return 0;
+}
+
+int recv_job_reopen(const struct recv_job *job, struct p2v_err *err)
+{
+	int r = store_jobdir_drop_from(job->dir, STORE_FACTS, err);
+
+	if (r == 0)
+		r = noun_drop(job, STORE_IMAGE, err);
+	if (r == 0)
+		r = noun_drop(job, STORE_RECEIPT, err);
+	return r == 0 ? p2v_dir_sync(job->dir, err) : r;
 }
 
 int recv_job_space(const struct recv_job *job, uint64_t need_bytes, struct p2v_err *err)

@@ -17,6 +17,7 @@ struct recv_job {
 	int lock_fd;
 	struct machine machine;
 	bool continued; /* it was begun by another connection */
+	bool finished;	/* and has its receipt: only a second pass may write to it */
 };
 
 /* Decodes the inventory and names the directory BASE/<name>, or BASE/<as> where `as` is given.
@@ -26,9 +27,14 @@ int recv_job_init(struct recv_job *job, const char *base, const char *as, const 
 void recv_job_finish(struct recv_job *job); /* lets go of the lock */
 /* Takes the directory for this process. P2V_EEXIST: another connection still has it. */
 int recv_job_lock(struct recv_job *job, struct p2v_err *err);
-/* Begins the job (publishes machine.json) or continues it. P2V_EREFUSED: it is another machine's,
- * or it is finished; the sentence says what to do. */
-int recv_job_admit(struct recv_job *job, const void *inventory, size_t n, struct p2v_err *err);
+/* Begins the job (publishes machine.json) or continues it. refresh: both sides know second passes.
+ * P2V_EREFUSED: it is another machine's, or it is finished and no second pass can be; the sentence
+ * says what to do. */
+int recv_job_admit(
+	struct recv_job *job, const void *inventory, size_t n, bool refresh, struct p2v_err *err);
+/* Before a second pass changes the image: what was made of the old one goes, and so do image.json
+ * and the receipt. */
+int recv_job_reopen(const struct recv_job *job, struct p2v_err *err);
 /* P2V_ENOSPC where the directory's file system has less than that free. */
 int recv_job_space(const struct recv_job *job, uint64_t need_bytes, struct p2v_err *err);
 /* All disks are verified: publishes the receipt, then image.json. The receipt's bytes go to the

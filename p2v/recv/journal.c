@@ -34,7 +34,7 @@ struct journal {
 	struct p2v_buf pending;
 	unsigned opened;
 	uint64_t written_bytes;
-	bool is_verified;
+	bool is_verified, is_refreshing;
 	struct journal_verified verified;
 	struct p2v_buf bad; /* BAD_BYTES each: offset, length */
 };
@@ -96,6 +96,7 @@ static bool record_ok(const struct journal *j, const struct record *rec)
 	case JOURNAL_DATA:
 		return range && rec->n_leaves == rec->count && rec->count <= JOURNAL_LEAVES_MAX;
 	case JOURNAL_OPENED:
+	case JOURNAL_REFRESH:
 		return rec->n_leaves == 0;
 	case JOURNAL_VERIFIED:
 		return rec->n_leaves == VERIFIED_LEAVES;
@@ -139,6 +140,18 @@ static void verified_apply(struct journal *j, const uint8_t *bytes)
 	v->zero_bytes = p2v_rd_be64(&rd);
 	v->free_bytes = p2v_rd_be64(&rd);
 	j->is_verified = true;
+	j->is_refreshing = false;
+}
+
+static void refresh_apply(struct journal *j)
+{
+	j->is_verified = false;
+	if (j->is_refreshing)
+		return;
+	j->is_refreshing = true;
+	j->opened = 1;
+	j->written_bytes = 0;
+	p2v_buf_reset(&j->bad);
 }
 
 /* An agent that sends DONE again names the same ranges again. */
@@ -193,6 +206,9 @@ static int journal_apply(struct journal *j, const struct record *rec, struct p2v
 		break;
 	case JOURNAL_OPENED:
 		j->opened++;
+		break;
+	case JOURNAL_REFRESH:
+		refresh_apply(j);
 		break;
 	case JOURNAL_BAD:
 		return bad_apply(j, rec, err);
@@ -505,6 +521,11 @@ bool recv_journal_verified(const struct journal *j, struct journal_verified *ret
 	if (j->is_verified)
 		*ret = j->verified;
 	return j->is_verified;
+}
+
+bool recv_journal_refreshing(const struct journal *j)
+{
+	return j->is_refreshing;
 }
 
 size_t recv_journal_n_bad(const struct journal *j)

@@ -26,6 +26,9 @@
  *         4 VERIFIED   the image was read back and has the root that the agent named. In place of
  *                      leaves: the root, then u64 read, sent, zero, free
  *         5 BAD        the source could not be read there; first, count: offset and length in bytes
+ *         6 REFRESH    a second pass began to write (first, count: 0): until the next VERIFIED,
+ *what is durable may be of an older time. What was written, by how many connections, and what was
+ *bad counts anew from here
  *
  * Always true: a record is appended only after the image was flushed, so what it says is so even if
  * the machine stops now. Later records win. A torn or damaged tail is cut off when it is opened.
@@ -50,6 +53,7 @@ enum journal_kind {
 	JOURNAL_OPENED,
 	JOURNAL_VERIFIED,
 	JOURNAL_BAD,
+	JOURNAL_REFRESH,
 };
 
 #define JOURNAL_LEAVES_MAX 4096u
@@ -97,6 +101,8 @@ uint64_t recv_journal_written(const struct journal *j);
 unsigned recv_journal_opened(const struct journal *j);
 /* False: not since the last change. */
 bool recv_journal_verified(const struct journal *j, struct journal_verified *ret);
+/* A second pass has begun to write, and is not verified. */
+bool recv_journal_refreshing(const struct journal *j);
 /* Ranges that the source could not be read at; i-th of n, in bytes. */
 size_t recv_journal_n_bad(const struct journal *j);
 void recv_journal_bad(

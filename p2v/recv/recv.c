@@ -7,7 +7,7 @@
 #include "p2v/recv/intake.h"
 #include "p2v/recv/job.h"
 
-#define FEATURES     (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME)
+#define FEATURES     (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
 #define PROGRESS_MS  500
@@ -16,7 +16,9 @@ struct conversation {
 	const struct recv_spec *spec;
 	struct peer peer;
 	struct recv_job job;
-	struct recv_disk disk; /* the one that is open; io NULL: none */
+	struct recv_disk disk;	    /* the one that is open; io NULL: none */
+	bool refresh;		    /* its pass is a second one */
+	bool fresh[WIRE_DISKS_MAX]; /* verified on this connection */
 };
 
 static int greet(struct conversation *c, struct p2v_err *err)
@@ -72,6 +74,7 @@ static int admit_send(struct conversation *c, struct p2v_err *err)
 		WIRE_ADMIT, .admit = {.job = wire_text(c->job.name),
 				    .how = c->job.continued ? WIRE_HOW_CONTINUED : WIRE_HOW_NEW,
 				    .n = (uint16_t)c->job.machine.n_disks}};
+	bool refresh = c->job.finished;
 
 	for (uint16_t i = 0; i < admit.admit.n; i++) {
 		p2v_auto(recv_journal_free) struct journal *journal = NULL;
@@ -81,8 +84,12 @@ static int admit_send(struct conversation *c, struct p2v_err *err)
 
 		if (r < 0)
 			return r;
-		wire_admit_add(&wanted, i, !journal || !recv_journal_verified(journal, &verified));
+		refresh = refresh || (journal && recv_journal_refreshing(journal));
+		wire_admit_add(&wanted, i,
+			c->job.finished || !journal || !recv_journal_verified(journal, &verified));
 	}
+	if (refresh)
+		admit.admit.how = WIRE_HOW_REFRESH;
 	admit.admit.raw = wanted.data;
 	if (wanted.failed)
 		return p2v_buf_check(&wanted, err);
@@ -106,7 +113,8 @@ static int admit(struct conversation *c, struct p2v_err *err)
 	if (r == 0)
 		r = job_lock(c, err);
 	if (r == 0)
-		r = recv_job_admit(&c->job, inventory.data, inventory.len, err);
+		r = recv_job_admit(&c->job, inventory.data, inventory.len,
+			c->peer.terms.features & WIRE_FEATURE_REFRESH, err);
 	return r < 0 ? r : admit_send(c, err);
 }
 
@@ -122,8 +130,25 @@ static int open_check(
 		return p2v_err_set(err, P2V_EUNSUPPORTED,
 			"OPEN: a grain of %u bytes with digest kind %u is not supported here",
 			open->grain, open->digest_kind);
-	if (open->pass != WIRE_PASS_COPY)
+	if (open->pass != WIRE_PASS_COPY && !(c->peer.terms.features & WIRE_FEATURE_REFRESH))
 		return p2v_err_set(err, P2V_EUNSUPPORTED, "OPEN: a second pass is not offered");
+	return 0;
+}
+
+/* A first pass keeps what is durable: it must be of the same pass. */
+static int pass_check(
+	const struct wire_open *open, const struct journal *journal, struct p2v_err *err)
+{
+	struct journal_verified verified;
+
+	if (!journal || open->pass == WIRE_PASS_REFRESH)
+		return 0;
+	if (recv_journal_refreshing(journal))
+		return p2v_err_set(err, P2V_EREFUSED,
+			"a second pass over disk %u was begun: only --refresh can complete it",
+			open->disk);
+	if (recv_journal_verified(journal, &verified))
+		return p2v_err_set(err, P2V_EFORMAT, "OPEN: disk %u is not wanted", open->disk);
 	return 0;
 }
 
@@ -133,15 +158,20 @@ static int open_admit(
 	const struct conversation *c, const struct wire_open *open, struct p2v_err *err)
 {
 	p2v_auto(recv_journal_free) struct journal *journal = NULL;
-	struct journal_verified verified;
 	uint64_t have = 0;
 	int r = recv_disk_journal(
 		c->job.image_dir, open->disk, open->size, c->spec->format, &journal, err);
 
 	if (r < 0)
 		return r;
-	if (journal && recv_journal_verified(journal, &verified))
-		return p2v_err_set(err, P2V_EFORMAT, "OPEN: disk %u is not wanted", open->disk);
+	if (!journal && c->job.finished)
+		return p2v_err_set(err, P2V_ENOTFOUND,
+			"the image of disk %u is gone from %s: remove the job, or give this copy "
+			"another --name",
+			open->disk, c->job.image_dir);
+	r = pass_check(open, journal, err);
+	if (r < 0)
+		return r;
 	if (journal)
 		have = recv_journal_durable(journal) * BLOCK_GRAIN_BYTES;
 	return open->used > have ? recv_job_space(&c->job, open->used - have, err) : 0;
@@ -160,6 +190,7 @@ static int disk_open(struct conversation *c, const struct wire_open *open, struc
 			&c->disk, c->job.image_dir, open->disk, c->spec->format, open->size, err);
 	if (r < 0)
 		return r;
+	c->refresh = open->pass == WIRE_PASS_REFRESH;
 	ready.ready.durable_grains = recv_journal_durable(c->disk.journal);
 	return recv_peer_send(&c->peer, &ready, err);
 }
@@ -200,21 +231,55 @@ static int verified_say(struct conversation *c, const struct intake_done *done,
 			"%s: the agent's digest of the whole disk is not that of the chunks it "
 			"sent",
 			c->disk.path);
+	c->fresh[c->disk.index] = true;
 	r = recv_journal_add_verified(c->disk.journal, &verified, err);
 	if (r == 0)
 		r = recv_journal_commit(c->disk.journal, recv_journal_mark(c->disk.journal), err);
 	return r < 0 ? r : recv_peer_send(&c->peer, &msg, err);
 }
 
+static int refresh_mark(struct journal *journal, struct p2v_err *err)
+{
+	int r = recv_journal_add(journal, JOURNAL_REFRESH, 0, 0, NULL, err);
+
+	return r < 0 ? r : recv_journal_commit(journal, recv_journal_mark(journal), err);
+}
+
+/* A finished job is about to change: each of its disks has to be gone over again, but for those
+ * that this connection did already. */
+static int refresh_begin(void *ctx, struct p2v_err *err)
+{
+	struct conversation *c = ctx;
+	int r = refresh_mark(c->disk.journal, err);
+
+	for (uint16_t i = 0; r == 0 && c->job.finished && i < c->job.machine.n_disks; i++) {
+		p2v_auto(recv_journal_free) struct journal *journal = NULL;
+
+		if (i == c->disk.index || c->fresh[i])
+			continue;
+		r = recv_disk_journal(c->job.image_dir, i, c->job.machine.disks[i].size_bytes,
+			c->spec->format, &journal, err);
+		if (r == 0 && journal)
+			r = refresh_mark(journal, err);
+	}
+	if (r == 0 && c->job.finished)
+		r = recv_job_reopen(&c->job, err);
+	if (r == 0)
+		c->job.finished = false;
+	return r;
+}
+
 /* From READY to VERIFIED, as many rounds as it takes. */
 static int disk_receive(struct conversation *c, struct p2v_err *err)
 {
+	const struct intake_begin begin = {refresh_begin, c};
+
 	for (;;) {
 		struct verify_progress progress = {c, p2v_now_ms()};
 		struct wire_msg mismatch = {WIRE_MISMATCH, .mismatch = {.disk = c->disk.index}};
 		struct recv_verdict verdict;
 		struct intake_done done;
-		int r = recv_intake_run(&c->peer, &c->disk, &done, err);
+		int r = recv_intake_run(&c->peer, &c->disk, c->refresh ? &begin : NULL, &done, err);
 
 		if (r == 0)
 			r = recv_disk_verify(&c->disk, verify_progress, &progress, &verdict, err);

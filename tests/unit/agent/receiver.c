@@ -9,8 +9,9 @@
 #include "p2v/wire/codec.h"
 #include "p2v/wire/session.h"
 
-#define GRAIN	 BLOCK_GRAIN_BYTES
-#define FEATURES (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_PULL)
+#define GRAIN BLOCK_GRAIN_BYTES
+#define FEATURES                                                                                   \
+	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_PULL)
 
 /* One connection. */
 struct serve {
@@ -92,7 +93,9 @@ static int on_inventory(struct serve *s, const struct wire_msg *m)
 	snprintf(s->rx->inventory, sizeof(s->rx->inventory), "%.*s", (int)m->inventory.n,
 		(const char *)m->inventory.json);
 	wire_admit_add(&wanted, 0, true);
-	msg.admit.how = s->rx->connections > 1 ? WIRE_HOW_CONTINUED : WIRE_HOW_NEW;
+	msg.admit.how = s->rx->finished		 ? WIRE_HOW_REFRESH
+			: s->rx->connections > 1 ? WIRE_HOW_CONTINUED
+						 : WIRE_HOW_NEW;
 	msg.admit.n = 1;
 	msg.admit.raw = wanted.data;
 	if (s->rx->limit_to && say(s, &limit) < 0)
@@ -106,6 +109,7 @@ static int on_open(struct serve *s, const struct wire_msg *m)
 	struct wire_msg msg = {.type = WIRE_READY, .ready = {.disk = m->open.disk}};
 	struct wire_msg pull = {.type = WIRE_PULL, .pull = {0, rx->pull_offset, rx->pull_length}};
 
+	rx->pass = m->open.pass;
 	if (m->open.size != rx->size || m->open.grain != GRAIN)
 		abort();
 	for (uint64_t i = 0; i < block_grains(rx->size); i++)
@@ -254,6 +258,7 @@ static int on_finish(struct serve *s, const struct wire_msg *m)
 
 	(void)m;
 	s->over = true;
+	s->rx->finished = true;
 	return say(s, &msg);
 }
 

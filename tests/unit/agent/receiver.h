@@ -20,6 +20,7 @@ struct receiver {
 	uint64_t size;
 	uint8_t *image;
 	bool *durable, *taken; /* a grain each */
+	bool finished;	       /* a job that was copied before */
 	struct digest *leaves;
 
 	/* the script: 0 is never */
@@ -41,6 +42,7 @@ struct receiver {
 	unsigned connections;
 	uint64_t chunks, data_bytes, zero_chunks, free_chunks, have_asked, again_durable;
 	uint64_t window_seen;
+	uint8_t pass; /* of the last OPEN */
 	bool pong_seen, cancel_seen, error_seen, pulled_first;
 	struct wire_done done;
 	char inventory[4096];

@@ -186,7 +186,7 @@ static void walk_once(uint64_t seed)
 			for (uint32_t i = 0; i < span->count; i++)
 				span->durable[i] = random_next(&x) % 64 > 3;
 		}
-		p = send_walk_next(&extents, resume ? span : NULL, must, at);
+		p = send_walk_next(&extents, resume ? span : NULL, must, SEND_COPY, at);
 		assert_int_equal(p.offset, at);
 		assert_true(p.length > 0 && p.length <= size - at);
 		assert_true(p.length % GRAIN == 0 || at + p.length == size);
@@ -196,7 +196,7 @@ static void walk_once(uint64_t seed)
 			assert_int_equal(expected(&extents, resume ? span : NULL, must, g), p.kind);
 		at += p.length;
 	}
-	assert_int_equal(send_walk_next(&extents, NULL, NULL, size).length, 0);
+	assert_int_equal(send_walk_next(&extents, NULL, NULL, SEND_COPY, size).length, 0);
 	block_extents_finish(&extents);
 	free(span);
 	free(must);

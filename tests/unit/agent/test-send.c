@@ -234,6 +234,90 @@ static void test_random_disks(void **state)
 		random_once(seed);
 }
 
+/* The source after a while: a byte here, two grains there, one that became zero, free ones. */
+static void disk_change(struct scene *s)
+{
+	uint8_t *bytes = block_io_memory_bytes(s->disk);
+
+	bytes[5] ^= 1;
+	memset(bytes + 20 * GRAIN, 'x', 2 * GRAIN);
+	memset(bytes + 37 * GRAIN, 0, GRAIN);
+	memset(bytes + 60 * GRAIN, 0, 8 * GRAIN);
+	bytes[s->rx.size - 1] ^= 1;
+	assert_int_equal(
+		block_extents_set(&s->extents, 60 * GRAIN, 8 * GRAIN, EXTENT_FREE, NULL), 0);
+}
+
+/* A second pass sends the grains that differ, over any number of connections. */
+static void refresh_with_cuts(unsigned n_cuts)
+{
+	struct scene *s = scene_new();
+	unsigned before;
+
+	assert_int_equal(scene_run(s), 0);
+	send_result_finish(&s->result);
+	disk_change(s);
+	before = s->rx.connections;
+	s->rx.data_bytes = s->rx.free_chunks = s->rx.zero_chunks = 0;
+	s->rx.n_cuts = before + n_cuts;
+	for (unsigned i = before; i < s->rx.n_cuts; i++)
+		s->rx.cuts[i] =
+			(struct link_pair_cut){30000 + 60000 * (uint64_t)(i - before), UINT64_MAX};
+	s->rx.durable_every = 1;
+	s->spec.refresh = true;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->rx.pass, WIRE_PASS_REFRESH);
+	assert_int_equal(s->rx.connections - before, n_cuts + 1);
+	assert_int_equal(s->rx.free_chunks, 1);
+	assert_int_equal(s->rx.zero_chunks, 1);
+	assert_int_equal(s->rx.data_bytes, 3 * GRAIN + 123 * 512 % GRAIN);
+	if (n_cuts == 0)
+		assert_int_equal(s->result.disks[0].read_bytes, DISK_BYTES - 8 * GRAIN);
+	scene_free(s);
+}
+
+static void test_refresh(void **state)
+{
+	(void)state;
+	for (unsigned cuts = 0; cuts < 3; cuts++)
+		refresh_with_cuts(cuts);
+}
+
+static void test_refresh_of_nothing(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->spec.refresh = true;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	s->rx.chunks = 0;
+	send_result_finish(&s->result);
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->rx.chunks, 0);
+	scene_free(s);
+}
+
+static void test_finished_wants_refresh(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	assert_int_equal(scene_run(s), 0);
+	send_result_finish(&s->result);
+	s->rx.chunks = 0;
+	assert_int_equal(scene_run(s), P2V_EREFUSED);
+	assert_non_null(strstr(s->err.text, "--refresh"));
+	assert_int_equal(s->rx.chunks, 0);
+	assert_true(s->rx.cancel_seen);
+	s->rx.features = WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME;
+	s->spec.refresh = true;
+	assert_int_equal(scene_run(s), P2V_EUNSUPPORTED);
+	scene_free(s);
+}
+
 static void test_gives_up(void **state)
 {
 	struct scene *s = scene_new();
@@ -414,6 +498,9 @@ int main(void)
 		cmocka_unit_test(test_cut_and_resume),
 		cmocka_unit_test(test_cut_on_the_way_back),
 		cmocka_unit_test(test_random_disks),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_refresh_of_nothing),
+		cmocka_unit_test(test_finished_wants_refresh),
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_mismatch),

@@ -97,12 +97,13 @@ void scripted_greet(struct scripted *s)
 	struct wire_msg hello = {.type = WIRE_HELLO}, welcome;
 	struct wire_terms terms;
 
-	wire_hello_make("scripted", WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_PULL,
-		NULL, &hello.hello);
+	wire_hello_make("scripted",
+		WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_PULL | s->more, NULL,
+		&hello.hello);
 	scripted_say(s, &hello);
 	welcome = scripted_hear(s, WIRE_WELCOME);
 	assert_int_equal(wire_welcome_check(&hello.hello, &welcome.welcome, &terms, NULL), 0);
-	assert_int_equal(terms.features, WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME);
+	assert_int_equal(terms.features, WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | s->more);
 }
 
 void scripted_inventory(struct scripted *s, const char *name, const char *uuid, uint64_t disk_bytes)
@@ -131,13 +132,23 @@ struct wire_admit scripted_admitted(
 	return admit;
 }
 
-uint64_t scripted_open(struct scripted *s, uint64_t disk_bytes)
+static uint64_t open_pass(struct scripted *s, uint64_t disk_bytes, uint8_t pass)
 {
-	const struct wire_msg open = {WIRE_OPEN,
-		.open = {0, disk_bytes, 512, GRAIN, WIRE_DIGEST_XXH3_128, WIRE_PASS_COPY, 0}};
+	const struct wire_msg open = {
+		WIRE_OPEN, .open = {0, disk_bytes, 512, GRAIN, WIRE_DIGEST_XXH3_128, pass, 0}};
 
 	scripted_say(s, &open);
 	return scripted_hear(s, WIRE_READY).ready.durable_grains;
+}
+
+uint64_t scripted_open(struct scripted *s, uint64_t disk_bytes)
+{
+	return open_pass(s, disk_bytes, WIRE_PASS_COPY);
+}
+
+uint64_t scripted_open_refresh(struct scripted *s, uint64_t disk_bytes)
+{
+	return open_pass(s, disk_bytes, WIRE_PASS_REFRESH);
 }
 
 void scripted_send(struct scripted *s, const uint8_t *disk, uint64_t offset, size_t n)

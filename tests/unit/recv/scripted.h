@@ -20,6 +20,7 @@ struct scripted {
 	struct wire_feed feed;
 	struct wire_codec *codec;
 	struct recv_spec spec;
+	uint64_t more; /* features to offer beside ZSTD, RESUME and PULL */
 	pthread_t thread;
 	int r; /* what recv_run returned */
 	struct p2v_err err;
@@ -43,6 +44,8 @@ struct wire_admit scripted_admitted(
 	struct scripted *s, const char *name, const char *uuid, uint64_t disk_bytes);
 /* OPEN and READY; returns durable_grains. */
 uint64_t scripted_open(struct scripted *s, uint64_t disk_bytes);
+/* The same for a second pass. */
+uint64_t scripted_open_refresh(struct scripted *s, uint64_t disk_bytes);
 /* A chunk of the disk's bytes as an honest agent packs it; then its TAKEN. */
 void scripted_send(struct scripted *s, const uint8_t *disk, uint64_t offset, size_t n);
 void scripted_hear_taken(struct scripted *s, uint64_t seq);

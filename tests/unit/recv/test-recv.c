@@ -22,16 +22,22 @@ static char *base;
 static uint8_t disk[DISK_BYTES];
 
 /* Grains 0 to 9 random, 10 to 14 zero, the rest text; the last is short. */
-static int base_make(void **state)
+static void disk_paint(void)
 {
 	uint32_t v = 7;
 
-	(void)state;
+	memset(disk, 0, sizeof(disk));
 	for (size_t i = 0; i < 10 * GRAIN; i++) {
 		v = v * 1664525 + 1013904223;
 		disk[i] = (uint8_t)(v >> 24);
 	}
 	memset(disk + 15 * GRAIN, 'p', sizeof(disk) - 15 * GRAIN);
+}
+
+static int base_make(void **state)
+{
+	(void)state;
+	disk_paint();
 	return p2v_dir_temp("test-recv", &base, NULL);
 }
 
@@ -394,6 +400,93 @@ static void test_bit_rot(void **state)
 	image_equals("rot01", "raw");
 }
 
+static void say_same(struct scripted *s, const uint8_t *of, uint64_t grain)
+{
+	struct wire_msg same = {
+		WIRE_CHUNK, .chunk = {0, WIRE_CHUNK_SAME, 0, grain * GRAIN, GRAIN, NULL, 16}};
+	struct digest leaf;
+
+	block_digest_leaf(of, GRAIN, &leaf);
+	same.chunk.body = leaf.bytes;
+	scripted_say(s, &same);
+}
+
+static struct wire_admit second_pass(struct scripted *s, const char *name)
+{
+	scripted_start(s, base, "qcow2");
+	s->more = WIRE_FEATURE_REFRESH;
+	return scripted_admitted(s, name, UUID, DISK_BYTES);
+}
+
+/* A second pass into a finished job: nothing is taken away before the first chunk; once it has
+ * come, only a second pass can complete it. */
+static void test_refresh(void **state)
+{
+	const struct wire_msg checkpoint = {.type = WIRE_CHECKPOINT};
+	const struct wire_msg open = {WIRE_OPEN,
+		.open = {0, DISK_BYTES, 512, GRAIN, WIRE_DIGEST_XXH3_128, WIRE_PASS_COPY, 0}};
+	struct scripted s;
+
+	(void)state;
+	whole_job("ref01", "qcow2");
+	assert_int_equal(second_pass(&s, "ref01").how, WIRE_HOW_REFRESH);
+	assert_int_equal(scripted_open_refresh(&s, DISK_BYTES), 21);
+	say_same(&s, disk + 3 * GRAIN, 3);
+	scripted_hear_taken(&s, 1);
+	say_same(&s, disk + 4 * GRAIN, 3);
+	scripted_hear(&s, WIRE_RESEND);
+	scripted_hear_taken(&s, 2);
+	assert_true(job_has("ref01", STORE_IMAGE));
+	disk[3 * GRAIN] ^= 1;
+	memset(disk + 7 * GRAIN, 0, GRAIN);
+	scripted_send(&s, disk, 3 * GRAIN, GRAIN);
+	scripted_hear_taken(&s, 3);
+	assert_false(job_has("ref01", STORE_IMAGE));
+	assert_false(job_has("ref01", STORE_RECEIPT));
+	scripted_say(&s, &checkpoint);
+	scripted_hear(&s, WIRE_DURABLE);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+
+	assert_int_equal(second_pass(&s, "ref01").how, WIRE_HOW_REFRESH);
+	scripted_say(&s, &open);
+	scripted_hear(&s, WIRE_REFUSE);
+	assert_non_null(strstr(s.last, "--refresh"));
+	assert_int_equal(scripted_end(&s), P2V_EREFUSED);
+
+	assert_int_equal(second_pass(&s, "ref01").how, WIRE_HOW_REFRESH);
+	assert_int_equal(scripted_open_refresh(&s, DISK_BYTES), 21);
+	say_same(&s, disk + 3 * GRAIN, 3);
+	scripted_hear_taken(&s, 1);
+	scripted_send(&s, disk, 7 * GRAIN, GRAIN);
+	scripted_hear_taken(&s, 2);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	assert_true(job_has("ref01", STORE_IMAGE));
+	image_equals("ref01", "qcow2");
+	disk_paint();
+}
+
+static void test_converted_is_not_refreshed(void **state)
+{
+	p2v_autofree char *dir = p2v_path_join(base, "ref02");
+	struct scripted s;
+
+	(void)state;
+	whole_job("ref02", "qcow2");
+	assert_int_equal(p2v_publish_bytes(dir, STORE_OUTPUT, "{}", 2, 0600, NULL), 0);
+	scripted_start(&s, base, "qcow2");
+	s.more = WIRE_FEATURE_REFRESH;
+	scripted_greet(&s);
+	scripted_inventory(&s, "ref02", UUID, DISK_BYTES);
+	assert_int_equal(scripted_hear(&s, WIRE_REFUSE).refuse.reason, WIRE_REFUSE_RULE);
+	assert_non_null(strstr(s.last, "convert --undo"));
+	assert_int_equal(scripted_end(&s), P2V_EREFUSED);
+	assert_true(job_has("ref02", STORE_IMAGE));
+}
+
 static void test_busy_waits(void **state)
 {
 	p2v_autofree char *dir = p2v_path_join(base, "busy01");
@@ -424,6 +517,8 @@ int main(void)
 		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_bit_rot),
 		cmocka_unit_test(test_locked_image),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_converted_is_not_refreshed),
 		cmocka_unit_test(test_busy_waits),
 	};
 
