@@ -36,6 +36,8 @@ struct convert_opts {
 	bool dry_run, json, undo, again;
 	const char **disks;
 	size_t n_disks;
+	const char **keys;
+	size_t n_keys;
 };
 
 /* Everything that one conversion holds. */
@@ -200,7 +202,7 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 	uint64_t start = p2v_now_ms();
 
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
-	r = cli_door_open(&c->image, c->overlays, &c->guest, err);
+	r = cli_door_open(&c->image, c->overlays, c->o->keys, c->o->n_keys, &c->guest, err);
 	c->launch_ms = p2v_now_ms() - start;
 	if (r == 0) {
 		p2v_progress_start(c->progress, "inspecting", "steps", 0);
@@ -409,6 +411,8 @@ static const struct p2v_opt convert_opts[] = {
 		"The root file system of the system to convert, where there are several; p2v "
 		"inspect lists "
 		"them."),
+	{"key", 0, CLI_KEY_ARG, P2V_OPT_STRS, offsetof(struct convert_opts, keys),
+		offsetof(struct convert_opts, n_keys), CLI_KEY_HELP},
 	OPT("input-format", 0, "FORMAT", P2V_OPT_STR, input_format,
 		"The format of DISK (raw, qcow2, vmdk, ...) instead of finding it out."),
 	OPT("again", 0, NULL, P2V_OPT_FLAG, again, "Do it anew where it is done already."),

@@ -5,11 +5,13 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/guest/accel.h"
+#include "p2v/guest/key.h"
 
-int cli_door_open(
-	const struct image *image, char *const *overlays, struct guest **ret, struct p2v_err *err)
+int cli_door_open(const struct image *image, char *const *overlays, const char *const *keys,
+	size_t n_keys, struct guest **ret, struct p2v_err *err)
 {
 	p2v_autofree struct guest_disk *disks = calloc(image->n_disks, sizeof(*disks));
+	guest_auto_keys struct guest_keys loaded = {0};
 	struct guest_accel_result accel;
 	struct guest_options o = {.disks = disks, .n_disks = image->n_disks, .writable = overlays};
 	int r;
@@ -20,9 +22,13 @@ int cli_door_open(
 		disks[i].path = overlays ? overlays[i] : image->disks[i].path;
 		disks[i].format = overlays ? "qcow2" : image->disks[i].format;
 	}
-	r = guest_accel_find(&accel, err);
+	r = guest_keys_load(keys, n_keys, &loaded, err);
+	if (r == 0)
+		r = guest_accel_find(&accel, err);
 	if (r < 0)
 		return r;
+	o.keys = loaded.items;
+	o.n_keys = loaded.n_items;
 	o.use_kvm = accel.accel == GUEST_ACCEL_KVM;
 	return guest_open_disks(&o, ret, err);
 }

@@ -13,8 +13,16 @@
 /*
  * Opens the image's disks, or, where overlays is not NULL, the qcow2 overlay for each of them
  * (overlays[i] for disk i), writable. The image's own files are only ever opened read-only.
+ * keys: SELECTOR:file:PATH, as p2v/guest/key.h reads them.
  */
-int cli_door_open(
-	const struct image *image, char *const *overlays, struct guest **ret, struct p2v_err *err);
+int cli_door_open(const struct image *image, char *const *overlays, const char *const *keys,
+	size_t n_keys, struct guest **ret, struct p2v_err *err);
+
+/* The option that says them. */
+#define CLI_KEY_ARG "SELECTOR:file:PATH"
+#define CLI_KEY_HELP                                                                               \
+	"Open an encrypted volume with the passphrase that the file PATH holds. SELECTOR is a "    \
+	"device as p2v inspect lists it, a UUID, or all. May be given several times. The key is "  \
+	"kept nowhere."
 
 #endif

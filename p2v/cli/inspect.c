@@ -20,6 +20,8 @@ struct inspect_opts {
 	const char *input_format, *progress;
 	const char **disks;
 	size_t n_disks;
+	const char **keys;
+	size_t n_keys;
 };
 
 static const char *or_dash(const char *text)
@@ -112,6 +114,8 @@ static const struct p2v_opt inspect_opts[] = {
 		"Print facts.json."},
 	{"input-format", 0, "FORMAT", P2V_OPT_STR, offsetof(struct inspect_opts, input_format), 0,
 		"The disks' format (raw, qcow2, vmdk, ...) instead of finding it out."},
+	{"key", 0, CLI_KEY_ARG, P2V_OPT_STRS, offsetof(struct inspect_opts, keys),
+		offsetof(struct inspect_opts, n_keys), CLI_KEY_HELP},
 	{"progress", 0, "MODE", P2V_OPT_STR, offsetof(struct inspect_opts, progress), 0,
 		"auto, json or none."},
 	P2V_OPT_END,
@@ -145,7 +149,7 @@ static int inspect(const struct inspect_opts *o, struct p2v_progress *progress, 
 	if (r < 0)
 		return r;
 	p2v_progress_start(progress, "starting the appliance", "steps", 0);
-	r = cli_door_open(&image, NULL, &g, err);
+	r = cli_door_open(&image, NULL, o->keys, o->n_keys, &g, err);
 	if (r < 0)
 		return r;
 	p2v_progress_start(progress, "inspecting", "steps", 0);

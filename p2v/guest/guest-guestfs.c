@@ -16,6 +16,8 @@
 #include "p2v/guest/fs-door.h"
 
 #define DEFAULT_LAUNCH_MS 300000
+/* A LUKS 2 key may be made to need 1 GiB, or more where its maker's machine was large. */
+#define MEMORY_FOR_KEYS_MIB 3072
 /* Up to here one message holds a file's content; beyond it travels by way of a host file. */
 #define MESSAGE_BYTES ((size_t)1 << 20)
 
@@ -318,6 +320,7 @@ static int fs_close(struct guest *g, struct p2v_err *err)
 static void fs_free(struct guest *g)
 {
 	guestfs_close(fs_handle(g));
+	fs_crypts_free((struct fs_door *)g);
 	free(g);
 }
 
@@ -352,6 +355,8 @@ static int set_up(guestfs_h *h, const struct guest_options *o, struct p2v_err *e
 		return fs_err(h, err, "libguestfs: choose the backend");
 	if (!o->use_kvm && guestfs_set_backend_setting(h, "force_tcg", "1") < 0)
 		return fs_err(h, err, "libguestfs: choose TCG");
+	if (o->n_keys && guestfs_set_memsize(h, MEMORY_FOR_KEYS_MIB) < 0)
+		return fs_err(h, err, "libguestfs: choose the memory size");
 	for (size_t i = 0; i < o->n_disks; i++)
 		if (guestfs_add_drive_opts(h, o->disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
 			    o->disks[i].format, GUESTFS_ADD_DRIVE_OPTS_READONLY, !o->writable,
@@ -378,6 +383,8 @@ int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p
 	if (rc == 0)
 		rc = fs_launch(
 			d->h, o->launch_timeout_ms ? o->launch_timeout_ms : DEFAULT_LAUNCH_MS, err);
+	if (rc == 0 && o->n_keys)
+		rc = fs_unlock(d, o, err);
 	if (rc < 0) {
 		fs_free(&d->g);
 		return rc;

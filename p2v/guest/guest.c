@@ -55,6 +55,9 @@ void guest_storage_finish(struct guest_storage *s)
 		free(v->partuuid);
 		free(v->part_type);
 		free(v->part_table);
+		free(v->parent);
+		free(v->array_name);
+		free(v->array_uuid);
 	}
 	free(s->volumes);
 	*s = (struct guest_storage){0};

@@ -30,15 +30,25 @@ struct guest_disk {
 	const char *format; /* "raw", "qcow2", ...: always said, never probed */
 };
 
+/* Opens encrypted volumes. Kept by nobody longer than the opening of the door takes. */
+struct guest_key {
+	const char *selector; /* a device in the door's terms, the volume's UUID, or "all" */
+	const char *text;     /* the passphrase, or a key file's content: no NUL within */
+};
+
 struct guest_options {
 	const struct guest_disk *disks; /* in the machine's order: disk 0 is /dev/sda to the door */
 	size_t n_disks;
 	bool writable; /* else nothing can be written, neither by a call nor by a journal replay */
 	bool use_kvm;  /* from accel.h; false: TCG */
 	int launch_timeout_ms; /* 0: the default, 300000 */
+	const struct guest_key *keys;
+	size_t n_keys;
 };
 
-/* Starts the appliance; P2V_ETIMEDOUT where it does not come up in time. Nothing is mounted. */
+/* Starts the appliance; P2V_ETIMEDOUT where it does not come up in time. Opens the encrypted
+ * volumes that there are keys for; a key for one volume that does not open it is P2V_EINVAL, for
+ * one that is not there P2V_ENOTFOUND. Nothing is mounted. */
 int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p2v_err *err);
 /* The directory is the root, and is "mounted" from the start; storage is empty. */
 int guest_open_dir(const char *dir, bool writable, struct guest **ret, struct p2v_err *err);
@@ -50,7 +60,13 @@ void guest_free(struct guest *g);
 bool guest_is_writable(const struct guest *g);
 
 /* What is on the disks. */
-enum guest_volume_type { GUEST_VOLUME_DISK, GUEST_VOLUME_PART, GUEST_VOLUME_LV, GUEST_VOLUME_MD };
+enum guest_volume_type {
+	GUEST_VOLUME_DISK,
+	GUEST_VOLUME_PART,
+	GUEST_VOLUME_LV,
+	GUEST_VOLUME_MD,
+	GUEST_VOLUME_CRYPT, /* inside of an encrypted volume that was opened */
+};
 
 struct guest_volume {
 	enum guest_volume_type type;
@@ -61,13 +77,16 @@ struct guest_volume {
 	char *partuuid;	  /* GPT: the GUID; MBR: "disk signature-number"; NULL: no partition */
 	char *part_type;  /* GPT: type GUID; MBR: "0x83"; NULL */
 	char *part_table; /* on a disk: "msdos" -> "dos", "gpt"; NULL: none */
-	uint32_t disk;	  /* index of the disk that it lies on; LV and MD: UINT32_MAX */
+	char *parent;	  /* CRYPT: the encrypted volume's device; else NULL */
+	char *array_name; /* MD: "web01:1" from the superblock, NULL where it has none */
+	char *array_uuid; /* MD: as mdadm writes it, 01234567:... */
+	uint32_t disk;	  /* index of the disk that it lies on; LV, MD, CRYPT: UINT32_MAX */
 	uint32_t part;	  /* partition number, 0 for a whole disk */
 	uint64_t offset_bytes, size_bytes;
 };
 
 struct guest_storage {
-	struct guest_volume *volumes; /* disk, its partitions, next disk, ..., then MD, then LV */
+	struct guest_volume *volumes; /* disk, its partitions, next disk, ..., then MD, CRYPT, LV */
 	size_t n_volumes;
 };
 

@@ -8,14 +8,6 @@
 #include "p2v/core/span.h"
 #include "p2v/guest/fs-door.h"
 
-static void strv_freep(char ***v)
-{
-	for (size_t i = 0; *v && (*v)[i]; i++)
-		free((*v)[i]);
-	free(*v);
-}
-#define autostrv __attribute__((cleanup(strv_freep)))
-
 static struct guest_volume *add(struct guest_storage *s, enum guest_volume_type type,
 	const char *device, struct p2v_err *err)
 {
@@ -72,7 +64,7 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 		{"PART_ENTRY_SIZE", &sectors},
 		{"PTTYPE", &v->part_table},
 	};
-	autostrv char **pairs = guestfs_blkid(h, v->device);
+	fs_autostrv char **pairs = guestfs_blkid(h, v->device);
 
 	for (size_t i = 0; pairs && pairs[i] && pairs[i + 1]; i += 2)
 		for (size_t k = 0; k < P2V_N(rows); k++)
@@ -121,8 +113,8 @@ static int add_parts(guestfs_h *h, struct guest_storage *s, char *const *parts, 
 
 static int add_disks(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
 {
-	autostrv char **disks = guestfs_list_devices(h);
-	autostrv char **parts = guestfs_list_partitions(h);
+	fs_autostrv char **disks = guestfs_list_devices(h);
+	fs_autostrv char **parts = guestfs_list_partitions(h);
 	int rc = 0;
 
 	if (!disks || !parts)
@@ -152,6 +144,53 @@ static int add_all(guestfs_h *h, struct guest_storage *s, enum guest_volume_type
 	return 0;
 }
 
+static int set(char **to, const char *text, struct p2v_err *err)
+{
+	*to = strdup(text);
+	return *to ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+}
+
+/* What the array is called where it is at home, from its superblock. */
+static int name_array(guestfs_h *h, struct guest_volume *v, struct p2v_err *err)
+{
+	fs_autostrv char **pairs = guestfs_md_detail(h, v->device);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && pairs && pairs[i] && pairs[i + 1]; i += 2) {
+		if (strcmp(pairs[i], "name") == 0 && !v->array_name)
+			rc = set(&v->array_name, pairs[i + 1], err);
+		if (strcmp(pairs[i], "uuid") == 0 && !v->array_uuid)
+			rc = set(&v->array_uuid, pairs[i + 1], err);
+	}
+	return rc;
+}
+
+static int add_arrays(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
+{
+	fs_autostrv char **md = guestfs_list_md_devices(h);
+	size_t first = s->n_volumes;
+	int rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
+
+	for (size_t i = first; rc == 0 && i < s->n_volumes; i++)
+		rc = name_array(h, &s->volumes[i], err);
+	return rc;
+}
+
+static int add_crypts(struct fs_door *d, struct guest_storage *s, struct p2v_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < d->n_crypts; i++) {
+		struct guest_volume *v = add(s, GUEST_VOLUME_CRYPT, d->crypts[i].mapped, err);
+
+		if (!v)
+			return P2V_ENOMEM;
+		probe(d->h, v);
+		rc = set(&v->parent, d->crypts[i].device, err);
+	}
+	return rc;
+}
+
 static bool has_kind(const struct guest_storage *s, const char *kind)
 {
 	for (size_t i = 0; i < s->n_volumes; i++)
@@ -166,13 +205,12 @@ int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err)
 	int rc = add_disks(h, s, err);
 
 	/* An appliance without md or LVM has none of them. */
-	if (rc == 0 && has_kind(s, "linux_raid_member")) {
-		autostrv char **md = guestfs_list_md_devices(h);
-
-		rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
-	}
+	if (rc == 0 && has_kind(s, "linux_raid_member"))
+		rc = add_arrays(h, s, err);
+	if (rc == 0)
+		rc = add_crypts((struct fs_door *)g, s, err);
 	if (rc == 0 && has_kind(s, "LVM2_member")) {
-		autostrv char **lv = guestfs_lvs(h);
+		fs_autostrv char **lv = guestfs_lvs(h);
 
 		rc = add_all(h, s, GUEST_VOLUME_LV, lv, err);
 	}
