@@ -44,6 +44,8 @@ int inspect_kernel_read(struct inspection *in, struct facts_kernel *k);
 int inspect_release(struct inspection *in);
 int inspect_fstab(struct inspection *in);
 int inspect_basics(struct inspection *in);
+/* Before fstab is understood: what mdadm.conf and crypttab call things. */
+int inspect_names(struct inspection *in);
 int inspect_kernels(struct inspection *in);
 int inspect_bootloader(struct inspection *in);
 int inspect_refs(struct inspection *in);

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
+
 #define GPT_ESP	      "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 #define GPT_BIOS_BOOT "21686148-6449-6e6f-744e-656564454649"
 #define DOS_ESP	      "0xef"
@@ -39,6 +42,45 @@ static bool is_type(const struct guest_volume *v, const char *type)
 	return v->part_type && strcasecmp(v->part_type, type) == 0;
 }
 
+static int add_alias(struct facts_fs *f, const char *dir, struct p2v_span name, struct p2v_err *err)
+{
+	p2v_autofree char *alias = p2v_strf("%s%.*s", dir, (int)name.n, name.p);
+
+	if (!alias)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	for (size_t i = 0; i < f->n_aliases; i++)
+		if (strcmp(f->aliases[i], alias) == 0)
+			return 0;
+	if (f->n_aliases >= INSPECT_MAX_ALIASES || name.n == 0 || name.n > 128)
+		return 0;
+	return p2v_json_add_str(&f->aliases, &f->n_aliases, alias, err);
+}
+
+int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct p2v_err *err)
+{
+	struct p2v_span rest = p2v_span_starts(name, "/dev/md/") ? p2v_span_skip(name, 8) : name;
+	uint64_t number;
+	int r;
+
+	if (p2v_span_starts(rest, "/dev/"))
+		return add_alias(f, "", name, err);
+	if (p2v_span_has(rest, '/'))
+		return 0;
+	r = add_alias(f, "/dev/md/", rest, err);
+	/* mdadm makes a plain node for a name that is a number. */
+	return r == 0 && p2v_span_u64(rest, 100000, &number) ? add_alias(f, "/dev/md", rest, err)
+							     : r;
+}
+
+/* The superblock's "web01:1": at home on web01, it is called by what follows the host. */
+static int call_array_at_home(struct facts_fs *f, const char *name, struct p2v_err *err)
+{
+	struct p2v_span whole = p2v_span_str(name), own;
+
+	p2v_span_until(whole, ':', &own);
+	return inspect_storage_call_array(f, own.n ? own : whole, err);
+}
+
 static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_err *err)
 {
 	struct facts_disk *d = v->disk < facts->n_disks ? &facts->disks[v->disk] : NULL;
@@ -53,11 +95,14 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 	f->esp = is_type(v, GPT_ESP) || is_type(v, DOS_ESP);
 	if (d && is_type(v, GPT_BIOS_BOOT))
 		d->bios_boot = true;
+	if ((v->parent && set(&f->parent, v->parent, err) < 0) ||
+		(v->array_uuid && set(&f->array_uuid, v->array_uuid, err) < 0))
+		return P2V_ENOMEM;
 	if (set(&f->device, v->device, err) < 0 || set(&f->disk, d ? d->id : "", err) < 0 ||
 		set(&f->kind, v->kind, err) < 0 || set(&f->uuid, v->uuid, err) < 0 ||
 		set(&f->label, v->label, err) < 0 || set(&f->partuuid, v->partuuid, err) < 0)
 		return P2V_ENOMEM;
-	return 0;
+	return v->array_name ? call_array_at_home(f, v->array_name, err) : 0;
 }
 
 int inspect_storage(const struct guest_storage *storage, const struct image *image,
@@ -216,6 +261,14 @@ static const struct facts_fs *find_named(
 	return NULL;
 }
 
+static bool has_alias(const struct facts_fs *f, struct p2v_span spec)
+{
+	for (size_t i = 0; i < f->n_aliases; i++)
+		if (p2v_span_eq(spec, f->aliases[i]))
+			return true;
+	return false;
+}
+
 /* /dev/vg/lv, /dev/md0, and /dev/mapper/vg-lv, where a '-' inside a name is doubled. */
 static const struct facts_fs *find_device(const struct facts *facts, struct p2v_span spec)
 {
@@ -227,7 +280,7 @@ static const struct facts_fs *find_device(const struct facts *facts, struct p2v_
 
 		if (facts->filesystems[i].disk && *facts->filesystems[i].disk)
 			continue;
-		if (p2v_span_eq(spec, device))
+		if (p2v_span_eq(spec, device) || has_alias(&facts->filesystems[i], spec))
 			return &facts->filesystems[i];
 		slash = strncmp(device, "/dev/", 5) == 0 ? strchr(device + 5, '/') : NULL;
 		if (!slash || strlen(device) > 200)

@@ -14,11 +14,17 @@
 #include "p2v/model/facts.h"
 #include "p2v/model/image.h"
 
+/* A file system with more names than these keeps the first ones. */
+#define INSPECT_MAX_ALIASES 16
+
 int inspect_storage(const struct guest_storage *storage, const struct image *image,
 	struct facts *facts, struct p2v_err *err);
 
-/* What UUID=..., LABEL=..., /dev/disk/by-..., /dev/sda1, /dev/vg/lv, /dev/mapper/vg-lv means; NULL:
- * nothing on these disks. Quotes around a value are passed over. */
+/* Another name of an md array, as mdadm.conf writes it: a device, or its name below /dev/md/. */
+int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct p2v_err *err);
+
+/* What UUID=..., LABEL=..., /dev/disk/by-..., /dev/sda1, /dev/vg/lv, /dev/mapper/vg-lv, /dev/md1
+ * means; NULL: nothing on these disks. Quotes around a value are passed over. */
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec);
 
 /* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path. */

@@ -81,10 +81,15 @@ static void mounts(struct planning *p)
 		for (size_t k = 0; k < p->os->n_mounts; k++) {
 			const struct facts_mount *m = &p->os->mounts[k];
 
-			if (!plan_is(m->mountpoint, wanted[i]) || plan_is(m->device, p->os->root))
+			if (!plan_is(m->mountpoint, wanted[i]) ||
+				(plan_is(m->device, p->os->root) && !*plan_text(m->subvolume)))
 				continue;
+			if (*plan_text(m->subvolume))
+				snprintf(subvolume, sizeof(subvolume), "subvol=%.256s",
+					m->subvolume);
 			if (*plan_text(m->device))
-				mount(p, m->device, m->mountpoint, "");
+				mount(p, m->device, m->mountpoint,
+					*plan_text(m->subvolume) ? subvolume : "");
 			else
 				plan_block(p,
 					"/etc/fstab: line %u: %s for %s is not on these "

@@ -30,6 +30,9 @@ static const struct p2v_json_field facts_fs_fields[] = {
 	P2V_JSON_U64(struct facts_fs, size_bytes, 0),
 	P2V_JSON_U64(struct facts_fs, free_bytes, 0),
 	P2V_JSON_BOOL(struct facts_fs, esp, 0),
+	P2V_JSON_STR(struct facts_fs, parent, 0),
+	P2V_JSON_STR(struct facts_fs, array_uuid, 0),
+	P2V_JSON_STRS(struct facts_fs, aliases, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_fs_type = {
@@ -42,6 +45,7 @@ static const struct p2v_json_field facts_mount_fields[] = {
 	P2V_JSON_STR(struct facts_mount, options, 0),
 	P2V_JSON_U32(struct facts_mount, line, 0),
 	P2V_JSON_STR(struct facts_mount, device, 0),
+	P2V_JSON_STR(struct facts_mount, subvolume, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_mount_type = {

@@ -46,6 +46,10 @@ struct facts_fs {
 	uint64_t size_bytes;
 	uint64_t free_bytes; /* where mounted */
 	bool esp;
+	char *parent;	  /* inside of an encrypted volume: that volume's door device; else NULL */
+	char *array_uuid; /* md: as mdadm.conf writes it; else NULL */
+	char **aliases; /* what a guest may call it beside what follows from the above: /dev/md1 */
+	size_t n_aliases;
 };
 
 /* One line of the guest's fstab, and what it resolved to. */
@@ -54,8 +58,9 @@ struct facts_mount {
 	char *mountpoint;
 	char *kind;
 	char *options;
-	uint32_t line; /* 1-based */
-	char *device;  /* door device; empty: not on these disks */
+	uint32_t line;	 /* 1-based */
+	char *device;	 /* door device; empty: not on these disks */
+	char *subvolume; /* btrfs: what its options say; else NULL */
 };
 
 struct facts_initramfs {
