@@ -6,7 +6,7 @@
 #include "converters/emit/hw.h"
 #include "p2v/core/cleanup.h"
 
-enum sight { SIGHT_KERNEL, SIGHT_LOGIN, SIGHT_FAILURE };
+enum sight { SIGHT_KERNEL, SIGHT_LOGIN, SIGHT_UNIT, SIGHT_FAILURE };
 
 static const struct pattern {
 	const char *text;
@@ -18,6 +18,11 @@ static const struct pattern {
 	{"Command line: ", false, SIGHT_KERNEL, NULL},
 	{"systemd[1]: ", false, SIGHT_KERNEL, NULL},
 	{" login: ", false, SIGHT_LOGIN, NULL},
+	{"[FAILED] Failed to start ", true, SIGHT_UNIT, NULL},
+	{"[FAILED] Failed to mount ", true, SIGHT_UNIT, NULL},
+	{"[FAILED] Failed to activate ", true, SIGHT_UNIT, NULL},
+	{"[DEPEND] Dependency failed for ", true, SIGHT_UNIT, NULL},
+	{"[ TIME ] Timed out waiting for device ", true, SIGHT_UNIT, NULL},
 	/* The cause before the shell that it ends in: the first match is the evidence. */
 	{"Kernel panic - not syncing", false, SIGHT_FAILURE, "kernel panic"},
 	{"Gave up waiting for root", false, SIGHT_FAILURE,
@@ -111,12 +116,16 @@ static void look(struct prove_console *c, bool complete)
 
 		if (!at || (p->at_start && at != c->line))
 			continue;
-		if (!complete && !p->at_start && p->sight != SIGHT_LOGIN)
+		if (!complete && p->sight != SIGHT_LOGIN &&
+			(!p->at_start || p->sight == SIGHT_UNIT))
 			continue;
 		if (p->sight == SIGHT_KERNEL) {
 			note(c->kernel, c->line);
 		} else if (p->sight == SIGHT_LOGIN) {
 			note(c->login, c->line);
+		} else if (p->sight == SIGHT_UNIT) {
+			note(c->unit, c->line);
+			c->n_units++;
 		} else if (!c->failure_reason) {
 			note(c->failure, c->line);
 			c->failure_reason = p->reason;

@@ -23,6 +23,9 @@ struct prove_console {
 	char kernel[PROVE_EVIDENCE], root[PROVE_EVIDENCE], login[PROVE_EVIDENCE],
 		failure[PROVE_EVIDENCE];
 	const char *failure_reason; /* of static duration */
+	/* systemd's lines about units that did not start: the first, and how many. */
+	char unit[PROVE_EVIDENCE];
+	unsigned n_units;
 };
 
 void prove_console_feed(struct prove_console *console, const void *bytes, size_t n);

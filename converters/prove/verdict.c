@@ -57,6 +57,15 @@ static bool add_boot_checks(
 			       s->writes, s->flushes, bus ? bus->name : "no disk", driver));
 }
 
+/* Not required: what fails here may have failed on the physical machine, too. */
+static bool add_unit_check(const struct prove_console *serial, struct proof *proof)
+{
+	return add_check(proof, "units", serial->n_units == 0, false,
+		serial->n_units
+			? p2v_strf("%u did not start, the first: %s", serial->n_units, serial->unit)
+			: strdup("the console names none that did not start"));
+}
+
 static bool add_address_checks(
 	const struct prove_nic *nic, size_t i, const char *mac, struct proof *proof)
 {
@@ -168,7 +177,7 @@ static int conclude(const struct prove_sights *s, struct proof *proof)
 int prove_verdict(const struct prove_sights *sights, const struct output *output,
 	const struct prove_nic *nics, size_t n_nics, struct proof *proof, struct p2v_err *err)
 {
-	bool ok = add_boot_checks(sights, output, proof) &&
+	bool ok = add_boot_checks(sights, output, proof) && add_unit_check(sights->serial, proof) &&
 		  add_network_checks(output, nics, n_nics, proof) &&
 		  add_check(proof, "agent", sights->agent, false,
 			  strdup(sights->agent ? "answered guest-sync" : "no answer"));

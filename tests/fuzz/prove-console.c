@@ -32,5 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(c.root);
 	check(c.login);
 	check(c.failure);
+	check(c.unit);
 	return 0;
 }

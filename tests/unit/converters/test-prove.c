@@ -110,6 +110,21 @@ static void console_names_failures(void **state)
 		strstr(heard("ALERT!  UUID=1 does not exist.\n(initramfs) ").failure, "UUID=1"));
 }
 
+static void console_counts_units(void **state)
+{
+	struct prove_console c =
+		heard("[\x1b[0;32m  OK  \x1b[0m] Started cron.service\r\n"
+		      "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start smartd.service - Disks.\r\n"
+		      "See 'systemctl status smartd.service' for details.\r\n"
+		      "echo [FAILED] Failed to start nothing\r\n"
+		      "[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for /srv.\r\n");
+
+	(void)state;
+	assert_int_equal(c.n_units, 2);
+	assert_string_equal(c.unit, "[FAILED] Failed to start smartd.service - Disks.");
+	assert_null(c.failure_reason);
+}
+
 static void console_bounds_and_cleans(void **state)
 {
 	struct prove_console c = {.output = &output};
@@ -425,6 +440,7 @@ int main(void)
 		cmocka_unit_test(console_hears_bytes_one_by_one),
 		cmocka_unit_test(console_takes_only_our_disks_for_root),
 		cmocka_unit_test(console_names_failures),
+		cmocka_unit_test(console_counts_units),
 		cmocka_unit_test(console_bounds_and_cleans),
 		cmocka_unit_test(console_reads_the_text_screen),
 		cmocka_unit_test(wire_wants_address_and_mac),
