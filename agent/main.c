@@ -48,6 +48,9 @@ static const struct p2v_opt opts[] = {
 		"Second pass: read the disks again and send only what is not on the server, into "
 		"the job that was copied before. The result is the disk as it is now. The job must "
 		"not be converted yet ('p2v convert --undo' on the server)."},
+	{"rescue", 0, NULL, P2V_OPT_FLAG, O(rescue), 0,
+		"Go on where a disk cannot be read: such sectors become zeros, and are listed in "
+		"the result and in the server's receipt. Default: stop at the first one."},
 	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
 		"Print what this machine is (machine.json) and exit; needs no server."},
 	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,

@@ -18,6 +18,8 @@ struct sent_doc {
 	char *path, *digest;
 	bool verified;
 	uint64_t size_bytes, read_bytes, sent_bytes, zero_bytes, free_bytes, kept_bytes;
+	char **bad_ranges; /* "offset+length" */
+	size_t n_bad_ranges;
 };
 static const struct p2v_json_field sent_fields[] = {
 	P2V_JSON_STR(struct sent_doc, path, 0),
@@ -29,6 +31,7 @@ static const struct p2v_json_field sent_fields[] = {
 	P2V_JSON_U64(struct sent_doc, zero_bytes, 0),
 	P2V_JSON_U64(struct sent_doc, free_bytes, 0),
 	P2V_JSON_U64(struct sent_doc, kept_bytes, 0),
+	P2V_JSON_STRS(struct sent_doc, bad_ranges, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type sent_type = {"sent", sizeof(struct sent_doc), sent_fields};
@@ -79,6 +82,21 @@ int agent_print_failure(const struct p2v_err *why, FILE *out)
 	return r;
 }
 
+static int bad_ranges_add(const struct send_bad *bad, struct sent_doc *to, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < bad->n; i++) {
+		p2v_autofree char *text =
+			p2v_strf("%llu+%llu", (unsigned long long)bad->items[i].offset,
+				(unsigned long long)bad->items[i].length);
+
+		r = text ? p2v_json_add_str(&to->bad_ranges, &to->n_bad_ranges, text, err)
+			 : out_of_memory(err);
+	}
+	return r;
+}
+
 static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_result *d,
 	struct result_doc *doc, struct p2v_err *err)
 {
@@ -97,7 +115,7 @@ static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_
 		.zero_bytes = d->zero_bytes,
 		.free_bytes = d->free_bytes,
 		.kept_bytes = d->kept_bytes};
-	return to->path && to->digest ? 0 : out_of_memory(err);
+	return to->path && to->digest ? bad_ranges_add(&d->bad, to, err) : out_of_memory(err);
 }
 
 /* "VmHWM:     23136 kB". Not getrusage's: that goes on counting what was before exec. */
@@ -151,6 +169,10 @@ static void disk_show(const struct machine_disk *disk, const struct send_disk_re
 	fprintf(out, "%s: %s verified, digest %s; %s read, %s sent\n", disk->path,
 		p2v_num_bytes_text(disk->size_bytes, size), block_digest_text(&d->root, digest),
 		p2v_num_bytes_text(d->read_bytes, read), p2v_num_bytes_text(d->sent_bytes, sent));
+	for (size_t i = 0; i < d->bad.n; i++)
+		fprintf(out, "%s: %s at %llu could not be read and are zeros in the image\n",
+			disk->path, p2v_num_bytes_text(d->bad.items[i].length, size),
+			(unsigned long long)d->bad.items[i].offset);
 }
 
 int agent_print_result(const struct machine *m, const struct send_result *result, bool json,

@@ -55,6 +55,7 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 		.disks = sources,
 		.limit_bytes_per_second = o->limit_bytes,
 		.retry_for_ms = o->retry_for_s * 1000,
+		.rescue = o->rescue,
 		.refresh = o->refresh,
 		.progress = progress};
 	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)

@@ -111,19 +111,32 @@ static int mismatch_add(struct conn *c, const struct wire_mismatch *m, struct p2
 	return r;
 }
 
+static struct p2v_buf bad_ranges(const struct send_bad *bad)
+{
+	struct p2v_buf out = {0};
+
+	for (size_t i = 0; i < bad->n; i++)
+		wire_range_add(&out, bad->items[i].offset, bad->items[i].length);
+	return out;
+}
+
 /* DONE and what is said to it. ret_verified false: something has to be sent again. */
 static int disk_done(struct conn *c, const struct send_spec *spec, const struct digest *root,
 	struct send_disk_result *result, bool *ret_verified, struct p2v_err *err)
 {
+	p2v_autobuf struct p2v_buf bad = bad_ranges(&result->bad);
 	struct wire_msg msg = {.type = WIRE_DONE,
 		.done = {.disk = c->disk,
 			.root = *root,
 			.read = result->read_bytes,
 			.sent = result->sent_bytes,
+			.bad = {(uint16_t)result->bad.n, bad.data},
 			.zero = result->zero_bytes,
 			.free = result->free_bytes}};
-	int r = conn_send(c, &msg, err);
+	int r = p2v_buf_check(&bad, err);
 
+	if (r == 0)
+		r = conn_send(c, &msg, err);
 	if (r == 0)
 		r = conn_answer(c, verify_watch, (void *)(uintptr_t)spec, &msg, err);
 	if (r < 0)
@@ -210,6 +223,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		.source = &spec->disks[disk],
 		.compress = &spec->compress,
 		.n_workers = workers(spec),
+		.rescue = spec->rescue,
 		.must = must,
 		.progress = spec->progress,
 		.result = result};

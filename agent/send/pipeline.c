@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/send/have.h"
+#include "agent/send/rescue.h"
 #include "p2v/block/pump.h"
 #include "p2v/core/num.h"
 #include "p2v/core/stop.h"
@@ -73,8 +74,12 @@ unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress)
 
 static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err)
 {
-	return block_read(p->pass->source->io, item->piece.offset, item->bytes,
-		(size_t)item->piece.length, err);
+	struct block_io *io = p->pass->source->io;
+	size_t n = (size_t)item->piece.length;
+
+	return p->pass->rescue ? send_rescue_read(io, item->piece.offset, item->bytes, n,
+					 &p->pass->result->bad, err)
+			       : block_read(io, item->piece.offset, item->bytes, n, err);
 }
 
 /* What the receiver asked for ahead of the stream. */

@@ -26,6 +26,7 @@ struct send_pass {
 	const struct send_disk *source;
 	const struct send_compress *compress;
 	unsigned n_workers;
+	bool rescue;
 	bool resume;			/* the receiver has some of it: ask what */
 	enum send_mode mode;		/* what to do with that; SEND_REFRESH only with resume */
 	const struct send_ranges *must; /* what to send in any case; may be NULL */

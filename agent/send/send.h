@@ -28,6 +28,8 @@
 #include "p2v/model/machine.h"
 #include "p2v/model/receipt.h"
 
+#define SEND_BAD_MAX 1024u /* as many as DONE can name */
+
 /* Disk i of the machine's inventory; the extents cover its size. */
 struct send_disk {
 	struct block_io *io;
@@ -44,8 +46,17 @@ struct send_spec {
 	uint64_t limit_bytes_per_second; /* 0: none */
 	uint64_t retry_for_ms; /* how long to try to connect again; counted from the last answer */
 	unsigned n_workers;    /* 0: one a processor */
+	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
 	bool refresh;	       /* a second pass: read all, send what is not on the server */
 	struct p2v_progress *progress; /* or NULL */
+};
+
+/* Ranges of a disk that could not be read: in the order of the first pass, never two that touch. */
+struct send_bad {
+	struct {
+		uint64_t offset, length;
+	} items[SEND_BAD_MAX];
+	size_t n;
 };
 
 struct send_disk_result {
@@ -54,6 +65,7 @@ struct send_disk_result {
 	uint64_t read_bytes; /* from the source, again included */
 	uint64_t sent_bytes; /* chunk frames put into the pipe, again included */
 	uint64_t zero_bytes, free_bytes;
+	struct send_bad bad; /* with rescue */
 	uint64_t kept_bytes; /* not sent: the receiver had them from before */
 };
 

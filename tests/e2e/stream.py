@@ -136,6 +136,27 @@ def second_pass_cut(steps):
     image_is(steps, "cut", disk)
 
 
+@case
+def rescue(steps):
+    """A block device whose end cannot be read: --rescue copies the rest and names what is missing."""
+    backing = make_disk(os.path.join(steps.work, "failing.img"), 16)
+    loop = subprocess.run(["losetup", "--find", "--show", "--read-only", backing], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+    cut = 14 * MIB + 3 * 4096
+    try:
+        os.truncate(backing, cut)
+        said(steps.run("send", steps.agent_argv([loop], None, "--name", "failing"), expect=(1,)), 1, loop, "read at")
+        result = steps.send([loop], None, "--name", "failing", "--rescue")
+    finally:
+        subprocess.run(["losetup", "--detach", loop], check=True)
+    bad = [f"{cut}+{16 * MIB - cut}"]
+    need(result["disks"][0]["bad_ranges"] == bad, f"the result names {result['disks'][0]['bad_ranges']}")
+    need(steps.noun("failing", "receipt")["disks"][0]["bad_ranges"] == bad, "the receipt names others")
+    os.truncate(backing, 16 * MIB)
+    image_is(steps, "failing", backing)
+    print(f"      {bad[0]} could not be read")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=".")

@@ -230,6 +230,9 @@ static int on_done(struct serve *s, const struct wire_msg *m)
 	struct digest root;
 
 	rx->done = m->done;
+	rx->n_bad = m->done.bad.n;
+	if (rx->n_bad)
+		rx->bad = wire_range_at(&m->done.bad, 0);
 	if (rx->mismatch_rounds) {
 		rx->mismatch_rounds--;
 		wire_range_add(&ranges, 0, p2v_min_u64(GRAIN, rx->size));

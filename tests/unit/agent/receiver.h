@@ -44,7 +44,9 @@ struct receiver {
 	uint64_t window_seen;
 	uint8_t pass; /* of the last OPEN */
 	bool pong_seen, cancel_seen, error_seen, pulled_first;
-	struct wire_done done;
+	struct wire_done done; /* without the ranges */
+	uint16_t n_bad;
+	struct wire_range bad; /* the first */
 	char inventory[4096];
 
 	pthread_t thread;

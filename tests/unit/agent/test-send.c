@@ -461,6 +461,31 @@ static void test_read_error_names_disk_and_offset(void **state)
 	scene_free(s);
 }
 
+/* With rescue the bad sectors, and they alone, become zeros and are named. */
+static void test_rescue(void **state)
+{
+	struct scene *s = scene_new();
+	const struct block_io_faults faults = {
+		.errnum = EIO, .bad_offset = 5 * P2V_MIB - 512, .bad_length = 1536};
+	uint8_t *bytes = block_io_memory_bytes(s->disk);
+	struct wire_range bad;
+
+	(void)state;
+	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
+	s->source.io = s->disk;
+	s->spec.rescue = true;
+	s->rx.mismatch_rounds = 1;
+	assert_int_equal(scene_run(s), 0);
+	memset(bytes + faults.bad_offset, 0, faults.bad_length);
+	assert_memory_equal(s->rx.image, bytes, s->rx.size);
+	assert_int_equal(s->rx.n_bad, 1);
+	bad = s->rx.bad;
+	assert_int_equal(bad.offset, faults.bad_offset);
+	assert_int_equal(bad.length, faults.bad_length);
+	assert_int_equal(s->result.disks[0].bad.n, 1);
+	scene_free(s);
+}
+
 static void test_limit(void **state)
 {
 	struct scene *s = scene_new();
@@ -511,6 +536,7 @@ int main(void)
 		cmocka_unit_test(test_no_features),
 		cmocka_unit_test(test_far_end_says_no),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
+		cmocka_unit_test(test_rescue),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_interrupt),
 	};
