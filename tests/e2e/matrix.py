@@ -17,7 +17,7 @@ import tempfile
 
 from lib import server, vm, walk
 
-LIMIT_S = 600
+LIMIT_S = 900
 # What the initramfs of each kind writes while it still waits for its root. The words before it are put together
 # when it is written, so that no file of the initramfs holds them in this form.
 GIVES_UP = [b"Warning: dracut-initqueue: timeout, still waiting", b"Gave up waiting for root file system device"]

@@ -78,12 +78,13 @@ class Server:
                 "-device", f"e1000,netdev=wire,mac={self.mac},addr={self.nic_slot}"]
 
     def virtio_argv(self, disk, ssh_port):
-        """The same machine with the same addresses, but for the disk's and the NIC's kind."""
-        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), self.efi_vars()),
-                *self.wire_argv(ssh_port),
+        """The same machine with the same addresses, but for the disk's and the NIC's kind. A UEFI one knows the
+        system by its partition alone, so that it is not the firmware that fails to find it."""
+        named = uefi.variables([uefi.option(self.boot_name, self.loader_path())]) if self.firmware == "uefi" else []
+        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), named), *self.wire_argv(ssh_port),
                 "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
                 "-device", f"virtio-blk-pci,id=disk,drive=drive,addr=4,serial={self.disk_serial}",
-                "-device", f"virtio-net-pci,netdev=wire,mac={self.mac},addr={self.nic_slot}"]
+                "-device", f"virtio-net-pci,netdev=wire,mac={self.mac},addr={self.nic_slot},romfile="]
 
 
 def run(test):
