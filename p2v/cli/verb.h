@@ -24,5 +24,6 @@ extern const struct verb cli_doctor;
 extern const struct verb cli_inspect;
 extern const struct verb cli_convert;
 extern const struct verb cli_prove;
+extern const struct verb cli_verify;
 
 #endif

@@ -5,6 +5,7 @@ usage: stream.py [--build DIR] [CASE...]"""
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -157,12 +158,35 @@ def rescue(steps):
     print(f"      {bad[0]} could not be read")
 
 
+@case
+def verified_later(steps):
+    """p2v verify: fine at first; a flipped bit at rest is named by its 64 KiB; a job without a receipt is none."""
+    disk = make_disk(os.path.join(steps.work, "rot.img"), 16)
+    steps.send([disk], None, "--name", "rot")
+    job = os.path.join(steps.jobs, "rot")
+    verify = [steps.program("p2v"), "verify", job]
+    done = steps.run("verify", verify)
+    need("as it was received" in done.stdout, done.stdout)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -q -P 0x55 {5 * MIB + 70000} 1",
+                    os.path.join(job, "image", "disk0.qcow2")], check=True)
+    done = steps.run("verify", [*verify, "--json"], expect=(1,))
+    found = json.loads(done.stdout)
+    need(not found["ok"] and found["disks"][0]["bad_ranges"] == [f"{5 * MIB + GRAIN}+{GRAIN}"], done.stdout)
+    need("NOT what was received" in steps.run("verify", verify, expect=(1,)).stdout, "it is not said in words")
+    print(f"      {found['disks'][0]['bad_ranges'][0]} differs")
+    # A second pass over the same disk puts it right: the read-back finds it.
+    steps.send([disk], None, "--name", "rot", "--refresh")
+    steps.run("verify", verify)
+    os.unlink(os.path.join(job, "receipt"))
+    said(steps.run("verify", verify, expect=(1,)), 1, "no receipt")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=".")
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
-    server.require("qemu-img", "ssh-keygen", "losetup", "useradd")
+    server.require("qemu-img", "qemu-io", "ssh-keygen", "losetup", "useradd")
     work = tempfile.mkdtemp(prefix="p2v-stream.", dir=options.build)
     os.chmod(work, 0o755)
     failed = 0
