@@ -278,6 +278,16 @@ int conn_drained(struct conn *c, struct p2v_err *err)
 	}
 }
 
+int conn_again_add(struct conn *c, uint64_t offset, uint64_t length, struct p2v_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	r = send_ranges_add(&c->again, offset, length, c->disk_bytes, err);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
 bool conn_pull_next(struct conn *c, struct wire_range *ret)
 {
 	bool any;

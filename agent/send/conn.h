@@ -100,6 +100,8 @@ void conn_have_done(struct conn *conn);
 
 /* Waits until every chunk is TAKEN. */
 int conn_drained(struct conn *conn, struct p2v_err *err);
+/* Notes a range to be sent once more, as RESEND does. */
+int conn_again_add(struct conn *conn, uint64_t offset, uint64_t length, struct p2v_err *err);
 /* Takes one range out of `pulls`. */
 bool conn_pull_next(struct conn *conn, struct wire_range *ret);
 

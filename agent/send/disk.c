@@ -81,6 +81,7 @@ static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned
 			return r;
 		pass->resume = pass->conn->terms.features & WIRE_FEATURE_RESUME;
 		pass->mode = SEND_COPY;
+		pass->defer = false;
 	}
 }
 
@@ -235,6 +236,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	r = disk_open(c, spec, disk, &durable, err);
 	if (r == 0) {
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
+		pass.defer = spec->rescue && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.mode = pass.resume && spec->refresh ? SEND_REFRESH : SEND_COPY;
 		r = copy_and_verify(&pass, spec, must, err);
 	}

@@ -27,7 +27,8 @@ struct part {
 /* What travels through the pump. */
 struct item {
 	struct send_piece piece;
-	bool pulled; /* out of order, for the receiver's sake: not part of the fold */
+	bool deferred; /* it could not be read: nothing is sent, and the fold is in vain */
+	bool pulled;   /* out of order, for the receiver's sake: not part of the fold */
 	uint8_t *bytes;
 	struct digest leaves[SEND_KEEP_GRAINS];
 	/* a piece that is read to be compared: what the receiver has */
@@ -77,9 +78,18 @@ static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err
 	struct block_io *io = p->pass->source->io;
 	size_t n = (size_t)item->piece.length;
 
-	return p->pass->rescue ? send_rescue_read(io, item->piece.offset, item->bytes, n,
-					 &p->pass->result->bad, err)
-			       : block_read(io, item->piece.offset, item->bytes, n, err);
+	int r;
+
+	if (!p->pass->rescue)
+		return block_read(io, item->piece.offset, item->bytes, n, err);
+	r = p->pass->defer ? block_read(io, item->piece.offset, item->bytes, n, err) : P2V_EIO;
+	if (r != P2V_EIO)
+		return r;
+	item->deferred =
+		p->pass->defer && conn_again_add(p->pass->conn, item->piece.offset, n, err) == 0;
+	return item->deferred ? 0
+			      : send_rescue_read(io, item->piece.offset, item->bytes, n,
+					&p->pass->result->bad, err);
 }
 
 /* What the receiver asked for ahead of the stream. */
@@ -120,7 +130,7 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 	const struct send_span *span = NULL;
 	int r;
 
-	item->pulled = item->compare = false;
+	item->pulled = item->compare = item->deferred = false;
 	item->n_parts = 0;
 	item->zero_bytes = item->kept_bytes = 0;
 	p2v_buf_reset(&item->frames);
@@ -200,6 +210,8 @@ static int pack_differing(
 
 static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
 {
+	if (item->deferred)
+		return 0;
 	return item->compare ? pack_differing(p, worker, item, err)
 			     : pack_part(p, worker, item, 0, (size_t)item->piece.length, err);
 }
@@ -256,7 +268,7 @@ static void count(struct pipeline *p, const struct item *item)
 
 	switch (item->piece.kind) {
 	case SEND_READ:
-		result->read_bytes += n;
+		result->read_bytes += item->deferred ? 0 : n;
 		result->zero_bytes += item->zero_bytes;
 		result->kept_bytes += item->kept_bytes;
 		break;

@@ -27,6 +27,9 @@ struct send_pass {
 	const struct send_compress *compress;
 	unsigned n_workers;
 	bool rescue;
+	/* What fails to be read is left for the next pass: with the rest safe first, and close to
+	 * DONE, which names it. */
+	bool defer;
 	bool resume;			/* the receiver has some of it: ask what */
 	enum send_mode mode;		/* what to do with that; SEND_REFRESH only with resume */
 	const struct send_ranges *must; /* what to send in any case; may be NULL */

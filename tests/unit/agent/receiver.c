@@ -193,6 +193,7 @@ static int on_chunk(struct serve *s, const struct wire_msg *m)
 
 	s->seq++;
 	rx->chunks++;
+	rx->last_offset = c->offset;
 	if (wire_chunk_check(c, rx->size, GRAIN, NULL) < 0)
 		abort();
 	if (rx->chunks == 1)

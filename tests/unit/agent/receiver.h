@@ -45,6 +45,7 @@ struct receiver {
 	uint8_t pass; /* of the last OPEN */
 	bool pong_seen, cancel_seen, error_seen, pulled_first;
 	struct wire_done done; /* without the ranges */
+	uint64_t last_offset;  /* of a chunk */
 	uint16_t n_bad;
 	struct wire_range bad; /* the first */
 	char inventory[4096];

@@ -474,7 +474,6 @@ static void test_rescue(void **state)
 	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
 	s->source.io = s->disk;
 	s->spec.rescue = true;
-	s->rx.mismatch_rounds = 1;
 	assert_int_equal(scene_run(s), 0);
 	memset(bytes + faults.bad_offset, 0, faults.bad_length);
 	assert_memory_equal(s->rx.image, bytes, s->rx.size);
@@ -483,6 +482,8 @@ static void test_rescue(void **state)
 	assert_int_equal(bad.offset, faults.bad_offset);
 	assert_int_equal(bad.length, faults.bad_length);
 	assert_int_equal(s->result.disks[0].bad.n, 1);
+	/* It came last, when the rest was there. */
+	assert_int_equal(s->rx.last_offset, 5 * P2V_MIB);
 	scene_free(s);
 }
 
