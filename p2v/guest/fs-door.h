@@ -34,6 +34,9 @@ int fs_launch(guestfs_h *h, int timeout_ms, struct p2v_err *err);
 
 int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err);
 
+/* Starts md arrays that lack members: the appliance's udev leaves them half assembled. */
+int fs_start_arrays(guestfs_h *h, struct p2v_err *err);
+
 /* Opens what the options have keys for. P2V_EINVAL: a key does not open what it is for;
  * P2V_ENOTFOUND: there is nothing that it is for. */
 int fs_unlock(struct fs_door *d, const struct guest_options *o, struct p2v_err *err);

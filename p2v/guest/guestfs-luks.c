@@ -113,10 +113,10 @@ int fs_unlock(struct fs_door *d, const struct guest_options *o, struct p2v_err *
 {
 	p2v_autofree bool *used = calloc(o->n_keys + 1, sizeof(*used));
 	size_t before;
-	int rc;
+	int rc = used ? fs_start_arrays(d->h, err) : p2v_err_set(err, P2V_ENOMEM, "no memory");
 
-	if (!used)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	if (rc < 0)
+		return rc;
 	do {
 		before = d->n_crypts;
 		rc = open_round(d, o, used, err);

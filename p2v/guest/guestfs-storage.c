@@ -165,12 +165,38 @@ static int name_array(guestfs_h *h, struct guest_volume *v, struct p2v_err *err)
 	return rc;
 }
 
+/* libguestfs has no call for it but this one, which runs a program of the appliance's own; the
+ * words are fixed, none comes from a guest. Arrays that cannot be started stay unlisted. */
+int fs_start_arrays(guestfs_h *h, struct p2v_err *err)
+{
+	char mdadm[] = "mdadm", incremental_run_scan[] = "-IRs";
+	char *const words[] = {mdadm, incremental_run_scan, NULL};
+	fs_autostrv char **before = guestfs_list_md_devices(h), **after = NULL;
+	size_t n_before = 0, n_after = 0;
+
+	free(guestfs_debug(h, "sh", words));
+	after = guestfs_list_md_devices(h);
+	if (!before || !after)
+		return fs_err(h, err, "list the md arrays");
+	while (before[n_before])
+		n_before++;
+	while (after[n_after])
+		n_after++;
+	if (n_after > n_before && guestfs_lvm_scan(h, 1) < 0)
+		return fs_err(h, err, "look for LVM in the md arrays");
+	return 0;
+}
+
 static int add_arrays(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
 {
-	fs_autostrv char **md = guestfs_list_md_devices(h);
+	fs_autostrv char **md = NULL;
 	size_t first = s->n_volumes;
-	int rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
+	int rc = fs_start_arrays(h, err);
 
+	if (rc < 0)
+		return rc;
+	md = guestfs_list_md_devices(h);
+	rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
 	for (size_t i = first; rc == 0 && i < s->n_volumes; i++)
 		rc = name_array(h, &s->volumes[i], err);
 	return rc;

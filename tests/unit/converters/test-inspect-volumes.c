@@ -26,8 +26,8 @@
 #include "p2v/core/publish.h"
 #include "p2v/guest/accel.h"
 
-#define DISK_BYTES (INT64_C(512) << 20)
-#define PART	   (INT64_C(204800)) /* sectors */
+#define DISK_BYTES (INT64_C(640) << 20)
+#define PART	   (INT64_C(262144)) /* sectors */
 
 static char *top, *paths[2], *uuid_var, *array_uuid;
 static struct p2v_err err;
