@@ -23,6 +23,7 @@ const struct mapper mappers[] = {
 	{"ext3", map_ext},
 	{"ext2", map_ext},
 	{"xfs", map_xfs, .magic_at = 0, .magic = "XFSB"},
+	{"btrfs", map_btrfs, .magic_at = 65600, .magic = "_BHRfS_M"},
 	{"ntfs", map_ntfs, .magic_at = 3, .magic = "NTFS    "},
 	{"vfat", map_fat, .magic_at = 54, .magic = "FAT16   "},
 	{"vfat", map_fat, .magic_at = 82, .magic = "FAT32   "},

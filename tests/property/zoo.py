@@ -337,6 +337,7 @@ def in_partition(kind):
 
 NTFS = ["mkntfs", "-F", "-Q", "-q"]
 EXT = ["mke2fs", "-q", "-F"]
+BTRFS = ["mkfs.btrfs", "-q", "-f"]
 XFS = ["mkfs.xfs", "-q", "-f"]
 ANIMALS = [
     Ext("ext2", *EXT, "-t", "ext2"),
@@ -348,12 +349,32 @@ ANIMALS = [
     Ext("ext4-uninit", *EXT, "-t", "ext4", "-O", "^metadata_csum,uninit_bg,^64bit", "-g", "4096"),
     Ext("ext4-64bit-lazy", *EXT, "-t", "ext4", "-O", "64bit", "-E", "lazy_itable_init=1"),
     Ext("ext4-odd-size", *EXT, "-t", "ext4", "-O", "bigalloc", "-C", "65536", size=300 * MIB + 5120),
+    Btrfs("btrfs", *BTRFS),
+    Btrfs("btrfs-dup", *BTRFS, "-d", "dup", "-m", "dup", free=0.1),
+    Btrfs("btrfs-mixed", *BTRFS, "--mixed", size=200 * MIB),
+    Btrfs("btrfs-old", *BTRFS, "-O", "^skinny-metadata,^no-holes", "-R", "^free-space-tree", "-n", "4096"),
+    Btrfs("btrfs-zstd", *BTRFS, options=("compress-force=zstd",)),
+    Btrfs("btrfs-xxhash", *BTRFS, "--csum", "xxhash", reason="checksums"),
     Xfs("xfs", *XFS),
     Xfs("xfs-4096", *XFS, "-s", "size=4096"),
     Xfs("xfs-rmap", *XFS, "-m", "rmapbt=1,reflink=1"),
     Xfs("xfs-old", *XFS, "-m", "reflink=0,bigtime=0,inobtcount=0", "-b", "size=1024"),
     Xfs("xfs-stripe-log", *XFS, "-l", "su=256k"),
 ]
+
+
+def btrfs_several(work, rng):
+    """One of two devices does not know what the other's trees say."""
+    need("mkfs.btrfs")
+    for name in "disk", "other":
+        make(f"{work}/{name}", 300 * MIB)
+    run(*BTRFS, "-d", "single", "-m", "raid1", f"{work}/disk", f"{work}/other")
+    for name in "disk", "other":
+        _, _, free, regions = map_copy(f"{work}/{name}", f"{work}/copy")
+        if free or "several devices" not in regions[0].why_used:
+            raise AssertionError(f"{free} free: {regions[0].why_used}")
+        run("cmp", f"{work}/{name}", f"{work}/copy")
+    return regions[0].why_used
 
 
 def xfs_old(*options):
@@ -594,13 +615,15 @@ while True:
         continue
     fd = os.open(name, os.O_CREAT | os.O_WRONLY, 0o644)
     os.pwrite(fd, rng.randbytes(rng.randrange(1, 400000)), 0)
-    if rng.random() < .5:
+    if rng.random() < float(sys.argv[3]):
         os.fsync(fd)
+    elif rng.random() < .02:
+        os.sync()
     os.close(fd)
 """
 
 
-def dirty(kind, reason, may_free=False):
+def dirty(kind, reason, may_free=False, fsync=0.5):
     """Snapshots while somebody writes. Where the map calls nothing free, it says why."""
     def try_it(work, rng):
         need(kind.mkfs[0])
@@ -611,7 +634,7 @@ def dirty(kind, reason, may_free=False):
             for _ in range(4):
                 snap, copy = f"{where}/snap", f"{where}/copy"
                 with mounted(live, f"{work}/mnt"):
-                    writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:]])
+                    writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:], str(fsync)])
                     time.sleep(0.5 + rng.random())
                     run("cp", "--reflink=always", live, snap)
                     writer.kill()
@@ -664,12 +687,15 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("suspended", suspended),
     ("gpt", partitioned(GPT, "gpt")),
     ("mbr-logical", partitioned(MBR, "dos")),
+    ("btrfs-several", btrfs_several),
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
     ("ntfs-sleeps", ntfs_sleeps),
     ("lvm", lvm),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
+    ("dirty-btrfs", dirty(Btrfs("btrfs", *BTRFS), "log to be replayed", may_free=True)),
+    ("dirty-btrfs-nolog", dirty(Btrfs("btrfs", *BTRFS), "by its extent tree", may_free=True, fsync=0)),
     ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),
     ("dirty-xfs-4096", dirty(Xfs("xfs", *XFS, "-s", "size=4096"), "log is not clean")),
 ]
