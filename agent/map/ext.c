@@ -207,12 +207,19 @@ static int fs_map(
 	return runs_each(fs, v, out, &mapped, err);
 }
 
+/* The library would print what it finds. */
+static void say_nothing(const char *who, errcode_t code, const char *fmt, va_list args)
+{
+	(void)who, (void)code, (void)fmt, (void)args;
+}
+
 int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
 	__attribute__((cleanup(fs_close))) ext2_filsys fs = NULL;
 	const char *why;
 	errcode_t e;
 
+	set_com_err_hook(say_nothing);
 	opening = v;
 	e = ext2fs_open(v->io->name, EXT2_FLAG_64BITS, 0, 0, &view_manager, &fs);
 	if (e == 0 && (why = doubt(fs, v)) != NULL)

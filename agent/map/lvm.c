@@ -22,6 +22,7 @@
  *
  * and is a ring from its second sector on.
  */
+#define DEPTH_MAX    1u /* in a partition, or in the RAID1 in one */
 #define SECTOR	     512u
 #define LABELS	     4u
 #define AREAS_MAX    16u
@@ -199,7 +200,11 @@ int map_lvm(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	const char *why = NULL;
 	struct label label;
 	size_t n = 0;
-	int r = label_read(v, &label, err);
+	int r;
+
+	if (v->depth > DEPTH_MAX)
+		return map_out_used(out, "LVM within LVM: all copied");
+	r = label_read(v, &label, err);
 
 	if (r == 0)
 		r = area_read(v, &label, &text, &n, &why, err);

@@ -28,7 +28,8 @@ const struct mapper mappers[] = {
 	{"vfat", map_fat, .magic_at = 54, .magic = "FAT16   "},
 	{"vfat", map_fat, .magic_at = 82, .magic = "FAT32   "},
 	{"exfat", map_exfat, .magic_at = 3, .magic = "EXFAT   "},
-	{"LVM2_member", map_lvm},
+	{"LVM2_member", map_lvm, .magic_at = 512, .magic = "LABELONE"},
+	{"linux_raid_member", map_md},
 	{"crypto_LUKS", .why_used = "encrypted: free and used look alike", .magic = "LUKS\xba\xbe"},
 };
 const size_t n_mappers = P2V_N(mappers);

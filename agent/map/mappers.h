@@ -67,6 +67,7 @@ int map_odd(struct p2v_err *err, const char *what);
 int map_swap(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_btrfs(const struct map_view *v, struct map_out *out, struct p2v_err *err);
+int map_md(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_ntfs(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_fat(const struct map_view *v, struct map_out *out, struct p2v_err *err);
 int map_exfat(const struct map_view *v, struct map_out *out, struct p2v_err *err);

@@ -12,6 +12,7 @@ import hashlib
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -596,6 +597,56 @@ def lvm(work, rng):
     raise AssertionError("a volume that sleeps is not refused")
 
 
+def raid_super(at, offset, sectors, resynced=2**64 - 1, level=1, role=0):
+    """An md superblock 1.x as mdadm writes it; this kernel may have no md to make one."""
+    sb = bytearray(4096)
+    struct.pack_into("<II", sb, 0, 0xa92b4efc, 1)
+    sb[16:32] = bytes(range(16))
+    sb[32:38] = b"host:0"
+    struct.pack_into("<QiIQIIi", sb, 64, 1700000000, level, 0, sectors, 0, 2, 0)
+    struct.pack_into("<QQQQII", sb, 128, offset // 512, sectors, at // 512, 0, 0, 0)
+    struct.pack_into("<QQQII", sb, 192, 1700000000, 17, resynced, 0, 2)
+    struct.pack_into("<HH", sb, 256, role, 1)
+    total = sum(struct.unpack_from("<65I", sb, 0))
+    struct.pack_into("<I", sb, 216, (total & 0xffffffff) + (total >> 32))
+    return bytes(sb)
+
+
+def raid1(at, offset, free=True, **kw):
+    """A member of an array: its superblock stays, and a file system in it is mapped."""
+    def try_it(work, rng):
+        disk, copy, part = f"{work}/disk", f"{work}/copy", f"{work}/part"
+        kind = Xfs("xfs", *XFS)
+        kind.build(part, work, rng)
+        size = kind.size + offset + MIB
+        make(disk, size)
+        run("dd", f"if={part}", f"of={disk}", "bs=64k", f"seek={offset // 65536}", "conv=notrunc", "status=none")
+        where = at if at >= 0 else (size // 512 - 16) // 8 * 8 * 512
+        sb = raid_super(where, offset, kind.size // 512, **kw)
+        patch(where, sb)(disk)
+        if shutil.which("mdadm") and "correct" not in run("mdadm", "--examine", disk, ok=(0, 1)):
+            raise AssertionError("mdadm does not know it")
+        _, _, found, regions = map_copy(disk, copy)
+        if not free:
+            if found or "in sync" not in regions[0].why_used:
+                raise AssertionError(f"{found} free: {regions[0].why_used}")
+            return regions[0].why_used
+        if found < 200 * MIB:
+            raise AssertionError(f"{found} free: {[vars(r) for r in regions]}")
+        with open(copy, "rb") as file:
+            file.seek(where)
+            if file.read(4096) != sb:
+                raise AssertionError("the superblock is gone")
+        sums = []
+        for image in (disk, copy):
+            slice_out(image, offset, kind.size, part)
+            kind.check(part)
+            sums.append(kind.digests(part, work))
+        same(*sums, "xfs in RAID1")
+        return f"{found >> 20} MiB free"
+    return try_it
+
+
 @contextlib.contextmanager
 def box(work):
     """A file system whose files can be cloned in one instant, writers or not."""
@@ -691,6 +742,11 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
     ("ntfs-sleeps", ntfs_sleeps),
+    ("raid1-1.2", raid1(4096, MIB)),
+    ("raid1-1.0", raid1(-1, 0)),
+    ("raid1-resync", raid1(4096, MIB, free=False, resynced=123456)),
+    ("raid1-spare", raid1(4096, MIB, free=False, role=0xffff)),
+    ("raid0", raid1(4096, MIB, free=False, level=0)),
     ("lvm", lvm),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
