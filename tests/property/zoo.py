@@ -80,6 +80,9 @@ def fill(mnt, rng, room=0.5):
             file.write(random_bytes(rng, size))
         written += size + 4096
         n += 1
+    with open(f"{mnt}/d/deep/text", "wb") as file:
+        for line in range(100000):
+            file.write(b"%d bottles of the same\n" % line)
     with open(f"{mnt}/d/deep/sparse", "wb") as file:
         file.seek(5 * MIB)
         file.write(b"end")
@@ -119,8 +122,8 @@ class Region:
         self.depth, self.used, self.zero, self.free = int(depth), int(used), int(zero), int(free)
 
 
-def map_copy(source, copy):
-    make(copy, os.path.getsize(source))
+def map_copy(source, copy, size=None):
+    make(copy, size or os.path.getsize(source))
     done = subprocess.run([MAP_COPY, source, copy], capture_output=True, text=True)
     if done.returncode == 3:
         raise Refused(done.stderr)
@@ -143,6 +146,7 @@ class Kind:
     """A file system that this kernel mounts."""
     size = 300 * MIB
     options = ()       # mount options to look at it
+    writing = ()       # mount options to fill it
     kind = None
     needs = ()
     reason = None      # expected in why_used where nothing is free
@@ -158,7 +162,7 @@ class Kind:
         need(self.mkfs[0], *self.needs)
         make(image, self.size)
         run(*self.mkfs, image)
-        with mounted(image, f"{work}/mnt", kind=self.kind):
+        with mounted(image, f"{work}/mnt", *self.writing, kind=self.kind):
             fill(f"{work}/mnt", rng)
 
     def digests(self, image, work):
@@ -354,7 +358,7 @@ ANIMALS = [
     Btrfs("btrfs-dup", *BTRFS, "-d", "dup", "-m", "dup", free=0.1),
     Btrfs("btrfs-mixed", *BTRFS, "--mixed", size=200 * MIB),
     Btrfs("btrfs-old", *BTRFS, "-O", "^skinny-metadata,^no-holes", "-R", "^free-space-tree", "-n", "4096"),
-    Btrfs("btrfs-zstd", *BTRFS, options=("compress-force=zstd",)),
+    Btrfs("btrfs-zstd", *BTRFS, writing=("compress-force=zstd",)),
     Btrfs("btrfs-xxhash", *BTRFS, "--csum", "xxhash", reason="checksums"),
     Xfs("xfs", *XFS),
     Xfs("xfs-4096", *XFS, "-s", "size=4096"),
@@ -375,6 +379,18 @@ def btrfs_several(work, rng):
         if free or "several devices" not in regions[0].why_used:
             raise AssertionError(f"{free} free: {regions[0].why_used}")
         run("cmp", f"{work}/{name}", f"{work}/copy")
+    return regions[0].why_used
+
+
+def xfs_outside_log(work, rng):
+    """Its log is on another disk, so nobody here can tell whether it is clean."""
+    need("mkfs.xfs")
+    make(f"{work}/disk", 400 * MIB)
+    make(f"{work}/log", 70 * MIB)
+    run(*XFS, "-l", f"logdev={work}/log,size=64m", f"{work}/disk")
+    _, _, free, regions = map_copy(f"{work}/disk", f"{work}/copy")
+    if free or "another disk" not in regions[0].why_used:
+        raise AssertionError(f"{free} free: {regions[0].why_used}")
     return regions[0].why_used
 
 
@@ -597,6 +613,36 @@ def lvm(work, rng):
     raise AssertionError("a volume that sleeps is not refused")
 
 
+def gpt_4kn(work, rng):
+    """A disk of 4,096-byte sectors: its table counts in them."""
+    need("sfdisk", "mkfs.xfs")
+    disk, copy, part, size = f"{work}/disk", f"{work}/copy", f"{work}/part", 405 * MIB
+    kind = Xfs("xfs", *XFS, "-s", "size=4096")
+    kind.build(part, work, rng)
+    make(disk, size)
+    loop = run("losetup", "-f", "--show", "--sector-size", "4096", disk).strip()
+    try:
+        run("sfdisk", "-q", loop, input="label: gpt\nstart=2MiB, size=400MiB\n")
+        run("dd", f"if={part}", f"of={loop}", "bs=1M", "seek=2", "oflag=direct", "status=none")
+        _, _, free, regions = map_copy(loop, copy, size)
+    finally:
+        run("losetup", "-d", loop)
+    if free < 200 * MIB:
+        raise AssertionError(f"{free} free: {[vars(r) for r in regions]}")
+    with open(disk, "rb") as a, open(copy, "rb") as b:
+        for at, n in (0, 2 * MIB), (402 * MIB, 3 * MIB):
+            a.seek(at), b.seek(at)
+            if a.read(n) != b.read(n):
+                raise AssertionError("a gap differs")
+    found = []
+    for image in disk, copy:
+        slice_out(image, 2 * MIB, kind.size, part)
+        kind.check(part)
+        found.append(kind.digests(part, work))
+    same(*found, "xfs")
+    return f"{free >> 20} MiB free"
+
+
 def raid_super(at, offset, sectors, resynced=2**64 - 1, level=1, role=0):
     """An md superblock 1.x as mdadm writes it; this kernel may have no md to make one."""
     sb = bytearray(4096)
@@ -737,8 +783,10 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("swap", swap),
     ("suspended", suspended),
     ("gpt", partitioned(GPT, "gpt")),
+    ("gpt-4kn", gpt_4kn),
     ("mbr-logical", partitioned(MBR, "dos")),
     ("btrfs-several", btrfs_several),
+    ("xfs-outside-log", xfs_outside_log),
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
     ("ntfs-sleeps", ntfs_sleeps),

@@ -135,6 +135,24 @@ static void test_unreadable_header_is_used(void **state)
 	block_io_free(bad);
 }
 
+/* Who writes to it now may use what is free now; swap has no content worth keeping in any case. */
+static void test_busy_is_used(void **state)
+{
+	struct map_part busy[] = {{1, P2V_MIB, 3 * P2V_MIB, "ext4", true},
+		{2, SWAP_AT, SWAP_BYTES, "swap", true},
+		{3, SWAP_AT + SWAP_BYTES, P2V_MIB, "crypto_LUKS", false}};
+	struct block_io *io = swap_disk("SWAPSPACE2", 1, 1999);
+	map_auto struct map map = {0};
+
+	(void)state;
+	assert_int_equal(map_disk(io, busy, 3, &map, NULL), 0);
+	assert_int_equal(block_extents_sum(&map.extents, EXTENT_FREE), 1999 * 4096);
+	assert_non_null(strstr(map.regions[1].why_used, "in use on this machine"));
+	assert_null(map.regions[1].why_free);
+	assert_non_null(strstr(map.regions[3].why_used, "encrypted"));
+	block_io_free(io);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_odd_swap_is_used),
 		cmocka_unit_test(test_sleeping_system_is_refused),
 		cmocka_unit_test(test_unreadable_header_is_used),
+		cmocka_unit_test(test_busy_is_used),
 	};
 
 	return cmocka_run_group_tests_name("agent-map", tests, NULL, NULL);
