@@ -5,9 +5,9 @@
 #include <string.h>
 
 /* Exit codes: the shell's of a program that is not there, and p2v-recv's for "refused". */
-#define EXIT_NOT_RUNNABLE 126
-#define EXIT_NOT_FOUND	  127
-#define EXIT_REFUSED	  3
+#define STATUS_NOT_RUNNABLE 126
+#define STATUS_NOT_FOUND    127
+#define STATUS_REFUSED	    3
 
 void ssh_words_add(struct ssh_words *w, const char *bytes, size_t n)
 {
@@ -44,9 +44,9 @@ int ssh_exit_explain(const char *command, int status, const char *words, struct 
 
 	if (status == 0)
 		return 0;
-	if (status == EXIT_NOT_RUNNABLE || status == EXIT_NOT_FOUND)
+	if (status == STATUS_NOT_RUNNABLE || status == STATUS_NOT_FOUND)
 		kind = P2V_ENOTFOUND;
-	else if (status == EXIT_REFUSED)
+	else if (status == STATUS_REFUSED)
 		kind = P2V_EREFUSED;
 	p2v_err_set(err, kind, "%s failed there (exit status %d)", command, status);
 	return ssh_words_tell(words, kind, err);

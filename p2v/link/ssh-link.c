@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 #include "p2v/core/stop.h"
+#include "p2v/link/ssh-row.h"
 #include "p2v/link/ssh-socket.h"
 #include "p2v/link/wake.h"
 
 /* More than this in `out` and the writer waits for the socket before it makes another packet. */
 #define OUT_HIGH_BYTES ((size_t)1 << 20)
-/* How long the far program may take to end after it has closed its stdout. */
-#define EXIT_MS	 2000
-#define CLOSE_MS 2000
 
 static struct ssh_link *ssh_of(struct link *l)
 {
@@ -214,7 +212,7 @@ static int end_try(struct ssh_link *s, size_t *ret_n, struct p2v_err *err)
 	if (!s->eof_at_ms)
 		s->eof_at_ms = p2v_now_ms();
 	if (libssh2_channel_wait_closed(s->channel) == LIBSSH2_ERROR_EAGAIN &&
-		p2v_now_ms() - s->eof_at_ms < EXIT_MS)
+		p2v_now_ms() - s->eof_at_ms < SSH_EXIT_MS)
 		return 0;
 	stderr_drain(s);
 	r = exit_explain(s, err);
@@ -416,7 +414,7 @@ static void ssh_words(struct link *l, char *buf, size_t n)
 static void ssh_close(struct link *l)
 {
 	struct ssh_link *s = ssh_of(l);
-	uint64_t deadline = link_deadline(CLOSE_MS);
+	uint64_t deadline = link_deadline(SSH_CLOSE_MS);
 
 	if (s->channel) {
 		pthread_mutex_lock(&s->lock);

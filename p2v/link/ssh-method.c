@@ -39,3 +39,21 @@ int ssh_method_prefer(LIBSSH2_SESSION *session, int method, const char *names, s
 		return p2v_err_set(err, P2V_EINVAL, "nothing usable among '%s'", names);
 	return 0;
 }
+
+bool ssh_method_known(int method, const char *name)
+{
+	LIBSSH2_SESSION *session = libssh2_session_init_ex(NULL, NULL, NULL, NULL);
+	const char **known = NULL;
+	bool found = false;
+	int n_known;
+
+	if (!session)
+		return false;
+	n_known = libssh2_session_supported_algs(session, method, &known);
+	if (known) {
+		found = is_known(p2v_span_str(name), known, n_known);
+		libssh2_free(session, known);
+	}
+	libssh2_session_free(session);
+	return found;
+}

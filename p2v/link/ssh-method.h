@@ -3,6 +3,7 @@
 #define P2V_LINK_SSH_METHOD_H
 
 #include <libssh2.h>
+#include <stdbool.h>
 
 #include "p2v/core/err.h"
 
@@ -12,5 +13,8 @@
  * name that it does not know, since 1.10 strikes those out with a memcpy that overlaps.
  */
 int ssh_method_prefer(LIBSSH2_SESSION *session, int method, const char *names, struct p2v_err *err);
+
+/* Whether this libssh2 has it at all. */
+bool ssh_method_known(int method, const char *name);
 
 #endif

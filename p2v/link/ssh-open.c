@@ -4,7 +4,6 @@
  * order; libssh2 blocks here, each time for at most what is left of the whole.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,14 +12,12 @@
 #include "p2v/link/ssh-hostkey.h"
 #include "p2v/link/ssh-link.h"
 #include "p2v/link/ssh-method.h"
+#include "p2v/link/ssh-row.h"
 #include "p2v/link/ssh-socket.h"
 #include "p2v/link/wake.h"
 
-#define OPEN_MS	     20000
 #define WINDOW_BYTES (4u << 20)
 #define PACKET_BYTES 32768u
-/* An identity that is larger is none. */
-#define IDENTITY_MAX 65536
 
 /* Fastest first, as measured by tests/bench/link-bench.c on a processor with AES and SHA
  * instructions. GCM and -etm come with libssh2 1.11. */
@@ -50,7 +47,7 @@ static int time_left(const struct opening *o, struct p2v_err *err)
 	int left = link_deadline_left(o->deadline, 3600 * 1000);
 
 	if (left == 0)
-		return p2v_err_set(err, P2V_ELINK, "the server does not answer in time");
+		return ssh_too_late(err);
 	libssh2_session_set_timeout(o->s->session, left);
 	return 0;
 }
@@ -58,7 +55,7 @@ static int time_left(const struct opening *o, struct p2v_err *err)
 static int step_failed(const struct opening *o, const char *what, int rc, struct p2v_err *err)
 {
 	if (rc == LIBSSH2_ERROR_TIMEOUT)
-		return p2v_err_set(err, P2V_ELINK, "%s: the server does not answer in time", what);
+		return p2v_err_wrap(err, ssh_too_late(err), "%s", what);
 	return ssh_link_failed(o->s, what, rc, err);
 }
 
@@ -108,22 +105,10 @@ static int handshake(struct opening *o, unsigned round, bool *ret_no_kind, struc
 	return step_failed(o, "handshake", rc, err);
 }
 
-static int identity_check(const char *path, struct p2v_err *err)
-{
-	p2v_autobuf struct p2v_buf text = {0};
-	int r = p2v_file_read(path, IDENTITY_MAX, &text, err);
-
-	if (r < 0)
-		return p2v_err_wrap(err, P2V_EINVAL, "identity");
-	if (!memmem(text.data, text.len, "PRIVATE KEY", strlen("PRIVATE KEY")))
-		return p2v_err_set(err, P2V_EINVAL, "identity: %s: is no private key", path);
-	return 0;
-}
-
 static int authenticate(struct opening *o, const char *user, struct p2v_err *err)
 {
 	const char *identity = o->spec->identity_file;
-	int r = identity_check(identity, err), rc;
+	int r = ssh_identity_check(identity, err), rc;
 
 	if (r == 0)
 		r = time_left(o, err);
@@ -136,12 +121,10 @@ static int authenticate(struct opening *o, const char *user, struct p2v_err *err
 		return 0;
 	case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
 	case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
-		return p2v_err_set(err, P2V_EREFUSED,
-			"the server does not accept the key %s for user '%s'", identity, user);
+		return ssh_identity_refused(identity, user, err);
 	case LIBSSH2_ERROR_FILE:
 	case LIBSSH2_ERROR_KEYFILE_AUTH_FAILED:
-		return p2v_err_set(err, P2V_EINVAL,
-			"identity: %s: cannot be used (damaged, or it has a passphrase)", identity);
+		return ssh_identity_unusable(identity, err);
 	default:
 		return step_failed(o, "authentication", rc, err);
 	}
@@ -164,8 +147,7 @@ static int command_run(struct opening *o, struct p2v_err *err)
 	rc = libssh2_channel_process_startup(s->channel, "exec", strlen("exec"), o->spec->command,
 		(unsigned)strlen(o->spec->command));
 	if (rc == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED)
-		return p2v_err_set(
-			err, P2V_EREFUSED, "the server refuses to run %s", o->spec->command);
+		return ssh_command_refused(o->spec->command, err);
 	return rc < 0 ? step_failed(o, "command", rc, err) : 0;
 }
 
@@ -267,27 +249,12 @@ static int open_all(struct opening *o, const char *name, const char *user, struc
 	if (r < 0)
 		return r;
 	s = o->s;
-	s->methods = p2v_strf("%s %s", libssh2_session_methods(s->session, LIBSSH2_METHOD_CRYPT_CS),
+	s->methods = p2v_strf("libssh2 %s %s",
+		libssh2_session_methods(s->session, LIBSSH2_METHOD_CRYPT_CS),
 		libssh2_session_methods(s->session, LIBSSH2_METHOD_MAC_CS));
 	if (!s->methods)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
 	ssh_link_take_over(s);
-	return 0;
-}
-
-static int spec_check(const struct link_ssh_spec *spec, const char **ret_user, struct p2v_err *err)
-{
-	struct passwd *me = spec->target->user ? NULL : getpwuid(geteuid());
-
-	pthread_once(&library_once, library_init);
-	if (library_failed)
-		return p2v_err_set(err, P2V_EUNSUPPORTED, "libssh2 does not start");
-	if (!spec->known_hosts_file && !spec->fingerprint)
-		return p2v_err_set(err, P2V_EINVAL,
-			"neither a known_hosts file nor a host key fingerprint is given");
-	if (!spec->target->user && !me)
-		return p2v_err_set(err, P2V_EINVAL, "no user is given");
-	*ret_user = me ? me->pw_name : spec->target->user;
 	return 0;
 }
 
@@ -296,26 +263,52 @@ static struct opening opening_of(const struct link_ssh_spec *spec)
 	return (struct opening){
 		.spec = spec,
 		.deadline = link_deadline(
-			spec->connect_timeout_ms ? spec->connect_timeout_ms : OPEN_MS),
+			spec->connect_timeout_ms ? spec->connect_timeout_ms : SSH_OPEN_MS),
 	};
 }
 
-int link_ssh_open(const struct link_ssh_spec *spec, struct link **ret, struct p2v_err *err)
+static int library_start(struct p2v_err *err)
 {
-	p2v_autofree char *name = link_ssh_target_text(spec->target);
+	pthread_once(&library_once, library_init);
+	return library_failed ? p2v_err_set(err, P2V_EUNSUPPORTED, "libssh2 does not start") : 0;
+}
+
+int ssh_libssh2_open(
+	const struct link_ssh_spec *spec, const char *name, struct link **ret, struct p2v_err *err)
+{
 	struct opening o = opening_of(spec);
 	const char *user = NULL;
-	int r;
+	int r = library_start(err);
 
-	if (!name)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	r = spec_check(spec, &user, err);
+	if (r == 0 && !spec->identity_file)
+		r = p2v_err_set(err, P2V_EINVAL, "no identity (private key file) is given");
+	if (r == 0)
+		r = ssh_user(spec, &user, err);
 	if (r == 0)
 		r = open_all(&o, name, user, err);
 	if (r == 0)
 		*ret = &p2v_steal(o.s)->link;
 	opening_drop(&o);
-	return r < 0 ? p2v_err_wrap(err, r, "%s", name) : 0;
+	return r;
+}
+
+int ssh_libssh2_hostkey(
+	const struct link_ssh_spec *spec, const char *host, char **ret_line, struct p2v_err *err)
+{
+	struct opening o = opening_of(spec);
+	char *line = NULL;
+	int r = library_start(err);
+
+	if (r == 0)
+		r = open_trusted(&o, host, err);
+	if (r == 0) {
+		line = ssh_hostkey_line(o.s->session, host);
+		r = line ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+	}
+	opening_drop(&o);
+	if (r == 0)
+		*ret_line = line;
+	return r;
 }
 
 int link_ssh_fingerprint(
@@ -326,11 +319,12 @@ int link_ssh_fingerprint(
 	struct opening o = opening_of(&spec);
 	char text[SSH_FINGERPRINT_MAX];
 	bool no_kind;
-	int r;
+	int r = library_start(err);
 
-	if (!name)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	pthread_once(&library_once, library_init);
+	if (r == 0 && !name)
+		r = p2v_err_set(err, P2V_ENOMEM, "no memory");
+	if (r < 0)
+		return r;
 	r = open_round(&o, name, 0, &no_kind, err);
 	if (r == 0)
 		r = ssh_hostkey_fingerprint(o.s->session, text, err);
