@@ -28,7 +28,7 @@ struct agent_opts {
 	const char **operands;
 	size_t n_operands;
 	const char *name, *machine;
-	const char *compress, *progress;
+	const char *link, *compress, *progress;
 	uint64_t limit_bytes;
 	uint64_t retry_for_s;
 	bool inventory, map, json, yes, refresh, rescue;
@@ -54,9 +54,11 @@ int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct
 void agent_disks_finish(struct agent_disks *disks);
 #define agent_auto_disks __attribute__((cleanup(agent_disks_finish)))
 
-/* Connects, sends, and fills ret. */
+/* Connects, sends, and fills ret. ret_link: how it was linked last ("openssh aes128-gcm@..."),
+ * malloc'd; NULL where it never was. */
 int agent_send(const struct agent_opts *o, const struct machine *m, const struct agent_disks *disks,
-	struct p2v_progress *progress, struct send_result *ret, struct p2v_err *err);
+	struct p2v_progress *progress, struct send_result *ret, char **ret_link,
+	struct p2v_err *err);
 
 /* obj as a JSON document. */
 int agent_json_print(const struct p2v_json_type *type, const void *obj, bool pretty, FILE *out,
@@ -64,8 +66,8 @@ int agent_json_print(const struct p2v_json_type *type, const void *obj, bool pre
 /* Documents on out: for machines (one JSON object) or for people. */
 int agent_print_map(const struct machine *m, const struct agent_disks *disks, bool json, FILE *out,
 	struct p2v_err *err);
-int agent_print_result(const struct machine *m, const struct send_result *result, bool json,
-	FILE *out, struct p2v_err *err);
+int agent_print_result(const struct machine *m, const struct send_result *result, const char *link,
+	bool json, FILE *out, struct p2v_err *err);
 /* The JSON document of a failure: {"version":1,"ok":false,"kind":"refused","error":"..."}. */
 int agent_print_failure(const struct p2v_err *why, FILE *out);
 

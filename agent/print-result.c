@@ -40,7 +40,7 @@ struct result_doc {
 	uint32_t version;
 	bool ok;
 	char *kind, *error;
-	char *job, *machine;
+	char *job, *machine, *link;
 	uint32_t connections;
 	uint64_t duration_ms, peak_memory_bytes;
 	struct sent_doc *disks;
@@ -52,6 +52,7 @@ static const struct p2v_json_field result_fields[] = {
 	P2V_JSON_BOOL(struct result_doc, ok, 0),
 	P2V_JSON_STR(struct result_doc, job, 0),
 	P2V_JSON_STR(struct result_doc, machine, 0),
+	P2V_JSON_STR(struct result_doc, link, 0),
 	P2V_JSON_U32(struct result_doc, connections, 0),
 	P2V_JSON_U64(struct result_doc, duration_ms, 0),
 	P2V_JSON_U64(struct result_doc, peak_memory_bytes, 0),
@@ -136,8 +137,8 @@ static uint64_t peak_memory_bytes(void)
 	return 0;
 }
 
-static int result_json(
-	const struct machine *m, const struct send_result *result, FILE *out, struct p2v_err *err)
+static int result_json(const struct machine *m, const struct send_result *result, const char *link,
+	FILE *out, struct p2v_err *err)
 {
 	struct result_doc doc = {.version = 1,
 		.ok = true,
@@ -149,6 +150,7 @@ static int result_json(
 	doc.peak_memory_bytes = peak_memory_bytes();
 	doc.job = strdup(result->job ? result->job : "");
 	doc.machine = strdup(m->name);
+	doc.link = strdup(link ? link : "");
 	for (size_t i = 0; i < result->n_disks && r == 0; i++)
 		r = sent_doc_add(&m->disks[i], &result->disks[i], &doc, err);
 	if (r == 0)
@@ -175,13 +177,13 @@ static void disk_show(const struct machine_disk *disk, const struct send_disk_re
 			(unsigned long long)d->bad.items[i].offset);
 }
 
-int agent_print_result(const struct machine *m, const struct send_result *result, bool json,
-	FILE *out, struct p2v_err *err)
+int agent_print_result(const struct machine *m, const struct send_result *result, const char *link,
+	bool json, FILE *out, struct p2v_err *err)
 {
 	char took[P2V_NUM_TEXT];
 
 	if (json)
-		return result_json(m, result, out, err);
+		return result_json(m, result, link, out, err);
 	for (size_t i = 0; i < result->n_disks; i++)
 		disk_show(&m->disks[i], &result->disks[i], out);
 	fprintf(out, "%s: done in %s, job %s\n", m->name,

@@ -9,9 +9,27 @@
 
 #define RECEIVER "p2v-recv" /* where sshd has a forced command, it does not even look at this */
 
+struct connector {
+	struct link_ssh_spec ssh;
+	char *methods; /* of the last link; NULL: none yet */
+};
+
 static int ssh_connect(void *ctx, struct link **ret, struct p2v_err *err)
 {
-	return link_ssh_open(ctx, ret, err);
+	struct connector *c = ctx;
+	struct link *l = NULL;
+	int r = link_ssh_open(&c->ssh, &l, err);
+
+	if (r < 0)
+		return r;
+	free(c->methods);
+	c->methods = strdup(link_ssh_methods(l));
+	if (!c->methods) {
+		link_free(l);
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	*ret = l;
+	return 0;
 }
 
 /* Grains are the unit of the wire: what is free in part is used. */
@@ -40,17 +58,18 @@ static void busy_warn(const struct agent_disks *disks, struct p2v_progress *prog
 }
 
 int agent_send(const struct agent_opts *o, const struct machine *m, const struct agent_disks *disks,
-	struct p2v_progress *progress, struct send_result *ret, struct p2v_err *err)
+	struct p2v_progress *progress, struct send_result *ret, char **ret_link,
+	struct p2v_err *err)
 {
 	struct link_ssh_target target = {0};
-	struct link_ssh_spec ssh = {.target = &target,
-		.identity_file = o->identity,
-		.known_hosts_file = o->known_hosts,
-		.fingerprint = o->host_key,
-		.command = RECEIVER};
+	struct connector connector = {.ssh = {.target = &target,
+					      .identity_file = o->identity,
+					      .known_hosts_file = o->known_hosts,
+					      .fingerprint = o->host_key,
+					      .command = RECEIVER}};
 	p2v_autofree struct send_disk *sources = calloc(disks->n_items, sizeof(*sources));
 	struct send_spec spec = {.connect = ssh_connect,
-		.connect_ctx = &ssh,
+		.connect_ctx = &connector,
 		.machine = m,
 		.disks = sources,
 		.limit_bytes_per_second = o->limit_bytes,
@@ -64,11 +83,16 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 	if (r == 0)
 		r = extents_align(disks, sources, err);
 	if (r == 0)
+		r = link_ssh_row_parse(o->link, &connector.ssh.row, err);
+	if (r == 0)
 		r = link_ssh_target_parse(o->server, &target, err);
 	if (r == 0) {
 		busy_warn(disks, progress);
 		r = send_run(&spec, ret, err);
 	}
 	link_ssh_target_finish(&target);
+	if (r == 0)
+		*ret_link = p2v_steal(connector.methods);
+	free(connector.methods);
 	return r;
 }
