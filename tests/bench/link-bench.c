@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How fast the SSH link sends: connects, sends MIB mebibytes, waits for the far end's end, prints
- * one line: methods, MB/s, this process's CPU seconds a GB. link-bench.py runs it against its
- * peers.
+ * How fast a row of the SSH link sends: connects, sends MIB mebibytes, waits for the far end's end,
+ * prints one line: row and methods, MB/s, CPU seconds a GB of this process and its `ssh`.
+ * link-bench.py runs it against its peers.
  *
- * usage: link-bench TARGET IDENTITY KNOWN_HOSTS MIB [CIPHERS [MACS]]
+ * usage: link-bench ROW TARGET IDENTITY KNOWN_HOSTS MIB [CIPHERS [MACS]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +19,19 @@
 
 #define PIECE ((size_t)1 << 20)
 
-static double cpu_seconds(void)
+/* A child's count once it was waited for. */
+static double cpu_seconds_of(int who)
 {
 	struct rusage u;
 
-	getrusage(RUSAGE_SELF, &u);
+	getrusage(who, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static double cpu_seconds(void)
+{
+	return cpu_seconds_of(RUSAGE_SELF) + cpu_seconds_of(RUSAGE_CHILDREN);
 }
 
 static int send_all(struct link *l, uint64_t mib, struct p2v_err *err)
@@ -68,26 +74,31 @@ static int bench(const struct link_ssh_spec *spec, uint64_t mib, struct p2v_err 
 
 int main(int argc, char **argv)
 {
+	enum link_ssh_row row = LINK_SSH_AUTO;
 	struct link_ssh_target target = {0};
 	struct p2v_err err = {0};
 	uint64_t mib = 0;
 	int r = P2V_EINVAL;
 
-	if (argc < 5)
+	p2v_stop_install();
+	if (argc < 6)
 		p2v_err_set(&err, r,
-			"usage: link-bench TARGET IDENTITY KNOWN_HOSTS MIB [CIPHERS [MACS]]");
+			"usage: link-bench ROW TARGET IDENTITY KNOWN_HOSTS MIB [CIPHERS [MACS]]");
 	else
-		r = link_ssh_target_parse(argv[1], &target, &err);
+		r = link_ssh_row_parse(argv[1], &row, &err);
 	if (r == 0)
-		r = p2v_num_parse(argv[4], "MIB", 1, 1 << 20, &mib, &err);
+		r = link_ssh_target_parse(argv[2], &target, &err);
+	if (r == 0)
+		r = p2v_num_parse(argv[5], "MIB", 1, 1 << 20, &mib, &err);
 	if (r == 0) {
 		const struct link_ssh_spec spec = {
+			.row = row,
 			.target = &target,
-			.identity_file = argv[2],
-			.known_hosts_file = argv[3],
+			.identity_file = argv[3],
+			.known_hosts_file = argv[4],
 			.command = "p2v-recv",
-			.ciphers = argc > 5 ? argv[5] : NULL,
-			.macs = argc > 6 ? argv[6] : NULL,
+			.ciphers = argc > 6 ? argv[6] : NULL,
+			.macs = argc > 7 ? argv[7] : NULL,
 		};
 
 		r = bench(&spec, mib, &err);
