@@ -26,7 +26,8 @@
 #define STATUS_FAILED 255
 #define PINNED_NAME   "p2v-pinned"
 
-/* Fastest first; which of the two families is first is measured. All of them since OpenSSH 6.5. */
+/* Fastest first; ChaCha20 before AES only where it is clearly cheaper: where the processor does not
+ * know AES. All of them since OpenSSH 6.5. */
 #define AES	  "aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 #define CHACHA	  "chacha20-poly1305@openssh.com"
 #define AES_PLAIN "aes128-ctr,aes192-ctr,aes256-ctr"
@@ -107,7 +108,8 @@ static const char *ciphers_default(void)
 {
 	const struct ssh_cost *c = ssh_cost_measure();
 
-	return c->aes_gcm < c->chacha ? AES "," CHACHA "," AES_PLAIN : CHACHA "," AES "," AES_PLAIN;
+	return c->aes_gcm < c->chacha * 1.25 ? AES "," CHACHA "," AES_PLAIN
+					     : CHACHA "," AES "," AES_PLAIN;
 }
 
 static void args_fill(struct args *a, const struct openssh_link *o,
