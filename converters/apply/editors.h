@@ -61,6 +61,8 @@ int run_initramfs_inject(struct guest *g, const struct plan_step *step,
 	struct apply_details *details, struct p2v_err *err);
 int run_file_remove(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
+int run_file_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
 int run_unit_mask(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
 int run_rc_disable(struct guest *g, const struct plan_step *step, struct apply_details *details,

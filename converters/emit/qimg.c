@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "converters/emit/argv.h"
@@ -21,6 +22,9 @@
 #define SHORT_MS (10 * 60 * 1000)
 /* Data: as long as it takes. */
 #define LONG_MS -1
+/* Three seconds in all. */
+#define LOCK_TRIES    15
+#define LOCK_PAUSE_NS 200000000L
 
 struct info_snapshot {
 	char *name;
@@ -53,16 +57,30 @@ static const struct p2v_json_field info_doc_fields[] = {
 static const struct p2v_json_type info_doc_type = {
 	"qemu-img info", sizeof(struct info_doc), info_doc_fields};
 
+/* QEMU's words for an image that a machine or another program has open. */
+static bool is_locked(const struct p2v_err *why)
+{
+	return strstr(why->text, " lock") ||
+	       strstr(why->text, "Is another process using the image");
+}
+
+/* A program that was killed a moment ago holds its lock until its last write is done. */
 static int run(const char *path, int timeout_ms, const char *const *argv, struct p2v_buf *ret_out,
 	struct p2v_err *err)
 {
 	struct p2v_err why = {0};
 	int r = p2v_proc_run(argv, NULL, 0, timeout_ms, ret_out, &why);
 
+	for (int tries = 0; r < 0 && is_locked(&why) && tries < LOCK_TRIES; tries++) {
+		struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+		nanosleep(&pause, NULL);
+		p2v_err_clear(&why);
+		r = p2v_proc_run(argv, NULL, 0, timeout_ms, ret_out, &why);
+	}
 	if (r == 0)
 		return 0;
-	/* QEMU's word for an image that a machine is running on. */
-	if (strstr(why.text, " lock"))
+	if (is_locked(&why))
 		return p2v_err_set(err, P2V_EREFUSED,
 			"%s: in use by a running machine or another program (%s)", path, why.text);
 	return p2v_err_set(err, r, "%s: %s", path, why.text);

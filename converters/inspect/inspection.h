@@ -51,6 +51,7 @@ int inspect_bootloader(struct inspection *in);
 int inspect_refs(struct inspection *in);
 int inspect_network(struct inspection *in);
 int inspect_services(struct inspection *in);
+int inspect_initramfs_config(struct inspection *in);
 
 /* Reading. 1: ret holds the text. 0: there is no such file, or it is not a fit file and a note says
  * so. Negative: the medium failed, or the file is needed and unfit. */

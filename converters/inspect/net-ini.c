@@ -117,6 +117,14 @@ static const struct key keyfile_keys[] = {
 	{NULL, NULL, NULL},
 };
 
+/* systemd.link(5). */
+static const struct key link_keys[] = {
+	{"Match", "MACAddress", take_mac},
+	{"Match", "PermanentMACAddress", take_mac},
+	{"Link", "Name", take_name},
+	{NULL, NULL, NULL},
+};
+
 static const struct key ifcfg_keys[] = {
 	{"", "DEVICE", take_name},
 	{"", "HWADDR", take_mac},
@@ -237,4 +245,13 @@ int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	if (g.name.n == 0 && name)
 		g.name = p2v_span_str(name + 1);
 	return add(&g, path, dialect, os, err);
+}
+
+int net_link_parse(struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err)
+{
+	struct gathered g = {0};
+
+	gather(text, link_keys, &g);
+	/* One card has one address; a list of them, or none, names no card. */
+	return g.name.n && g.mac.n == 17 ? net_pin(os, g.name, g.mac, "link", path, err) : 0;
 }

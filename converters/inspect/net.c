@@ -54,6 +54,18 @@ int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err)
 	return set(&nic->kind, p2v_span_str(kind), err);
 }
 
+int net_pin(struct facts_os *os, struct p2v_span name, struct p2v_span mac, const char *dialect,
+	const char *path, struct p2v_err *err)
+{
+	struct facts_nic *nic = net_nic(os, name, dialect, path, err);
+	int r;
+
+	if (!nic)
+		return err ? err->kind : P2V_ENOMEM;
+	r = net_kind(nic, "name", err);
+	return r < 0 ? r : net_mac(nic, mac, err);
+}
+
 /* 255.255.255.0 -> 24; a mask with holes is none. */
 static bool mask_prefix(struct p2v_span mask, uint64_t *ret)
 {

@@ -25,6 +25,10 @@ int net_member(struct facts_nic *nic, struct p2v_span name, struct p2v_err *err)
 int net_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err);
 int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err);
 
+/* The name that a card with this address is given: an entry of the kind "name". */
+int net_pin(struct facts_os *os, struct p2v_span name, struct p2v_span mac, const char *dialect,
+	const char *path, struct p2v_err *err);
+
 /* Files that one interfaces(5) text asks to be read as well. */
 struct net_includes {
 	char **patterns; /* such as /etc/network/interfaces.d/x* */
@@ -42,6 +46,12 @@ int net_keyfile_parse(
 /* dialect: ifcfg-rh or ifcfg-suse; the interface's name is the file's where no key says it. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	struct facts_os *os, struct p2v_err *err);
+
+/* .link files and udev rules that name a card by its address. */
+int net_link_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+int net_rules_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 
 /* The rows' functions that need more than "each file of a directory". */
 int inspect_ifupdown(struct inspection *in);

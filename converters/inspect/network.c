@@ -25,6 +25,16 @@ static int read_ifcfg_suse(struct inspection *in, const char *path, struct p2v_s
 	return net_ifcfg_parse(text, path, "ifcfg-suse", in->os, in->err);
 }
 
+static int read_link(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_link_parse(text, path, in->os, in->err);
+}
+
+static int read_rules(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_rules_parse(text, path, in->os, in->err);
+}
+
 static int note_netplan(struct inspection *in, const char *path, struct p2v_span text)
 {
 	(void)text;
@@ -42,6 +52,8 @@ static const struct {
 	{"/etc/sysconfig/network-scripts", "ifcfg-*", read_ifcfg_rh},
 	{"/etc/sysconfig/network", "ifcfg-*", read_ifcfg_suse},
 	{"/etc/netplan", "*.yaml", note_netplan},
+	{"/etc/systemd/network", "*.link", read_link},
+	{"/etc/udev/rules.d", "*net*.rules", read_rules},
 };
 
 int inspect_network(struct inspection *in)

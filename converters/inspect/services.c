@@ -7,6 +7,7 @@
 
 #include "converters/inspect/inspection.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
 
 static const char monitoring[] = "watches sensors of the physical machine";
 static const char management[] = "talks to the management controller of the physical machine";
@@ -70,6 +71,16 @@ static const struct {
 	{"xe-linux-distribution", tools},
 };
 
+/* A link to /dev/null in the place of the unit: it does not start, whoever wants it. */
+static bool is_masked(struct inspection *in, const char *name)
+{
+	p2v_autofree char *path = p2v_strf("/etc/systemd/system/%s.service", name);
+	p2v_autofree char *target = NULL;
+
+	return path && strcmp(in->os->init, "systemd") == 0 &&
+	       guest_read_link(in->g, path, &target, NULL) == 0 && !strcmp(target, "/dev/null");
+}
+
 static bool already(const struct facts_os *os, const char *name)
 {
 	for (size_t i = 0; i < os->n_services; i++)
@@ -85,7 +96,8 @@ static int consider(struct inspection *in, struct p2v_span name)
 		struct facts_service *s;
 		int r;
 
-		if (!p2v_span_eq(name, candidates[i].name) || already(in->os, candidates[i].name))
+		if (!p2v_span_eq(name, candidates[i].name) || already(in->os, candidates[i].name) ||
+			is_masked(in, candidates[i].name))
 			continue;
 		s = inspect_grow(in, (void **)&in->os->services, &in->os->n_services, sizeof(*s));
 		r = s ? inspect_set(in, &s->name, candidates[i].name) : P2V_ENOMEM;

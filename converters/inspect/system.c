@@ -12,22 +12,8 @@ static int (*const parts[])(struct inspection *in) = {
 	inspect_refs,
 	inspect_network,
 	inspect_services,
+	inspect_initramfs_config,
 };
-
-/* Files that steer the guest's next initramfs. */
-static int read_initramfs_config(struct inspection *in)
-{
-	static const char *const paths[] = {"/etc/initramfs-tools/modules",
-		"/etc/dracut.conf.d/50-p2v.conf", "/etc/dracut.conf", "/etc/mkinitcpio.conf",
-		"/etc/booster.yaml"};
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < P2V_N(paths); i++)
-		if (inspect_may_exist(in, paths[i]) && guest_is_file(in->g, paths[i]))
-			r = inspect_add_str(in, &in->os->initramfs_config,
-				&in->os->n_initramfs_config, paths[i]);
-	return r;
-}
 
 int inspect_system(struct guest *g, struct facts *facts, struct facts_os *os, struct p2v_err *err)
 {
@@ -38,8 +24,6 @@ int inspect_system(struct guest *g, struct facts *facts, struct facts_os *os, st
 		r = inspect_set(&in, &os->kind, "linux");
 	for (size_t i = 0; r == 0 && i < P2V_N(parts); i++)
 		r = parts[i](&in);
-	if (r == 0)
-		r = read_initramfs_config(&in);
 	guest_dir_finish(&in.etc);
 	guest_dir_finish(&in.boot);
 	return r;

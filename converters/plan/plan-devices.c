@@ -29,10 +29,47 @@ static const struct device nics[] = {
 	{"rtl8139", {"8139cp"}, NULL},
 };
 
-static bool drives(const struct facts_os *os, const struct device *d)
+/* Every kernel has it before its root is there, with the initramfs as it is. */
+static bool all_load(const struct facts_os *os, const char *driver)
+{
+	for (size_t i = 0; i < os->n_kernels; i++) {
+		const struct facts_kernel *k = &os->kernels[i];
+
+		if (plan_is_kernel(k) && plan_has_module(k, driver) &&
+			!plan_holds(&k->initramfs, driver))
+			return false;
+	}
+	return plan_all_have(os, driver);
+}
+
+static bool drives(const struct facts_os *os, const struct device *d, bool sealed)
 {
 	for (size_t i = 0; i < P2V_N(d->drivers) && d->drivers[i]; i++)
-		if (!plan_all_have(os, d->drivers[i]))
+		if (!(sealed ? all_load : plan_all_have)(os, d->drivers[i]))
+			return false;
+	return true;
+}
+
+/* Why kernel and initramfs cannot be changed; NULL: they can. */
+static const char *seal(const struct facts_os *os)
+{
+	if (plan_is(os->bootloader.kind, "lilo"))
+		return "LILO knows kernel and initramfs by their places on the disk, so they must "
+		       "not be changed";
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (plan_is(os->kernels[i].initramfs.kind, "unified"))
+			return "kernel and initramfs are one EFI program (a unified kernel "
+			       "image), which must not be changed";
+	return NULL;
+}
+
+/* Nothing is known of the initramfs, but it started from disks like these. */
+static bool had_ata(const struct planning *p)
+{
+	for (size_t i = 0; i < p->machine->n_disks; i++)
+		if (!plan_is(p->machine->disks[i].bus, "ata") &&
+			!plan_is(p->machine->disks[i].bus, "file") &&
+			*plan_text(p->machine->disks[i].bus))
 			return false;
 	return true;
 }
@@ -57,12 +94,13 @@ static const char *machine_type(const struct planning *p)
 	return "q35";
 }
 
-static const char *choose(const struct planning *p, char *const *wanted, size_t n_wanted,
-	const struct device *devices, size_t n_devices)
+static const char *choose(const struct planning *p, bool sealed, char *const *wanted,
+	size_t n_wanted, const struct device *devices, size_t n_devices)
 {
 	for (size_t i = 0; i < n_wanted; i++)
 		for (size_t k = 0; k < n_devices; k++)
-			if (plan_is(wanted[i], devices[k].name) && drives(p->os, &devices[k]) &&
+			if (plan_is(wanted[i], devices[k].name) &&
+				drives(p->os, &devices[k], sealed) &&
 				(!devices[k].machine ||
 					plan_is(p->plan->machine, devices[k].machine)))
 				return devices[k].name;
@@ -110,14 +148,21 @@ static void add_nics(struct planning *p, const char *model)
 void plan_devices(struct planning *p)
 {
 	const struct target *t = p->target;
-	const char *bus, *nic;
+	const char *bus, *nic, *why;
 
 	plan_set(p, &p->plan->machine, machine_type(p));
-	bus = choose(p, t->buses, t->n_buses, buses, P2V_N(buses));
-	nic = choose(p, t->nics, t->n_nics, nics, P2V_N(nics));
+	why = seal(p->os);
+	p->sealed = why != NULL;
+	bus = choose(p, p->sealed, t->buses, t->n_buses, buses, P2V_N(buses));
+	nic = choose(p, false, t->nics, t->n_nics, nics, P2V_N(nics));
 	if (!has_kernel(p->os))
 		plan_block(p, "%s: no kernel was found in /boot: nothing can start this system",
 			p->os->root);
+	if (!bus && why && !had_ata(p))
+		plan_block(p,
+			"%s; and it is not known to drive a disk that a virtual machine can have. "
+			"Have the old system make an image with the ahci driver in it first",
+			why);
 	if (!bus) {
 		bus = plan_is(p->plan->machine, "pc") ? "ide" : "sata";
 		plan_warn(p,
@@ -132,7 +177,9 @@ void plan_devices(struct planning *p)
 	}
 	p->virtio_disk = strncmp(bus, "virtio", 6) == 0;
 	p->virtio_net = strncmp(nic, "virtio", 6) == 0;
-	if (!p->virtio_disk)
+	if (!p->virtio_disk && why)
+		plan_warn(p, "the disks are emulated (%s): %s", bus, why);
+	else if (!p->virtio_disk)
 		plan_warn(p,
 			"the disks are emulated (%s): not every installed kernel has virtio "
 			"drivers, and emulated ones are slower",

@@ -12,19 +12,11 @@
 const char *const plan_virtio_modules[] = {
 	"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", NULL};
 
-static bool holds(const struct facts_initramfs *i, const char *module)
-{
-	for (size_t k = 0; k < i->n_modules; k++)
-		if (plan_is(i->modules[k], module))
-			return true;
-	return false;
-}
-
 static bool lacks_any(const struct facts_kernel *k)
 {
 	for (size_t i = 0; plan_virtio_modules[i]; i++)
 		if (plan_has_module(k, plan_virtio_modules[i]) &&
-			!holds(&k->initramfs, plan_virtio_modules[i]))
+			!plan_holds(&k->initramfs, plan_virtio_modules[i]))
 			return true;
 	return false;
 }
@@ -71,9 +63,15 @@ static void keep_dracut(struct planning *p)
 	plan_arg(p, "line", "add_drivers+=\" virtio_pci virtio_blk virtio_scsi \"");
 }
 
+/* Versions before 38 do not read mkinitcpio.conf.d; those that may lack the one file do. */
 static void keep_mkinitcpio(struct planning *p)
 {
-	plan_step(p, "file-write", "/etc/mkinitcpio.conf.d/50-p2v.conf", "%s", keep);
+	bool has = false;
+
+	for (size_t i = 0; i < p->os->n_initramfs_config; i++)
+		has |= plan_is(p->os->initramfs_config[i], "/etc/mkinitcpio.conf");
+	plan_step(p, "lines-add",
+		has ? "/etc/mkinitcpio.conf" : "/etc/mkinitcpio.conf.d/50-p2v.conf", "%s", keep);
 	plan_arg(p, "line", "MODULES+=(virtio_pci virtio_blk virtio_scsi)");
 }
 
@@ -85,6 +83,20 @@ static const struct {
 	{"dracut", keep_dracut},
 	{"mkinitcpio", keep_mkinitcpio},
 };
+
+/* The configuration has them in each initramfs already. */
+static bool kept(const struct facts_os *os)
+{
+	for (size_t i = 0; i < 3; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < os->n_initramfs_modules; k++)
+			found |= plan_is(os->initramfs_modules[k], plan_virtio_modules[i]);
+		if (!found)
+			return false;
+	}
+	return true;
+}
 
 static bool used(const struct facts_os *os, const char *tool)
 {
@@ -98,7 +110,7 @@ void plan_initramfs(struct planning *p)
 {
 	bool known = false;
 
-	if (!p->virtio_disk)
+	if (!p->virtio_disk || p->sealed)
 		return;
 	for (size_t i = 0; i < p->os->n_kernels; i++)
 		if (plan_is_kernel(&p->os->kernels[i]))
@@ -106,7 +118,8 @@ void plan_initramfs(struct planning *p)
 	for (size_t i = 0; i < P2V_N(tools); i++) {
 		if (!used(p->os, tools[i].kind))
 			continue;
-		tools[i].keep(p);
+		if (!kept(p->os))
+			tools[i].keep(p);
 		known = true;
 	}
 	if (!known && p->plan->n_steps)

@@ -5,8 +5,9 @@
  * each name that is configured is pinned to the address of the card that had it.
  *
  * Which card had a name is found, best evidence first: the guest's configuration says the address;
- * the name is what udev derives from that card's place; the source's running system called it so;
- * kernel names (eth0) in the cards' order; only one name and one card are left.
+ * a udev rule or .link file does; the name is what udev derives from that card's place; the
+ * source's running system called it so; kernel names (eth0) in the cards' order; only one name and
+ * one card are left.
  */
 
 #include <stdio.h>
@@ -36,9 +37,19 @@ struct matching {
 static const struct facts_nic *find_nic(const struct facts_os *os, const char *name)
 {
 	for (size_t i = 0; i < os->n_nics; i++)
-		if (plan_is(os->nics[i].name, name))
+		if (plan_is(os->nics[i].name, name) && !plan_is(os->nics[i].kind, "name"))
 			return &os->nics[i];
 	return NULL;
+}
+
+/* The guest gives this name to the card with that address; path: by that file. */
+static bool is_named(const struct facts_os *os, const char *name, const char *mac, const char *path)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (plan_is(os->nics[i].kind, "name") && plan_is(os->nics[i].name, name) &&
+			plan_is(os->nics[i].mac, mac) && (!path || plan_is(os->nics[i].path, path)))
+			return true;
+	return false;
 }
 
 static struct wanted *want(struct matching *m, const char *name)
@@ -91,6 +102,11 @@ static bool by_mac(const struct matching *m, const struct wanted *w, size_t card
 	       plan_is(w->nic->mac, plan_text(m->p->machine->nics[card].mac));
 }
 
+static bool by_rule(const struct matching *m, const struct wanted *w, size_t card)
+{
+	return is_named(m->p->os, w->name, plan_text(m->p->machine->nics[card].mac), NULL);
+}
+
 static bool by_place(const struct matching *m, const struct wanted *w, size_t card)
 {
 	const struct machine_nic *n = &m->p->machine->nics[card];
@@ -133,6 +149,7 @@ static const struct {
 	const char *why;
 } evidence[] = {
 	{by_mac, "the guest's configuration names its address"},
+	{by_rule, "a rule of the guest gives it to this address"},
 	{by_place, "the name follows from its place in the machine"},
 	{by_name, "the running system called it so"},
 	{by_order, "cards are counted in the order of their places"},
@@ -179,29 +196,39 @@ static const char *driver_of(const char *model)
 					    : model;
 }
 
+/* One file a card where udev reads such files; before that, one list of rules. */
+static void plan_name(
+	struct planning *p, const struct wanted *w, const char *mac, const char *model)
+{
+	char path[64] = "/etc/udev/rules.d/70-persistent-net.rules";
+
+	if (p->os->udev_links)
+		snprintf(path, sizeof(path), "/etc/systemd/network/10-p2v-%s.link", w->name);
+	if (is_named(p->os, w->name, mac, path))
+		return;
+	plan_step(p, p->os->udev_links ? "nic-link" : "nic-rule", path,
+		"Card %s keeps its name %s (%s): another slot would rename it, and its "
+		"configuration would not apply.",
+		mac, w->name, w->why);
+	plan_arg(p, "name", w->name);
+	plan_arg(p, "mac", mac);
+	plan_arg(p, "driver", driver_of(model));
+}
+
 static void pin(struct planning *p, const struct wanted *w)
 {
 	struct plan_nic *to = &p->plan->nics[w->card];
-	char path[64];
 
 	/* 15 characters are all that a kernel takes; a '/' or a blank no name may have. */
 	if (strlen(w->name) > 15 || strpbrk(w->name, "/ \t\"%:")) {
 		plan_warn(p, "the interface name '%.40s' is not one that can be kept", w->name);
 		return;
 	}
-	snprintf(path, sizeof(path), "/etc/systemd/network/10-p2v-%s.link", w->name);
 	plan_set(p, &to->name, w->name);
 	take_addresses(p, to, w->nic);
 	if (is_first_member(w))
 		take_addresses(p, to, w->above);
-	plan_step(p, p->os->udev_links ? "nic-link" : "nic-rule",
-		p->os->udev_links ? path : "/etc/udev/rules.d/70-persistent-net.rules",
-		"Card %s keeps its name %s (%s): another slot would rename it, and its "
-		"configuration would not apply.",
-		to->mac, w->name, w->why);
-	plan_arg(p, "name", w->name);
-	plan_arg(p, "mac", to->mac);
-	plan_arg(p, "driver", driver_of(to->model));
+	plan_name(p, w, to->mac, to->model);
 }
 
 void plan_network(struct planning *p)

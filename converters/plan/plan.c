@@ -11,6 +11,7 @@ static void (*const rules[])(struct planning *p) = {
 	plan_initramfs,
 	plan_refs,
 	plan_boot,
+	plan_efi,
 	plan_network,
 	plan_services,
 	plan_grade,

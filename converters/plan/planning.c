@@ -112,6 +112,14 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver)
 	return false;
 }
 
+bool plan_holds(const struct facts_initramfs *i, const char *module)
+{
+	for (size_t k = 0; k < i->n_modules; k++)
+		if (plan_is(i->modules[k], module))
+			return true;
+	return false;
+}
+
 bool plan_all_have(const struct facts_os *os, const char *driver)
 {
 	bool any = false;

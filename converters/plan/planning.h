@@ -21,6 +21,7 @@ struct planning {
 	const struct facts_os *os; /* the system to convert; NULL until it is chosen */
 	struct plan *plan;
 	bool virtio_disk, virtio_net; /* decided by plan_devices */
+	bool sealed; /* by plan_devices: kernel and initramfs must stay as they are */
 	int r;
 	struct p2v_err *err;
 };
@@ -31,6 +32,7 @@ void plan_devices(struct planning *p); /* machine type, disk bus, network model 
 void plan_initramfs(struct planning *p);
 void plan_refs(struct planning *p);
 void plan_boot(struct planning *p);
+void plan_efi(struct planning *p);
 void plan_network(struct planning *p);
 void plan_services(struct planning *p);
 void plan_grade(struct planning *p);
@@ -40,6 +42,8 @@ bool plan_is_kernel(const struct facts_kernel *k);
 /* Every such kernel has the driver, and there is one. */
 bool plan_all_have(const struct facts_os *os, const char *driver);
 bool plan_has(const struct facts_kernel *k, const char *driver);
+/* Its initramfs holds the module already. */
+bool plan_holds(const struct facts_initramfs *i, const char *module);
 bool plan_has_module(const struct facts_kernel *k, const char *driver);
 
 void plan_set(struct planning *p, char **to, const char *text);

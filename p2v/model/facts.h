@@ -112,10 +112,10 @@ struct facts_address {
 /* A network interface that the guest configures. */
 struct facts_nic {
 	char *name;
-	char *kind;    /* ethernet, bond, bridge, vlan, loopback */
+	char *kind;    /* ethernet, bond, bridge, vlan, loopback; name: a card's name by its MAC */
 	char *mac;     /* where the guest names it */
-	char *dialect; /* ifupdown, networkd, netplan, networkmanager, ifcfg-rh, ifcfg-suse, wicked
-			*/
+	char *dialect; /* ifupdown, networkd, netplan, networkmanager, ifcfg-rh, ifcfg-suse, wicked;
+			  of a name: link, rule */
 	char *path;    /* file that says so */
 	char **members;
 	size_t n_members;

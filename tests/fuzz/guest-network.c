@@ -11,7 +11,7 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 	struct net_includes includes = {0};
 	struct p2v_err err = {0};
 
-	switch (dialect % 4) {
+	switch (dialect % 6) {
 	case 0:
 		net_ifupdown_parse(text, "/etc/network/interfaces", os, &includes, &err);
 		break;
@@ -20,6 +20,12 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 		break;
 	case 2:
 		net_keyfile_parse(text, "/x.nmconnection", os, &err);
+		break;
+	case 3:
+		net_link_parse(text, "/etc/systemd/network/x.link", os, &err);
+		break;
+	case 4:
+		net_rules_parse(text, "/etc/udev/rules.d/70-persistent-net.rules", os, &err);
 		break;
 	default:
 		net_ifcfg_parse(text, "/ifcfg-x", "ifcfg-rh", os, &err);

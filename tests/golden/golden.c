@@ -7,12 +7,13 @@
  *	golden CASE --update   write expected/ anew (read the difference before committing it)
  *
  * A case holds tree/ (the guest's text files), storage.json (the disks and file systems that a
- * directory does not have) and machine.json. What is no text is made here: an ELF program, kernel
- * modules (copies of this program: depmod reads any ELF file's .modinfo), an initramfs without
- *them. The digests and sizes of such files depend on the host's depmod and are left out.
+ * directory does not have), machine.json, and case.json: its kernels and EFI programs. What is no
+ * text is made here from that: an ELF program, kernel images, kernel modules (copies of this
+ * program: depmod reads any ELF file's .modinfo), initramfs images without them. The digests and
+ * sizes of such files depend on the host's depmod and are left out.
  *
- * Beside the comparison: planning twice gives the same bytes, and applying the plan that follows
- * from the changed guest changes nothing.
+ * Beside the comparison: planning twice gives the same bytes, and the plan that follows from the
+ * changed guest has no step.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,8 +30,35 @@
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 
-#define KV	"6.1.0-golden"
-#define MODULES "/usr/lib/modules/" KV
+struct made_kernel {
+	char *release, *path, *initramfs;
+	char *tool; /* whose marks the initramfs bears */
+};
+
+struct made {
+	struct made_kernel *kernels;
+	size_t n_kernels;
+	char **programs; /* paths of EFI programs */
+	size_t n_programs;
+	bool split; /* /lib is a directory of its own, not a link to /usr/lib */
+};
+
+static const struct p2v_json_field made_kernel_fields[] = {
+	P2V_JSON_STR(struct made_kernel, release, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct made_kernel, path, 0),
+	P2V_JSON_STR(struct made_kernel, initramfs, 0),
+	P2V_JSON_STR(struct made_kernel, tool, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type made_kernel_type = {
+	"kernel", sizeof(struct made_kernel), made_kernel_fields};
+static const struct p2v_json_field made_fields[] = {
+	P2V_JSON_OBJS(struct made, kernels, 0, &made_kernel_type),
+	P2V_JSON_STRS(struct made, programs, 0),
+	P2V_JSON_BOOL(struct made, split, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type made_type = {"case", sizeof(struct made), made_fields};
 
 __attribute__((section(".modinfo"), used)) static const char modinfo[] =
 	"alias=virtio:d00000002v*\0name=x";
@@ -61,12 +89,14 @@ static void link_top(const char *root, const char *name)
 {
 	p2v_autofree char *target = p2v_strf("usr/%s", name);
 	p2v_autofree char *path = p2v_path_join(root, name);
+	p2v_autofree char *real = p2v_path_join(root, target);
 
+	need(p2v_dir_make(real, 0755, &err), real);
 	if (symlink(target, path) < 0)
 		need(p2v_err_errno(&err, errno, "%s", path), "symlink");
 }
 
-static void make_modules(const char *root)
+static void make_modules(const char *root, const char *release)
 {
 	static const char dep[] = "kernel/virtio_pci.ko:\n"
 				  "kernel/virtio_blk.ko:\n"
@@ -76,33 +106,77 @@ static void make_modules(const char *root)
 				  "kernel/e1000.ko:\n";
 	static const char *const names[] = {
 		"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "ahci", "e1000"};
+	p2v_autofree char *top = p2v_strf("/lib/modules/%s", release);
+	p2v_autofree char *index = p2v_strf("%s/modules.dep", top);
+	p2v_autofree char *builtin = p2v_strf("%s/modules.builtin", top);
 	p2v_autobuf struct p2v_buf self = {0};
 
 	need(p2v_file_read("/proc/self/exe", 60 << 20, &self, &err), "exe");
-	put(root, "/usr/bin/sh", self.data, 64);
+	put(root, "/bin/sh", self.data, 64);
 	for (size_t i = 0; i < P2V_N(names); i++) {
-		p2v_autofree char *path = p2v_strf(MODULES "/kernel/%s.ko", names[i]);
+		p2v_autofree char *path = p2v_strf("%s/kernel/%s.ko", top, names[i]);
 
 		put(root, path, self.data, self.len);
 	}
-	put(root, MODULES "/modules.dep", dep, strlen(dep));
-	put(root, MODULES "/modules.builtin", "kernel/sd_mod.ko\n", 17);
+	put(root, index, dep, strlen(dep));
+	put(root, builtin, "kernel/sd_mod.ko\n", 17);
 }
 
-static void make_initramfs(const char *root)
+/* The head of a bzImage: where its version text stands, and the text. */
+static void make_kernel(const char *root, const struct made_kernel *k)
 {
-	const struct archive_file files[] = {
-		{"usr", S_IFDIR | 0755, NULL, 0},
-		{"usr/lib", S_IFDIR | 0755, NULL, 0},
-		{"lib", S_IFLNK | 0777, "usr/lib", 7},
-		{"conf", S_IFDIR | 0755, NULL, 0},
-		{"conf/initramfs.conf", S_IFREG | 0644, "MODULES=dep\n", 12},
-		{"init", S_IFREG | 0755, "#!/bin/sh\n", 10},
+	uint8_t image[1024] = {0};
+
+	memcpy(image + 0x202, "HdrS", 4);
+	image[0x20e] = 0x40;
+	snprintf((char *)image + 0x240, 200, "%s (build@host) #1 SMP", k->release);
+	put(root, k->path, image, sizeof(image));
+}
+
+/* Files by which an image is known to be of a tool. */
+static const struct {
+	const char *tool;
+	struct archive_file file;
+} marks[] = {
+	{"initramfs-tools", {"conf/initramfs.conf", S_IFREG | 0644, "MODULES=dep\n", 12}},
+	{"dracut", {"usr/lib/dracut/build-parameter.txt", S_IFREG | 0644, "-H\n", 3}},
+	{"mkinitcpio", {"init_functions", S_IFREG | 0644, "#\n", 2}},
+};
+
+static void make_initramfs(const char *root, const struct made_kernel *k)
+{
+	struct archive_file files[] = {
+		{"usr", S_IFDIR | 0755, NULL, 0}, {"usr/lib", S_IFDIR | 0755, NULL, 0},
+		{"lib", S_IFLNK | 0777, "usr/lib", 7}, {"init", S_IFREG | 0755, "#!/bin/sh\n", 10},
+		{"", 0, NULL, 0}, /* the mark */
 	};
 	p2v_autobuf struct p2v_buf image = {0};
 
+	for (size_t i = 0; i < P2V_N(marks); i++)
+		if (strcmp(k->tool, marks[i].tool) == 0)
+			files[P2V_N(files) - 1] = marks[i].file;
 	need(archive_cpio_pack(files, P2V_N(files), ARCHIVE_GZIP, &image, &err), "cpio");
-	put(root, "/boot/initrd.img-" KV, image.data, image.len);
+	put(root, k->initramfs, image.data, image.len);
+}
+
+static void make_binaries(const char *dir, const char *root)
+{
+	p2v_autofree char *path = p2v_path_join(dir, "case.json");
+	struct made made = {0};
+
+	need(p2v_json_load(&made_type, path, &made, &err), path);
+	link_top(root, "bin");
+	if (!made.split)
+		link_top(root, "lib");
+	for (size_t i = 0; i < made.n_kernels; i++) {
+		make_modules(root, made.kernels[i].release);
+		make_kernel(root, &made.kernels[i]);
+		if (made.kernels[i].initramfs)
+			make_initramfs(root, &made.kernels[i]);
+	}
+	for (size_t i = 0; i < made.n_programs; i++)
+		put(root, made.programs[i], made.programs[i], strlen(made.programs[i]));
+	p2v_json_free(&made_type, &made);
 }
 
 static char *make_guest(const char *dir, const char *top)
@@ -115,10 +189,7 @@ static char *make_guest(const char *dir, const char *top)
 	need(p2v_dir_make(root, 0755, &err), root);
 	need(p2v_proc_run(argv, NULL, 0, 60000, NULL, &err), "cp");
 	need(p2v_dir_make(dev, 0755, &err), dev);
-	make_modules(root);
-	make_initramfs(root);
-	link_top(root, "bin");
-	link_top(root, "lib");
+	make_binaries(dir, root);
 	return root;
 }
 
@@ -245,6 +316,11 @@ static void walk(const char *dir, const char *top, const char *root, bool first)
 	need(apply_run(g, &plan, &facts, changes_dir, NULL, &changes, &err), "apply");
 	need(guest_close(g, &err), "close");
 	if (!first) {
+		for (size_t i = 0; i < plan.n_steps; i++) {
+			fprintf(stderr, "converted, and planned again: %s %s\n", plan.steps[i].op,
+				plan.steps[i].path);
+			failures++;
+		}
 		for (size_t i = 0; i < changes.n_changes; i++) {
 			fprintf(stderr, "converted twice, %s changes again\n",
 				changes.changes[i].path);

@@ -146,6 +146,36 @@ static void test_other_dialects(void **state)
 	free_os(&os);
 }
 
+/* As Debian 7, SLES 11 and RHEL 5 wrote them; what names no one card is passed over. */
+static void test_names(void **state)
+{
+	static const char rules[] =
+		"# PCI device 0x14e4:0x1639 (bnx2)\n"
+		"SUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"?*\", "
+		"ATTR{address}==\"00:1B:21:aa:00:01\", ATTR{type}==\"1\", KERNEL==\"eth*\", "
+		"NAME=\"eth0\"\n"
+		"SUBSYSTEM==\"net\", SYSFS{address}==\"00:1b:21:aa:00:02\", NAME = \"eth1\"\n"
+		"SUBSYSTEM==\"net\", ATTR{address}!=\"00:1b:21:aa:00:03\", NAME=\"no\"\n"
+		"SUBSYSTEM==\"net\", ATTR{address}==\"00:1b:21:aa:00:04\", NAME==\"no\"\n"
+		"SUBSYSTEM==\"net\", ATTR{address}==\"00:1b:21:aa:00:05\", NAME=\"x%n\"\n"
+		"ATTR{address}==\"00:1b:21:aa:00:06\", NAME=\"unfinished";
+	static const char link[] = "[Match]\nMACAddress=00:1b:21:aa:00:07\n[Link]\nName=lan0\n";
+	static const char by_path[] = "[Match]\nPath=pci-0000:00:19.0\n[Link]\nName=lan1\n";
+	struct facts_os os = {0};
+
+	(void)state;
+	assert_int_equal(net_rules_parse(p2v_span_str(rules), "/r", &os, NULL), 0);
+	assert_int_equal(net_link_parse(p2v_span_str(link), "/l", &os, NULL), 0);
+	assert_int_equal(net_link_parse(p2v_span_str(by_path), "/p", &os, NULL), 0);
+	assert_string_equal(nic(&os, "eth0")->mac, "00:1b:21:aa:00:01");
+	assert_string_equal(nic(&os, "eth0")->kind, "name");
+	assert_string_equal(nic(&os, "eth1")->mac, "00:1b:21:aa:00:02");
+	assert_string_equal(nic(&os, "lan0")->dialect, "link");
+	assert_string_equal(nic(&os, "unfinished")->mac, "00:1b:21:aa:00:06");
+	assert_int_equal(os.n_nics, 4);
+	free_os(&os);
+}
+
 #define S(text) ((char *)(uintptr_t)(text))
 
 /* One disk with two partitions, one volume on no disk of its own. */
@@ -223,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_fstab_bound),
 		cmocka_unit_test(test_ifupdown),
 		cmocka_unit_test(test_other_dialects),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_specs),
 	};
 

@@ -274,7 +274,8 @@ static void signals_are_default_in_the_child(void **state)
 	text = output_of(&spec);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	/* Signals 32 and 33 are the C library's own: nobody can set them, but they can be inherited. */
+	/* Signals 32 and 33 are the C library's own: nobody can set them, but they can be
+	 * inherited. */
 	assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
 	assert_int_equal(blocked & ~0x180000000ULL, 0);
 	assert_int_equal(ignored & ~0x180000000ULL, 0);
