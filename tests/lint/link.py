@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Link probes: each room's library links whole with the rooms that it may include and its own outside
-libraries, and nothing else. What the includes cannot show (an extern, a macro) shows here.
+"""Link probes: each room's library links whole with the rooms that it may include, what these need, and
+their outside libraries, and nothing else. What the includes cannot show (an extern, a macro) shows here.
 
 And purity: the rooms wire and plan call nothing that opens, reads, writes, sleeps, logs or asks the
 time: every symbol that they leave undefined is on the short list below or belongs to an allowed room.
@@ -34,9 +34,15 @@ def symbols(path, flag):
     return {line.split()[-1] for line in out.split("\n") if line.strip() and not line.endswith(":")}
 
 
+def below_of(room):
+    """The rooms that it may include, and what these need in turn."""
+    return {deep for name in room.may for deep in (name, *below_of(all_rooms[name]))}
+
+
 def probe(room):
-    below = [a for name in reversed(room.may) if os.path.exists(a := archive(all_rooms[name]))]
-    outside = {flag for name in room.may + [room.name] for flag in all_rooms[name].links}
+    names = below_of(room)
+    below = [a for name in sorted(names) if os.path.exists(a := archive(all_rooms[name]))]
+    outside = {flag for name in (*names, room.name) for flag in all_rooms[name].links}
     ran = subprocess.run(
         ["cc", "-shared", "-o", "/dev/null", "-Wl,-z,defs", "-Wl,--whole-archive", archive(room),
          "-Wl,--no-whole-archive", "-Wl,--start-group", *below, "-Wl,--end-group", *sorted(outside), "-lm", "-lpthread"],
