@@ -117,7 +117,9 @@ void p2v_opt_help(const struct p2v_cmd *cmd, FILE *out)
 		help_option(o, width, out);
 	for (const struct p2v_opt *o = builtin_rows; o->name; o++)
 		help_option(o, width, out);
-	fputs("\nExit code: 0 done, 1 failed, 2 misuse, 3 refused.\n", out);
+	/* Where the text says what they mean for this command, that is enough. */
+	if (!strstr(cmd->text, "Exit code"))
+		fputs("\nExit code: 0 done, 1 failed, 2 misuse, 3 refused.\n", out);
 }
 
 /* ---- --help=man ---- */
