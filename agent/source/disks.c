@@ -38,6 +38,8 @@ static const char *bus_of(const char *device_path)
 		{"/usb", "usb"},
 		{"/virtio", "virtio"},
 		{"/nvme", "nvme"},
+		{"/session", "iscsi"}, /* .../host2/session1/target2:0:0 */
+		{"/rport-", "fc"},     /* .../host3/rport-3:0-0/target3:0:0 */
 		{"/ata", "ata"},
 		{"/ide", "ata"},
 		{"/mmc", "mmc"},

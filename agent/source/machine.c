@@ -178,6 +178,8 @@ int source_machine_read(
 	if (r == 0)
 		r = source_nics_read(host, &m, err);
 	if (r == 0)
+		r = source_devices_read(host, &m, err);
+	if (r == 0)
 		r = model_machine_validate(&m, err);
 	if (r < 0) {
 		model_machine_finish(&m);

@@ -42,6 +42,11 @@ int source_nics_read(const struct source_host *host, struct machine *m, struct p
  */
 int source_disks_read(const struct source_host *host, struct machine *m, struct p2v_err *err);
 
+/* What a virtual machine will not have: PCI functions, USB devices, tape drives; at most
+ * SOURCE_MAX_DEVICES of them. */
+#define SOURCE_MAX_DEVICES 512
+int source_devices_read(const struct source_host *host, struct machine *m, struct p2v_err *err);
+
 /*
  * Replaces the machine's disks by those that were named, in that order: block devices keep what the
  * machine knows of them; a regular file gets bus "file". Given machine came from a file (prepared):

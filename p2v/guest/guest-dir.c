@@ -410,8 +410,9 @@ static int dir_mount(struct guest *g, const char *device, const char *mountpoint
 	(void)g;
 	(void)device;
 	(void)options;
-	return p2v_err_set(err, P2V_EUNSUPPORTED, "a directory has no file systems to mount at %s",
-		mountpoint);
+	if (strcmp(mountpoint, "/") != 0)
+		return 0;
+	return p2v_err_set(err, P2V_EUNSUPPORTED, "a directory is not made of file systems");
 }
 
 static int dir_nothing(struct guest *g, struct p2v_err *err)

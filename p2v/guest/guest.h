@@ -50,7 +50,8 @@ struct guest_options {
  * volumes that there are keys for; a key for one volume that does not open it is P2V_EINVAL, for
  * one that is not there P2V_ENOTFOUND. Nothing is mounted. */
 int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p2v_err *err);
-/* The directory is the root, and is "mounted" from the start; storage is empty. */
+/* The directory is the root with all that belongs below it, and is "mounted" from the start:
+ * storage is empty, mounting "/" is P2V_EUNSUPPORTED, mounting elsewhere does nothing. */
 int guest_open_dir(const char *dir, bool writable, struct guest **ret, struct p2v_err *err);
 /* Writes back and ends the appliance; an error here means that writes may be lost. Then frees. */
 int guest_close(struct guest *g, struct p2v_err *err);

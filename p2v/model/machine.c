@@ -50,6 +50,19 @@ static const struct p2v_json_field machine_efi_var_fields[] = {
 static const struct p2v_json_type machine_efi_var_type = {
 	"machine_efi_var", sizeof(struct machine_efi_var), machine_efi_var_fields};
 
+static const struct p2v_json_field machine_device_fields[] = {
+	P2V_JSON_STR(struct machine_device, bus, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct machine_device, place, 0),
+	P2V_JSON_STR(struct machine_device, vendor_id, 0),
+	P2V_JSON_STR(struct machine_device, device_id, 0),
+	P2V_JSON_STR(struct machine_device, kind, 0),
+	P2V_JSON_STR(struct machine_device, driver, 0),
+	P2V_JSON_STR(struct machine_device, name, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type machine_device_type = {
+	"machine_device", sizeof(struct machine_device), machine_device_fields};
+
 static const struct p2v_json_field machine_fields[] = {
 	P2V_JSON_U32(struct machine, version, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct machine, name, P2V_JSON_REQUIRED),
@@ -70,6 +83,7 @@ static const struct p2v_json_field machine_fields[] = {
 	P2V_JSON_OBJS(struct machine, disks, 0, &machine_disk_type),
 	P2V_JSON_OBJS(struct machine, nics, 0, &machine_nic_type),
 	P2V_JSON_OBJS(struct machine, efi_vars, P2V_JSON_OMIT, &machine_efi_var_type),
+	P2V_JSON_OBJS(struct machine, devices, P2V_JSON_OMIT, &machine_device_type),
 	P2V_JSON_END,
 };
 const struct p2v_json_type model_machine_type = {"machine", sizeof(struct machine), machine_fields};

@@ -27,7 +27,7 @@ struct machine_disk {
 	char *model;
 	char *serial;
 	char *wwn;
-	char *bus; /* ata, scsi, nvme, usb, virtio, file */
+	char *bus; /* ata, scsi, nvme, usb, mmc, virtio, file; fc, iscsi: a unit of a SAN */
 	bool rotational;
 	bool removable;
 	char *table; /* gpt, dos, none */
@@ -58,6 +58,20 @@ struct machine_efi_var {
 	char *data_hex;
 };
 
+/*
+ * A device that a virtual machine will not have: what it is for is for people to say. Bridges,
+ * memory, hubs and the like are left out.
+ */
+struct machine_device {
+	char *bus;	 /* pci, usb, tape */
+	char *place;	 /* 0000:03:00.0, 1-1.4, st0 */
+	char *vendor_id; /* 10de: four hexadecimal digits */
+	char *device_id;
+	char *kind;   /* class as the bus has it: pci 030000, usb ff (hexadecimal) */
+	char *driver; /* what the running system drives it with; NULL: nothing */
+	char *name;   /* as the device calls itself; NULL: it does not */
+};
+
 struct machine {
 	uint32_t version; /* 1 */
 	char *name;	  /* host name, or what --name said; letters, digits, dot and dash */
@@ -81,6 +95,8 @@ struct machine {
 	size_t n_nics;
 	struct machine_efi_var *efi_vars;
 	size_t n_efi_vars;
+	struct machine_device *devices;
+	size_t n_devices;
 };
 
 extern const struct p2v_json_type model_machine_type;

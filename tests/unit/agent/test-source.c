@@ -116,6 +116,54 @@ static void paint_nics(const char *root)
 	tree_file(root, "/sys/class/net/vf0/address", "52:54:00:00:00:77\n");
 }
 
+/* A graphics card, a bridge, a function of a card, a dongle, a hub, an interface, a tape drive. */
+static void paint_devices(const char *root)
+{
+	static const char *const files[][2] = {
+		{"pci/devices/0000:0a:00.0/class", "0x030000\n"},
+		{"pci/devices/0000:0a:00.0/vendor", "0x10de\n"},
+		{"pci/devices/0000:0a:00.0/device", "0x1db4\n"},
+		{"pci/devices/0000:0b:00.0/class", "0x060400\n"},
+		{"pci/devices/0000:0c:00.1/class", "0x020000\n"},
+		{"usb/devices/1-1/idVendor", "0529\n"},
+		{"usb/devices/1-1/idProduct", "0001\n"},
+		{"usb/devices/1-1/bDeviceClass", "00\n"},
+		{"usb/devices/1-1/product", "HASP \033[2J HL\n"},
+		{"usb/devices/1-1:1.0/bInterfaceClass", "ff\n"},
+		{"usb/devices/usb1/bDeviceClass", "09\n"},
+	};
+
+	for (size_t i = 0; i < P2V_N(files); i++) {
+		p2v_autofree char *path = p2v_strf("/sys/bus/%s", files[i][0]);
+
+		tree_file(root, path, files[i][1]);
+	}
+	tree_dir(root, "/sys/bus/pci/devices/0000:0c:00.1/physfn");
+	tree_file(root, "/sys/class/scsi_tape/st0/device/model", "ULTRIUM-TD5\n");
+	tree_dir(root, "/sys/class/scsi_tape/nst0");
+}
+
+static void test_devices(void **state)
+{
+	char *root = tree_new();
+	const struct source_host host = {.root = root};
+	struct machine m = {0};
+
+	(void)state;
+	paint_devices(root);
+	assert_int_equal(source_devices_read(&host, &m, NULL), 0);
+	assert_int_equal(m.n_devices, 3);
+	assert_string_equal(m.devices[0].place, "0000:0a:00.0");
+	assert_string_equal(m.devices[0].kind, "030000");
+	assert_string_equal(m.devices[0].vendor_id, "10de");
+	assert_string_equal(m.devices[1].bus, "usb");
+	assert_string_equal(m.devices[1].kind, "ff");
+	assert_string_equal(m.devices[1].name, "HASP  [2J HL");
+	assert_string_equal(m.devices[2].name, "ULTRIUM-TD5");
+	model_machine_finish(&m);
+	tree_free(root);
+}
+
 static void test_machine(void **state)
 {
 	char *root = tree_new();
@@ -415,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_nics),
 		cmocka_unit_test(test_empty_machine),
