@@ -81,10 +81,10 @@ int block_io_setup(struct block_io *io, const struct block_io_ops *ops, const ch
 int block_io_file_open(const char *path, bool writable, struct block_io **ret, struct p2v_err *err);
 
 /*
- * An image in any format of QEMU, served to this process alone by a qemu-storage-daemon child over
- * a private Unix socket; the format is given, never probed. The child dies with the
- * thread that opened it, so open from one that outlives the io. Backing files are opened by QEMU as
- * the image says: only give images that this system made, or that were checked.
+ * An image in any format of QEMU, served to this process alone by a qemu-storage-daemon child (for
+ * a snapshot: qemu-nbd) over a private Unix socket; the format is given, never probed. The child
+ * dies with the thread that opened it, so open from one that outlives the io. Backing files are
+ * opened by QEMU as the image says: only give images that this system made, or that were checked.
  * connections (1..16): requests on one connection are served one after another; with several, that
  * many threads make progress at once. A flush covers the writes that had returned on all of them.
  */
@@ -96,6 +96,7 @@ struct block_io_nbd_spec {
 	/* Past the page cache (O_DIRECT), where the file's file system can do that: what is read
 	 * is what lies on the medium, and large writes cost one copy less. */
 	bool direct;
+	const char *snapshot; /* the name of one inside the image, to read it; NULL: as it is now */
 };
 int block_io_nbd_open(
 	const struct block_io_nbd_spec *spec, struct block_io **ret, struct p2v_err *err);

@@ -20,6 +20,9 @@
 /* Closing writes back what its caches hold; a slow medium needs time for that. */
 #define STOP_GRACE_MS 60000
 #define LAST_LINE     300
+/* qemu-nbd makes its socket by itself. */
+#define READY_MS      30000
+#define READY_STEP_MS 20
 
 void nbd_server_init(struct nbd_server *s)
 {
@@ -102,6 +105,60 @@ static int daemon_start(struct nbd_server *s, const struct block_io_nbd_spec *sp
 	return p2v_proc_start(&proc, &s->pid, err);
 }
 
+static bool socket_answers(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	p2v_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(path) >= sizeof(addr.sun_path))
+		return false;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+}
+
+/* Commas are doubled within QEMU's "name=value,...". */
+static void value_add(struct p2v_buf *out, const char *text)
+{
+	for (; *text; text++)
+		p2v_buf_addf(out, *text == ',' ? ",%c" : "%c", *text);
+}
+
+/* qemu-storage-daemon opens no snapshot within an image; qemu-nbd does. */
+static int snapshot_start(
+	struct nbd_server *s, const struct block_io_nbd_spec *spec, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf load = {0}, image = {0};
+	const char *cache = spec->direct && can_direct(spec->path) ? "--cache=none" : NULL;
+	int status, r;
+
+	p2v_buf_add_str(&load, "snapshot.name=");
+	value_add(&load, spec->snapshot);
+	p2v_buf_addf(&image, "driver=%s,file.driver=file,file.filename=", spec->format);
+	value_add(&image, spec->path);
+	r = p2v_buf_check(&load, err);
+	if (r == 0)
+		r = p2v_buf_check(&image, err);
+	if (r < 0)
+		return r;
+	const char *const argv[] = {"qemu-nbd", "--read-only", "--persistent", "--shared=16", "-k",
+		s->socket_path, "-l", (char *)load.data, "--image-opts", (char *)image.data, cache,
+		NULL};
+	const struct p2v_proc_spec proc = {
+		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = s->stderr_fd};
+
+	r = p2v_proc_start(&proc, &s->pid, err);
+	for (int ms = 0; r == 0 && !socket_answers(s->socket_path); ms += READY_STEP_MS) {
+		if (ms >= READY_MS)
+			return p2v_err_set(err, P2V_ETIMEDOUT, "qemu-nbd does not answer");
+		if (p2v_proc_wait(s->pid, READY_STEP_MS, &status, NULL) == 0) {
+			s->pid = 0;
+			p2v_err_set(err, P2V_EIO, "qemu-nbd ended");
+			return nbd_server_explain(s, P2V_EIO, err);
+		}
+	}
+	return r;
+}
+
 int nbd_server_start(
 	struct nbd_server *s, const struct block_io_nbd_spec *spec, struct p2v_err *err)
 {
@@ -116,6 +173,8 @@ int nbd_server_start(
 	s->stderr_fd = memfd_create("nbd-stderr", MFD_CLOEXEC);
 	if (s->stderr_fd < 0)
 		return p2v_err_errno(err, errno, "memfd");
+	if (spec->snapshot)
+		return snapshot_start(s, spec, err);
 	listen_fd = socket_listen(s->socket_path, 16, err);
 	if (listen_fd < 0)
 		return listen_fd;

@@ -8,6 +8,7 @@
  *
  * The listening socket is made here and handed down, so connecting never has to wait or poll for
  * the daemon: a connection stands in the queue until it is ready, and is reset if it dies before.
+ * A snapshot within an image is served by qemu-nbd, which takes no socket: it is waited for.
  */
 
 #include <sys/types.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * p2v verify: reads the received disks again, at any later time, and compares each grain with the
- * digest that it came with.
+ * p2v verify: reads the received disks again, at any later time, converted or not, and compares
+ * each grain with the digest that it came with.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "converters/emit/disk.h"
+#include "converters/emit/qimg.h"
 #include "p2v/block/digest.h"
 #include "p2v/block/io.h"
 #include "p2v/cli/print.h"
@@ -35,6 +37,7 @@ struct verify_disk {
 	char *id, *digest, *expected;
 	bool ok;
 	uint64_t size_bytes;
+	char *snapshot;	   /* that it was read from; NULL: the image itself */
 	char **bad_ranges; /* "offset+length" */
 	size_t n_bad_ranges;
 };
@@ -44,6 +47,7 @@ static const struct p2v_json_field disk_fields[] = {
 	P2V_JSON_STR(struct verify_disk, digest, 0),
 	P2V_JSON_STR(struct verify_disk, expected, 0),
 	P2V_JSON_U64(struct verify_disk, size_bytes, 0),
+	P2V_JSON_STR(struct verify_disk, snapshot, 0),
 	P2V_JSON_STRS(struct verify_disk, bad_ranges, 0),
 	P2V_JSON_END,
 };
@@ -110,18 +114,43 @@ static int disk_read(const char *journal_path, struct block_io *io, struct readi
 	return r < 0 ? r : recv_verify_run(&spec, ret_root, err);
 }
 
+/* Where a conversion wrote into the image, the disk as received lies in a snapshot inside. */
+static int snapshot_find(
+	const char *path, const struct image_disk *disk, char **ret, struct p2v_err *err)
+{
+	p2v_auto_qimg_info struct emit_qimg_info info = {0};
+	const struct emit_format *format = emit_format_find(disk->format);
+	int r;
+
+	if (!format || !format->in_place)
+		return 0;
+	r = emit_qimg_info(path, format->driver, EMIT_SNAPSHOT, &info, err);
+	if (r == 0 && info.has_snapshot && !(*ret = strdup(EMIT_SNAPSHOT)))
+		return out_of_memory(err);
+	return r;
+}
+
+static int disk_open(const char *path, const struct image_disk *disk, struct verify_disk *out,
+	struct block_io **ret, struct p2v_err *err)
+{
+	struct block_io_nbd_spec spec = {
+		.path = path, .format = disk->format, .connections = CONNECTIONS, .direct = true};
+	int r = snapshot_find(path, disk, &out->snapshot, err);
+
+	spec.snapshot = out->snapshot;
+	return r < 0 ? r : block_io_nbd_open(&spec, ret, err);
+}
+
 static int disk_verify(const char *dir, const struct image_disk *disk, struct reading *reading,
 	struct p2v_err *err)
 {
 	struct verify_disk *out = reading->out;
 	p2v_autofree char *path = p2v_path_join(dir, disk->path);
 	p2v_autofree char *journal = p2v_strf("%s/" STORE_IMAGE_DIR "/%s.journal", dir, disk->id);
-	const struct block_io_nbd_spec spec = {
-		.path = path, .format = disk->format, .connections = CONNECTIONS, .direct = true};
 	p2v_auto(block_io_free) struct block_io *io = NULL;
 	char text[BLOCK_DIGEST_HEX];
 	struct digest root;
-	int r = path && journal ? block_io_nbd_open(&spec, &io, err) : out_of_memory(err);
+	int r = path && journal ? disk_open(path, disk, out, &io, err) : out_of_memory(err);
 
 	if (r == 0 && io->size_bytes != disk->size_bytes)
 		r = p2v_err_set(err, P2V_EFORMAT, "%s: has %llu bytes, the disk had %llu", path,
@@ -179,9 +208,10 @@ static int say(const struct verify_doc *doc, struct p2v_err *err)
 	for (size_t i = 0; i < doc->n_disks; i++) {
 		const struct verify_disk *d = &doc->disks[i];
 
-		p2v_buf_addf(&out, "%s: %s, %s, digest %s: %s\n", doc->name, d->id,
+		p2v_buf_addf(&out, "%s: %s, %s, digest %s: %s%s%s\n", doc->name, d->id,
 			p2v_num_bytes_text(d->size_bytes, size), d->digest,
-			d->ok ? "as it was received" : "NOT what was received");
+			d->ok ? "as it was received" : "NOT what was received",
+			d->snapshot ? ", in snapshot " : "", d->snapshot ? d->snapshot : "");
 		for (size_t k = 0; k < d->n_bad_ranges; k++)
 			p2v_buf_addf(&out, "  differs at %s\n", d->bad_ranges[k]);
 	}
@@ -198,19 +228,12 @@ static bool job_has(const char *dir, const char *noun)
 	return path && p2v_file_exists(path);
 }
 
-/* Whether the image is the pristine disk now. */
 static int job_check(const char *dir, struct p2v_err *err)
 {
 	if (!job_has(dir, STORE_RECEIPT) || !job_has(dir, STORE_IMAGE))
 		return p2v_err_set(err, P2V_ENOTFOUND,
 			"%s: has no receipt and image.json: nothing was received here to its end",
 			dir);
-	if (job_has(dir, STORE_CHANGES) || job_has(dir, STORE_OUTPUT))
-		return p2v_err_set(err, P2V_EREFUSED,
-			"%s: is converted: its image holds the changed machine now, and the disk "
-			"as it was received lies in a snapshot inside; 'p2v convert --undo %s' "
-			"brings it back",
-			dir, dir);
 	return 0;
 }
 
@@ -257,7 +280,8 @@ static const struct p2v_cmd verify_cmd = {
 		"the page cache where the file system can do that, and each 64 KiB of it is "
 		"compared with the digest that it came with: what has changed since is named by "
 		"offset and length in bytes. Nothing is written.\n\n"
-		"A converted job is refused: its image holds the changed machine.\n\n"
+		"Where a conversion wrote into the image, the disk as received is read from the "
+		"snapshot inside. While a machine runs on the image, it is refused.\n\n"
 		"Exit code 0: as received. 1: not.",
 	.opts = verify_opts,
 	.operands_offset = offsetof(struct verify_opts, dirs),

@@ -181,6 +181,33 @@ def verified_later(steps):
     said(steps.run("verify", verify, expect=(1,)), 1, "no receipt")
 
 
+@case
+def verified_converted(steps):
+    """p2v verify of a job whose image a conversion wrote into: the snapshot is read, and a bit flipped in it is named."""
+    disk = make_disk(os.path.join(steps.work, "conv.img"), 16)
+    steps.send([disk], None, "--name", "conv")
+    job = os.path.join(steps.jobs, "conv")
+    image = os.path.join(job, "image", "disk0.qcow2")
+    verify = [steps.program("p2v"), "verify", job, "--json"]
+    subprocess.run(["qemu-img", "snapshot", "-c", "p2v-pristine", image], check=True)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -q -P 0x55 {5 * MIB} 1M", image], check=True)
+    found = json.loads(steps.run("verify", verify).stdout)
+    need(found["ok"] and found["disks"][0]["snapshot"] == "p2v-pristine", found)
+    # What the machine writes changes nothing; a bit that flips in a cluster that the snapshot holds does.
+    extents = json.loads(subprocess.run(["qemu-img", "map", "--output=json", "-f", "qcow2", image], check=True,
+                                        stdout=subprocess.PIPE, text=True).stdout)
+    at = next(e["offset"] + 9 * MIB - e["start"] for e in extents
+              if e["data"] and e["start"] <= 9 * MIB < e["start"] + e["length"])
+    with open(image, "r+b") as file:
+        file.seek(at + 12345)
+        bit = file.read(1)[0] ^ 8
+        file.seek(at + 12345)
+        file.write(bytes([bit]))
+    found = json.loads(steps.run("verify", verify, expect=(1,)).stdout)
+    need(found["disks"][0]["bad_ranges"] == [f"{9 * MIB}+{GRAIN}"], found)
+    print(f"      {found['disks'][0]['bad_ranges'][0]} differs")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=".")

@@ -194,6 +194,45 @@ static int group_setup(void **state)
 	return p2v_dir_temp("test-nbd", &dir, NULL);
 }
 
+static void snapshot_make(const char *path, const char *name)
+{
+	const char *const argv[] = {"qemu-img", "snapshot", "-c", name, path, NULL};
+	struct p2v_err err = {0};
+
+	if (p2v_proc_run(argv, NULL, 0, 20000, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* What was there when it was taken is read, by several connections, and never written. */
+static void test_snapshot_inside(void **state)
+{
+	p2v_autofree char *path = image_make("old ,b=c.qcow2", "64M");
+	struct block_io_nbd_spec spec = {
+		.path = path, .format = "qcow2", .connections = 3, .snapshot = "as,it was"};
+	struct block_io *io = image_open(path, true, 1);
+	struct p2v_err err = {0};
+	char buf[4] = "";
+
+	(void)state;
+	assert_int_equal(block_write(io, 12345, "old", 4, NULL), 0);
+	block_io_free(io);
+	snapshot_make(path, "as,it was");
+	io = image_open(path, true, 1);
+	assert_int_equal(block_write(io, 12345, "new", 4, NULL), 0);
+	block_io_free(io);
+	assert_int_equal(block_io_nbd_open(&spec, &io, &err), 0);
+	assert_int_equal(io->size_bytes, SIZE);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(block_read(io, 12345, buf, 4, NULL), 0);
+		assert_string_equal(buf, "old");
+	}
+	assert_int_equal(block_write(io, 0, "x", 1, NULL), P2V_EREFUSED);
+	block_io_free(io);
+	spec.snapshot = "another";
+	assert_true(block_io_nbd_open(&spec, &io, &err) < 0);
+	assert_non_null(strstr(err.text, "snapshot"));
+}
+
 static int group_teardown(void **state)
 {
 	(void)state;
@@ -210,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_no_such_image_and_wrong_format),
 		cmocka_unit_test(test_killed_server_is_a_lost_link),
 		cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_snapshot_inside),
 	};
 
 	if (!p2v_proc_exists("qemu-storage-daemon") || !p2v_proc_exists("qemu-img")) {
