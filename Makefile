@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libjansson-dev libblkid-dev libarchive-dev libssh2-1-dev libguestfs-dev \
 	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
-	openssh-server openssh-client zstd diffutils \
+	openssh-server openssh-client zstd lz4 diffutils \
 	mmdebstrap e2fsprogs xfsprogs btrfs-progs dosfstools mtools exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	python3 clang-format binutils man-db libxml2-utils expect
