@@ -18,8 +18,12 @@
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
+#include "p2v/core/text.h"
 #include "p2v/guest/accel.h"
 #include "p2v/guest/guest.h"
+
+/* Where the text of a finding begins. */
+#define FINDING_COLUMN 24
 
 enum level { LEVEL_OK, LEVEL_NOTE, LEVEL_BAD };
 static const char *const level_words[] = {"ok", "note", "bad", NULL};
@@ -260,6 +264,18 @@ static void add_finding(struct diagnosis *d, const struct check *c, enum level l
 	f->text = text;
 }
 
+/* At once: what comes next may take half a minute. */
+static void show(const struct check *c, enum level level, const char *text)
+{
+	p2v_autofree char *first = p2v_strf("%-4s  %-17s ", level_words[level], c->name);
+	p2v_autobuf struct p2v_buf out = {0};
+
+	p2v_text_add_wrapped(
+		&out, first ? first : "", FINDING_COLUMN, p2v_text_columns(STDOUT_FILENO), text);
+	fwrite(out.data, 1, out.len, stdout);
+	fflush(stdout);
+}
+
 static int examine(const struct doctor_opts *o, struct diagnosis *d)
 {
 	int bad_tasks = 0;
@@ -272,9 +288,7 @@ static int examine(const struct doctor_opts *o, struct diagnosis *d)
 		if (level == LEVEL_BAD)
 			bad_tasks |= checks[i].tasks;
 		if (!o->json)
-			printf("%-4s  %-17s %s\n", level_words[level], checks[i].name,
-				text ? text : "");
-		fflush(stdout);
+			show(&checks[i], level, text ? text : "");
 		add_finding(d, &checks[i], level, text);
 	}
 	d->receive = !(bad_tasks & RECEIVE);
