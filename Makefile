@@ -9,6 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libjansson-dev libblkid-dev libarchive-dev libssh2-1-dev libguestfs-dev \
 	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
+	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
 	openssh-server openssh-client zstd lz4 diffutils \
 	mmdebstrap e2fsprogs xfsprogs btrfs-progs dosfstools mtools exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
