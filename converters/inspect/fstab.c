@@ -70,10 +70,11 @@ int inspect_fstab(struct inspection *in)
 
 	if (r == 0)
 		r = inspect_text(in, "/etc/fstab", INSPECT_NEEDED, &text);
-	if (r > 0)
+	if (r > 0) {
 		r = fstab_parse(inspect_span(&text), in->os, in->err);
-	if (r < 0)
-		return p2v_err_wrap(in->err, r, "%s", "/etc/fstab");
+		if (r < 0)
+			p2v_err_wrap(in->err, r, "/etc/fstab");
+	}
 	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
 		r = resolve(in, &in->os->mounts[i]);
 	for (size_t i = 0; r == 0 && i < sizeof(system_mounts) / sizeof(system_mounts[0]); i++) {

@@ -53,7 +53,7 @@ static int set(char **to, const char *text, struct p2v_err *err)
 	return *to ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 }
 
-static int inspect_root(struct guest *g, const struct facts_fs *f, const char *subvolume,
+static int inspect_root(struct guest *g, const char *device, const char *subvolume,
 	const char *kind, struct facts *facts, struct p2v_err *err)
 {
 	struct facts_os *os =
@@ -62,14 +62,14 @@ static int inspect_root(struct guest *g, const struct facts_fs *f, const char *s
 
 	if (!os)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	r = set(&os->root, f->device, err);
+	r = set(&os->root, device, err);
 	if (r == 0)
 		r = set(&os->root_subvolume, subvolume ? subvolume : "", err);
 	if (r == 0 && strcmp(kind, "linux") == 0)
 		r = inspect_system(g, facts, os, err);
 	else if (r == 0)
 		r = set(&os->kind, kind, err);
-	return r < 0 ? p2v_err_wrap(err, r, "%s", f->device) : 0;
+	return r < 0 && *device ? p2v_err_wrap(err, r, "%s", device) : r;
 }
 
 /* 1: a system was found; 0: none there. */
@@ -94,7 +94,7 @@ static int try_root(struct guest *g, const struct facts_fs *f, const char *subvo
 				       (const char *)note.data, err);
 	}
 	kind = system_kind(g);
-	r = *kind ? inspect_root(g, f, subvolume, kind, facts, err) : 0;
+	r = *kind ? inspect_root(g, f->device, subvolume, kind, facts, err) : 0;
 	u = guest_umount_all(g, r < 0 ? NULL : err);
 	return r < 0 ? r : u < 0 ? u : *kind != '\0';
 }
@@ -125,6 +125,22 @@ int inspect_run(struct guest *g, const struct image *image, struct facts *ret, s
 	if (r == 0)
 		r = find_roots(g, &facts, err);
 	guest_storage_finish(&storage);
+	if (r < 0) {
+		model_facts_finish(&facts);
+		return r;
+	}
+	*ret = facts;
+	return 0;
+}
+
+int inspect_tree(struct guest *g, const struct guest_storage *storage, const char *root,
+	struct facts *ret, struct p2v_err *err)
+{
+	struct facts facts = {.version = 1};
+	int r = inspect_storage(storage, NULL, &facts, err);
+
+	if (r == 0)
+		r = inspect_root(g, root, NULL, "linux", &facts, err);
 	if (r < 0) {
 		model_facts_finish(&facts);
 		return r;

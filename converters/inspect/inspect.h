@@ -22,4 +22,12 @@
  */
 int inspect_run(struct guest *g, const struct image *image, struct facts *ret, struct p2v_err *err);
 
+/*
+ * The same where the files are those of a directory (guest_open_dir): of a running machine, or a
+ * copy of some of them. storage: what is on its disks, devices in the door's terms; root: the
+ * device of the root file system, "" where nobody knows. The one system is found as linux.
+ */
+int inspect_tree(struct guest *g, const struct guest_storage *storage, const char *root,
+	struct facts *ret, struct p2v_err *err);
+
 #endif

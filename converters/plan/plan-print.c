@@ -4,35 +4,13 @@
 
 #include "converters/plan/planning.h"
 #include "p2v/core/num.h"
-#include "p2v/core/span.h"
 #include "p2v/core/text.h"
 
 #define COLUMNS 80
 
-/* Words, broken before the 80th column; later lines are indented. A long word has its own line. */
 static void wrap(struct p2v_buf *out, const char *first, size_t indent, const char *text)
 {
-	p2v_autobuf struct p2v_buf clean = {0};
-	struct p2v_span rest, word;
-	size_t at = strlen(first);
-	bool blank = false;
-
-	/* Guest strings are among the words. */
-	p2v_text_add_printable(&clean, text);
-	out->failed |= clean.failed;
-	rest = p2v_span_of(clean.data, clean.len);
-	p2v_buf_add_str(out, first);
-	while (p2v_word_next(&rest, &word)) {
-		if (blank && at + 1 + word.n > COLUMNS) {
-			p2v_buf_addf(out, "\n%*s", (int)indent, "");
-			at = indent;
-			blank = false;
-		}
-		p2v_buf_addf(out, "%s%.*s", blank ? " " : "", (int)word.n, word.p);
-		at += word.n + blank;
-		blank = true;
-	}
-	p2v_buf_add_str(out, "\n");
+	p2v_text_add_wrapped(out, first, indent, COLUMNS, text);
 }
 
 static void print_nic(const struct plan_nic *n, struct p2v_buf *out)

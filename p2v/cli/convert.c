@@ -5,7 +5,7 @@
  *	image.json -> overlays -> facts -> plan -> changes -> output
  *
  * All that is written goes to overlays in the job directory until emit; a conversion that fails or
- *is killed is simply done again. The guest's code is never run.
+ * is killed is simply done again. The guest's code is never run.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -183,8 +183,7 @@ static int find_target(const struct convert_opts *o, struct target *ret, struct 
 	if (o->format && !emit_format_find(o->format))
 		return p2v_err_set(err, P2V_EINVAL,
 			"--format: '%s' is not a format that can be written: qcow2, raw, vmdk, "
-			"vhdx and vdi "
-			"are",
+			"vhdx and vdi are",
 			o->format);
 	if (o->format) {
 		free(ret->format);
@@ -197,9 +196,8 @@ static int find_target(const struct convert_opts *o, struct target *ret, struct 
 
 static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 {
-	int r;
-
 	uint64_t start = p2v_now_ms();
+	int r;
 
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
 	r = cli_door_open(&c->image, c->overlays, c->o->keys, c->o->n_keys, &c->guest, err);
@@ -228,14 +226,16 @@ static int refuse_blocked(const struct plan *plan, struct p2v_err *err)
 		err, P2V_EREFUSED, "%s: %s", plan->name, why.failed ? "" : (char *)why.data);
 }
 
-static int print_plan(const struct conversion *c, struct p2v_err *err)
+static int print_plan(struct conversion *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf out = {0};
 	int r;
 
 	if (c->o->json)
 		return cli_print_json(&model_plan_type, &c->plan, err);
-	r = plan_print(&c->plan, &out, err);
+	r = cli_make_printable(&model_plan_type, &c->plan, err);
+	if (r == 0)
+		r = plan_print(&c->plan, &out, err);
 	if (r < 0)
 		return r;
 	cli_print_text(out.data, out.len);
@@ -284,11 +284,14 @@ static int emit(struct conversion *c, struct p2v_err *err)
 	return emit_run(&request, &c->output, err);
 }
 
-static void say_done(const struct conversion *c)
+static int say_done(struct conversion *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf out = {0};
 	char took[P2V_NUM_TEXT];
 
+	if (cli_make_printable(&model_changes_type, &c->changes, err) < 0 ||
+		cli_make_printable(&model_plan_type, &c->plan, err) < 0)
+		return P2V_ENOMEM;
 	p2v_buf_addf(&out, "%s: %zu changes in the guest, made in %s\n", c->output.name,
 		c->changes.n_changes, p2v_num_ms_text(c->changes.duration_ms, took));
 	for (size_t i = 0; i < c->changes.n_changes; i++)
@@ -300,8 +303,10 @@ static void say_done(const struct conversion *c)
 		p2v_buf_addf(&out, "disk     %s/%s\n", c->o->out, c->output.disks[i].path);
 	p2v_buf_addf(&out, "domain   %s/%s\nstart    %s/%s\nprove it with: p2v prove %s\n",
 		c->o->out, c->output.domain_xml, c->o->out, c->output.start_script, c->o->out);
-	if (!out.failed)
-		cli_print_text(out.data, out.len);
+	if (p2v_buf_check(&out, err) < 0)
+		return P2V_ENOMEM;
+	cli_print_text(out.data, out.len);
+	return 0;
 }
 
 static int convert_for_real(struct conversion *c, struct p2v_err *err)
@@ -323,8 +328,7 @@ static int convert_for_real(struct conversion *c, struct p2v_err *err)
 		return r;
 	if (c->o->json)
 		return cli_print_json(&model_output_type, &c->output, err);
-	say_done(c);
-	return 0;
+	return say_done(c, err);
 }
 
 /* Takes the job directory, and brings it back to "received": a conversion always starts there. The

@@ -92,10 +92,12 @@ static void say_system(const struct facts_os *os, struct p2v_buf *out)
 			or_dash(os->services[i].reason));
 }
 
-static int say(const struct facts *facts, struct p2v_err *err)
+static int say(struct facts *facts, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf out = {0};
 
+	if (cli_make_printable(&model_facts_type, facts, err) < 0)
+		return P2V_ENOMEM;
 	say_disks(facts, &out);
 	for (size_t i = 0; i < facts->n_systems; i++)
 		say_system(&facts->systems[i], &out);

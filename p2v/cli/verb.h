@@ -22,6 +22,7 @@ struct verb {
 
 extern const struct verb cli_doctor;
 extern const struct verb cli_inspect;
+extern const struct verb cli_assess;
 extern const struct verb cli_convert;
 extern const struct verb cli_prove;
 extern const struct verb cli_verify;
