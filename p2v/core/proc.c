@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -36,7 +37,7 @@ struct launch {
 	pid_t parent;
 };
 
-enum step { STEP_FDS, STEP_CWD, STEP_EXEC };
+enum step { STEP_FDS, STEP_CWD, STEP_CONFINE, STEP_EXEC };
 
 struct report {
 	int errnum;
@@ -156,6 +157,33 @@ static int fds_place(const struct launch *l)
 	return fds_mark(l->spec->keep_fds);
 }
 
+static int limit_set(int resource, uint64_t value)
+{
+	struct rlimit limit = {value, value};
+
+	return value ? setrlimit(resource, &limit) : 0;
+}
+
+/* The user last: he may not do the others. That he is another takes the death signal away, so it
+ * is asked for again. */
+static int confine(const struct p2v_proc_confine *c)
+{
+	static const struct rlimit none;
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || limit_set(RLIMIT_AS, c->memory_bytes) < 0 ||
+		limit_set(RLIMIT_FSIZE, c->file_bytes) < 0 ||
+		limit_set(RLIMIT_NOFILE, c->files) < 0)
+		return -1;
+	if (c->nice && setpriority(PRIO_PROCESS, 0, c->nice) < 0)
+		return -1;
+	if (c->uid && (setgroups(0, NULL) < 0 || setresgid(c->gid, c->gid, c->gid) < 0 ||
+			      setresuid(c->uid, c->uid, c->uid) < 0))
+		return -1;
+	if (c->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static _Noreturn void child_fail(int report_fd, enum step step)
 {
 	struct report report = {errno, step};
@@ -180,6 +208,10 @@ static _Noreturn void child_run(const struct launch *l)
 		child_fail(report_fd, STEP_FDS);
 	if (spec->cwd && chdir(spec->cwd) < 0)
 		child_fail(report_fd, STEP_CWD);
+	if (spec->confine && confine(spec->confine) < 0)
+		child_fail(report_fd, STEP_CONFINE);
+	if (getppid() != l->parent)
+		_exit(127);
 	execve(l->path, (char *const *)(uintptr_t)spec->argv, (char *const *)(uintptr_t)l->env);
 	child_fail(report_fd, STEP_EXEC);
 }
@@ -231,6 +263,8 @@ static int launch_confirm(struct launch *l, pid_t pid, struct p2v_err *err)
 		return p2v_err_set(err, P2V_EIO, "%s: did not start", program);
 	if (report.step == STEP_CWD)
 		return p2v_err_errno(err, report.errnum, "%s: directory %s", program, l->spec->cwd);
+	if (report.step == STEP_CONFINE)
+		return p2v_err_errno(err, report.errnum, "%s: limits or user", program);
 	if (report.step == STEP_FDS)
 		return p2v_err_errno(err, report.errnum, "%s: descriptors", program);
 	return p2v_err_errno(err, report.errnum, "%s: start", program);

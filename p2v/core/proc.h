@@ -13,10 +13,23 @@
  * thread ends. Children of the child are not reached by this.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "p2v/core/buf.h"
 #include "p2v/core/err.h"
+
+/* What a child may not do. Zero: no limit of that kind. */
+struct p2v_proc_confine {
+	bool no_new_privs; /* no setuid program gives it more than it has */
+	uid_t uid;	   /* with gid, and no further groups; 0: as we are */
+	gid_t gid;
+	uint64_t memory_bytes; /* of address space, each process by itself */
+	uint64_t file_bytes;   /* that one file may grow to */
+	uint64_t files;	       /* open at once */
+	int nice;
+};
 
 struct p2v_proc_spec {
 	const char *const *argv; /* NULL-terminated */
@@ -27,6 +40,7 @@ struct p2v_proc_spec {
 	int stdout_fd;	     /* -1: /dev/null */
 	int stderr_fd;	     /* -1: /dev/null */
 	const int *keep_fds; /* further descriptors to keep, ended by -1, or NULL */
+	const struct p2v_proc_confine *confine; /* or NULL. It writes no core file, either */
 };
 
 /* Starts; P2V_ENOTFOUND where the program is not installed. The caller owes a wait or a stop. */

@@ -281,6 +281,43 @@ static void signals_are_default_in_the_child(void **state)
 	assert_int_equal(ignored & ~0x180000000ULL, 0);
 }
 
+/* Limits, no way to more rights, and as root another user, who still dies with us. */
+static void a_confined_child(void **state)
+{
+	const struct p2v_proc_confine confine = {.no_new_privs = true,
+		.uid = geteuid() == 0 ? 65534 : 0,
+		.gid = geteuid() == 0 ? 65534 : 0,
+		.memory_bytes = UINT64_C(1) << 32,
+		.files = 77,
+		.nice = 3};
+	struct p2v_proc_spec spec = spec_of(ARGV("cat", "/proc/self/status", "/proc/self/limits"));
+	char text[16384] = "";
+	int fds[2], status = -1;
+	size_t n = 0;
+	ssize_t got;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	spec.stdout_fd = fds[1];
+	spec.confine = &confine;
+	assert_int_equal(p2v_proc_start(&spec, &pid, NULL), 0);
+	close(fds[1]);
+	while ((got = read(fds[0], text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(fds[0]);
+	assert_int_equal(p2v_proc_wait(pid, 10000, &status, NULL), 0);
+	assert_int_equal(status, 0);
+	assert_has(text, "NoNewPrivs:\t1");
+	assert_has(text, "Max open files            77 ");
+	assert_has(text, "Max address space         4294967296 ");
+	assert_has(text, "Max core file size        0 ");
+	if (geteuid() == 0) {
+		assert_has(text, "Uid:\t65534\t65534\t65534\t65534");
+		assert_has(text, "Groups:\t \n");
+	}
+}
+
 static void wait_is_bounded_and_stop_is_sure(void **state)
 {
 	/* Deaf to SIGTERM; ready once the line has come. */
@@ -375,6 +412,7 @@ int main(void)
 		cmocka_unit_test(crossed_descriptors_are_untangled),
 		cmocka_unit_test(environment_and_directory),
 		cmocka_unit_test(signals_are_default_in_the_child),
+		cmocka_unit_test(a_confined_child),
 		cmocka_unit_test(wait_is_bounded_and_stop_is_sure),
 		cmocka_unit_test(status_is_code_or_signal),
 		cmocka_unit_test(child_dies_with_its_parent),
