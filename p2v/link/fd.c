@@ -139,6 +139,12 @@ static void fd_cancel(struct link *l)
 	link_wake_kick(f->write_wake_fd);
 }
 
+static void fd_fds(struct link *l, int *ret_in, int *ret_out)
+{
+	*ret_in = fd_of(l)->in_fd;
+	*ret_out = fd_of(l)->out_fd;
+}
+
 static void fd_close(struct link *l)
 {
 	struct fd_link *f = fd_of(l);
@@ -157,6 +163,7 @@ static const struct link_ops fd_ops = {
 	.wait = fd_wait,
 	.shutdown_write = fd_shutdown_write,
 	.cancel = fd_cancel,
+	.fds = fd_fds,
 	.close = fd_close,
 };
 

@@ -86,3 +86,11 @@ const char *link_words(struct link *l, char buf[LINK_WORDS_MAX])
 		l->ops->words(l, buf, LINK_WORDS_MAX);
 	return buf;
 }
+
+int link_fds(struct link *l, int *ret_in, int *ret_out, struct p2v_err *err)
+{
+	if (!l->ops->fds)
+		return p2v_err_set(err, P2V_EUNSUPPORTED, "%s: has no descriptors", l->name);
+	l->ops->fds(l, ret_in, ret_out);
+	return 0;
+}

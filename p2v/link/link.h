@@ -37,6 +37,8 @@ struct link_ops {
 	void (*words)(struct link *l, char *buf, size_t n);
 	/* Optional: how the bytes are kept secret on the way. Constant. */
 	const char *(*methods)(struct link *l);
+	/* Optional: the descriptors that it reads from and writes to. */
+	void (*fds)(struct link *l, int *ret_in, int *ret_out);
 	void (*close)(struct link *l); /* frees what the kind owns, and l */
 };
 
@@ -62,6 +64,9 @@ void link_cancel(struct link *l);
 /* The last line that the far program wrote to its stderr, printable ASCII only; "" for none. */
 #define LINK_WORDS_MAX 256
 const char *link_words(struct link *l, char buf[LINK_WORDS_MAX]);
+/* The descriptors under a link that is no more than those, to wait for several at once or to hand
+ * them to another process; they stay the link's. P2V_EUNSUPPORTED: it has none. */
+int link_fds(struct link *l, int *ret_in, int *ret_out, struct p2v_err *err);
 /* Ends the link, orderly where it still stands (bounded: 2 s). NULL is fine. */
 void link_free(struct link *l);
 P2V_DEFINE_CLEANUP(struct link *, link_free);

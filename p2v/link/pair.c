@@ -79,6 +79,11 @@ static void pair_cancel(struct link *l)
 	link_cancel(pair_of(l)->inner);
 }
 
+static void pair_fds(struct link *l, int *ret_in, int *ret_out)
+{
+	*ret_in = *ret_out = pair_of(l)->fd;
+}
+
 static void pair_close(struct link *l)
 {
 	struct pair_link *p = pair_of(l);
@@ -95,6 +100,7 @@ static const struct link_ops pair_ops = {
 	.wait = pair_wait,
 	.shutdown_write = pair_shutdown_write,
 	.cancel = pair_cancel,
+	.fds = pair_fds,
 	.close = pair_close,
 };
 

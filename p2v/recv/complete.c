@@ -103,7 +103,6 @@ static int nouns_fill(const struct recv_job *job, const char *format, struct rec
 
 	receipt->version = image->version = 1;
 	receipt->protocol = WIRE_VERSION;
-	receipt->streams = 1;
 	receipt->machine = strdup(job->machine.name);
 	image->name = strdup(job->machine.name);
 	if (r == 0 && (!receipt->machine || !image->name))
@@ -126,10 +125,10 @@ static int nouns_fill(const struct recv_job *job, const char *format, struct rec
 	return r;
 }
 
-int recv_job_complete(const struct recv_job *job, const char *format, struct p2v_buf *ret_receipt,
-	struct p2v_err *err)
+int recv_job_complete(const struct recv_job *job, const char *format, unsigned streams,
+	struct p2v_buf *ret_receipt, struct p2v_err *err)
 {
-	struct receipt receipt = {0};
+	struct receipt receipt = {.streams = streams};
 	struct image image = {0};
 	int r = nouns_fill(job, format, &receipt, &image, err);
 

@@ -10,7 +10,8 @@
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 
-#define SYNC_BYTES  (64 * P2V_MIB)
+/* With what may be under way on all connections, below the 64 MiB of PROTOCOL.md. */
+#define SYNC_BYTES  (40 * P2V_MIB)
 #define SYNC_MS	    10000
 #define PENDING_MAX P2V_MIB
 #define QEMU_IMG_MS 60000

@@ -14,8 +14,10 @@
 #define RESENDS_MAX 1000
 #define WHY_BYTES   256
 
-/* One message on its way through the pump. */
+/* One message on its way through the pump, or the end of a data connection. */
 struct item {
+	struct recv_stream *stream; /* that it came on; NULL: the control connection */
+	bool gone;
 	struct p2v_buf payload; /* msg points into it */
 	struct wire_msg msg;
 	uint8_t *scratch; /* WIRE_CHUNK_MAX bytes */
@@ -30,6 +32,7 @@ struct item {
 
 struct intake {
 	struct peer *peer;
+	struct recv_streams *streams;
 	struct recv_disk *disk;
 	struct intake_done done;
 	const struct intake_begin *begin; /* or NULL; the reading thread's, like the next two */
@@ -100,21 +103,27 @@ static int older_wait(struct intake *in, const struct item *item, struct p2v_err
 
 static int message_read(struct intake *in, struct item *item, struct p2v_err *err)
 {
-	struct wire_frame frame;
+	struct recv_came came;
 	int r;
 
 	do {
-		r = recv_peer_frame(in->peer, &frame, err);
+		r = recv_streams_next(in->streams, in->peer, &came, err);
 		if (r == 0)
 			r = p2v_err_set(err, P2V_ELINK, "the agent's stream ended before DONE");
 		if (r < 0)
 			return r;
+		item->stream = came.stream;
+		item->gone = came.gone;
+		if (came.gone) {
+			item->msg.type = WIRE_TYPE_END;
+			return 0;
+		}
 		p2v_buf_reset(&item->payload);
-		p2v_buf_add(&item->payload, frame.payload, frame.length);
+		p2v_buf_add(&item->payload, came.frame.payload, came.frame.length);
 		r = p2v_buf_check(&item->payload, err);
-		frame.payload = item->payload.data;
+		came.frame.payload = item->payload.data;
 		if (r == 0)
-			r = wire_msg_decode(&frame, &item->msg, err);
+			r = wire_msg_decode(&came.frame, &item->msg, err);
 	} while (r == 0);
 	return r;
 }
@@ -146,8 +155,9 @@ static int intake_fill(void *ctx, void *to, struct p2v_err *err)
 	item->damaged = item->same = false;
 	item->order = in->n_read++;
 	item_busy(in, item, item->msg.type == WIRE_CHUNK);
-	in->last_read = item->msg.type == WIRE_DONE || item->msg.type == WIRE_CANCEL ||
-			item->msg.type == WIRE_ERROR;
+	in->last_read =
+		!item->stream && (item->msg.type == WIRE_DONE || item->msg.type == WIRE_CANCEL ||
+					 item->msg.type == WIRE_ERROR);
 	return 1;
 }
 
@@ -222,6 +232,15 @@ static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 	return intake_end(in, r, err);
 }
 
+/* A data connection that is lost takes no answer; that is noticed where it is read. */
+static int answer(
+	struct intake *in, struct recv_stream *to, const struct wire_msg *msg, struct p2v_err *err)
+{
+	int r = recv_peer_send(to ? &to->peer : in->peer, msg, err);
+
+	return to && r == P2V_ELINK ? 0 : r;
+}
+
 static int resend_ask(struct intake *in, const struct item *item, struct p2v_err *err)
 {
 	const struct wire_chunk *chunk = &item->msg.chunk;
@@ -231,21 +250,35 @@ static int resend_ask(struct intake *in, const struct item *item, struct p2v_err
 	if (++in->resends > RESENDS_MAX)
 		return p2v_err_set(err, P2V_EIO, "more than %d chunks came damaged, the last: %s",
 			RESENDS_MAX, item->why.text);
-	return recv_peer_send(in->peer, &msg, err);
+	return answer(in, item->stream, &msg, err);
 }
 
+/* A sync covers what was noted, whoever sent it. */
 static int durable_say(struct intake *in, struct p2v_err *err)
 {
 	const struct wire_msg msg = {WIRE_DURABLE, .durable = {in->peer->seq}};
 	int r = recv_disk_sync(in->disk, err);
 
-	return r < 0 ? r : recv_peer_send(in->peer, &msg, err);
+	if (r == 0)
+		r = recv_peer_send(in->peer, &msg, err);
+	for (unsigned i = 0; r == 0 && i < RECV_STREAMS_MAX; i++) {
+		struct recv_stream *stream = &in->streams->items[i];
+		const struct wire_msg theirs = {WIRE_DURABLE, .durable = {stream->peer.seq}};
+
+		if (atomic_load(&stream->state) == RECV_STREAM_FREE ||
+			stream->durable_seq == stream->peer.seq)
+			continue;
+		stream->durable_seq = stream->peer.seq;
+		r = answer(in, stream, &theirs, err);
+	}
+	return r;
 }
 
 static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
 {
 	const struct wire_chunk *chunk = &item->msg.chunk;
-	const struct wire_msg taken = {WIRE_TAKEN, .taken = {in->peer->seq + 1}};
+	struct peer *peer = item->stream ? &item->stream->peer : in->peer;
+	const struct wire_msg taken = {WIRE_TAKEN, .taken = {peer->seq + 1}};
 	int r;
 
 	if (item->damaged)
@@ -256,8 +289,8 @@ static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
 	item_busy(in, item, false);
 	if (r < 0)
 		return r;
-	in->peer->seq++;
-	return recv_peer_send(in->peer, &taken, err);
+	peer->seq++;
+	return answer(in, item->stream, &taken, err);
 }
 
 static int on_checkpoint(struct intake *in, struct item *item, struct p2v_err *err)
@@ -331,8 +364,15 @@ static int intake_drain(void *ctx, void *of, struct p2v_err *err)
 {
 	struct intake *in = ctx;
 	struct item *item = of;
-	int r = recv_peer_digest(in->peer, &item->msg, err);
+	int r;
 
+	if (item->gone) {
+		recv_stream_drop(item->stream);
+		return 0;
+	}
+	r = recv_peer_digest(item->stream ? &item->stream->peer : in->peer, &item->msg, err);
+	if (r == P2V_ELINK && item->stream)
+		r = 0;
 	for (size_t i = 0; r > 0 && i < P2V_N(handlers); i++)
 		if (handlers[i].type == item->msg.type)
 			r = handlers[i].run(in, item, err);
@@ -348,6 +388,9 @@ static int intake_check(void *ctx, struct p2v_err *err)
 
 	if (r == 0)
 		r = recv_peer_beat(in->peer, err);
+	for (unsigned i = 0; i < RECV_STREAMS_MAX; i++)
+		if (atomic_load(&in->streams->items[i].state) != RECV_STREAM_FREE)
+			recv_peer_beat(&in->streams->items[i].peer, NULL);
 	return intake_end(in, r, err);
 }
 
@@ -365,15 +408,12 @@ static void intake_free(struct intake *in)
 }
 P2V_DEFINE_CLEANUP(struct intake *, intake_free);
 
-static int intake_new(
-	struct peer *peer, struct recv_disk *disk, struct intake **ret, struct p2v_err *err)
+static int intake_new(struct intake **ret, struct p2v_err *err)
 {
 	p2v_auto(intake_free) struct intake *in = calloc(1, sizeof(*in));
 
 	if (!in)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	in->peer = peer;
-	in->disk = disk;
 	pthread_mutex_init(&in->lock, NULL);
 	pthread_cond_init(&in->noted, NULL);
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -391,24 +431,28 @@ static int intake_new(
 	return 0;
 }
 
-int recv_intake_run(struct peer *peer, struct recv_disk *disk, const struct intake_begin *begin,
-	struct intake_done *ret, struct p2v_err *err)
+int recv_intake_run(struct peer *peer, struct recv_streams *streams, struct recv_disk *disk,
+	const struct intake_begin *begin, struct intake_done *ret, struct p2v_err *err)
 {
 	static const struct pump_ops ops = {intake_fill, intake_work, intake_drain, intake_check};
 	p2v_auto(intake_free) struct intake *in = NULL;
 	void *items[ITEMS];
 	struct pump_spec spec = {.ops = &ops, .items = items, .n_items = ITEMS};
-	int r = intake_new(peer, disk, &in, err);
+	int r = intake_new(&in, err);
 
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < ITEMS; i++)
 		items[i] = &in->items[i];
+	in->peer = peer;
+	in->streams = streams;
+	in->disk = disk;
 	in->begin = begin;
 	spec.ctx = in;
 	spec.n_workers = WORKERS;
 	r = block_pump_run(&spec, err);
 	atomic_store(&peer->stop, false);
+	recv_streams_close(streams);
 	if (r < 0 && in->failed) {
 		if (err)
 			*err = in->why;

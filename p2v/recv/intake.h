@@ -5,8 +5,8 @@
 /*
  * The state SENDING: takes what the agent sends for one disk until it says DONE.
  *
- *	link --> read frames --> decompress, digest, write --> in order: journal, TAKEN, DURABLE
- *	         1 thread        some threads                  the caller's thread
+ *	links --> read frames --> decompress, digest, write --> in order: journal, TAKEN, DURABLE
+ *	          1 thread        some threads                  the caller's thread
  *
  * Chunks whose ranges overlap are written in the order in which they came: the last one wins.
  * Memory: the pool of items, about 24 MiB.
@@ -14,6 +14,7 @@
 
 #include "p2v/recv/disk.h"
 #include "p2v/recv/peer.h"
+#include "p2v/recv/streams.h"
 
 /* What R holds of chunks at most, as WELCOME says. */
 #define RECV_WINDOW_BYTES (16u * 1024 * 1024)
@@ -31,7 +32,8 @@ struct intake_begin {
 	void *ctx;
 };
 
-int recv_intake_run(struct peer *peer, struct recv_disk *disk, const struct intake_begin *begin,
-	struct intake_done *ret, struct p2v_err *err);
+/* Data connections may come and go meanwhile; with DONE, all that are left are ended. */
+int recv_intake_run(struct peer *peer, struct recv_streams *streams, struct recv_disk *disk,
+	const struct intake_begin *begin, struct intake_done *ret, struct p2v_err *err);
 
 #endif

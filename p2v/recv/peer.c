@@ -45,10 +45,20 @@ int recv_peer_send(struct peer *peer, const struct wire_msg *msg, struct p2v_err
 	return r;
 }
 
+int recv_peer_silence(const struct peer *peer, struct p2v_err *err)
+{
+	uint64_t dead_ms = (uint64_t)DEAD_FACTOR * peer->terms.keepalive_ms;
+	uint64_t silent_ms = p2v_now_ms() - atomic_load(&peer->heard_ms);
+
+	if (silent_ms < dead_ms)
+		return 0;
+	return p2v_err_set(err, P2V_ELINK, "nothing was heard from the agent for %llu s",
+		(unsigned long long)silent_ms / 1000);
+}
+
 /* Waits for bytes; 0: there are some (or the end), P2V_ETIMEDOUT: not within a tick. */
 static int peer_wait(struct peer *peer, struct p2v_err *err)
 {
-	uint64_t silent_ms, dead_ms = (uint64_t)DEAD_FACTOR * peer->terms.keepalive_ms;
 	int r = p2v_stop_check(err);
 
 	if (r == 0 && atomic_load(&peer->stop))
@@ -57,15 +67,11 @@ static int peer_wait(struct peer *peer, struct p2v_err *err)
 		r = link_wait(peer->link, TICK_MS, err);
 	if (r != P2V_ETIMEDOUT)
 		return r;
-	silent_ms = p2v_now_ms() - atomic_load(&peer->heard_ms);
-	if (silent_ms < dead_ms)
-		return P2V_ETIMEDOUT;
-	return p2v_err_set(err, P2V_ELINK, "nothing was heard from the agent for %llu s",
-		(unsigned long long)silent_ms / 1000);
+	r = recv_peer_silence(peer, err);
+	return r < 0 ? r : P2V_ETIMEDOUT;
 }
 
-/* Reads once; 0: the stream ended. */
-static int peer_fill(struct peer *peer, struct p2v_err *err)
+int recv_peer_fill(struct peer *peer, struct p2v_err *err)
 {
 	size_t room, got;
 	uint8_t *to = wire_feed_space(&peer->feed, &room);
@@ -92,7 +98,7 @@ static int peer_frame(struct peer *peer, bool beat, struct wire_frame *ret, stru
 		if (r == P2V_ETIMEDOUT)
 			r = beat ? recv_peer_beat(peer, err) : 0;
 		else if (r == 0) {
-			r = peer_fill(peer, err);
+			r = recv_peer_fill(peer, err);
 			if (r == 0)
 				return 0;
 		}
@@ -185,7 +191,7 @@ int recv_peer_poll(struct peer *peer, struct p2v_err *err)
 		r = link_wait(peer->link, 0, NULL);
 		if (r == P2V_ETIMEDOUT)
 			return recv_peer_beat(peer, err);
-		r = peer_fill(peer, err);
+		r = recv_peer_fill(peer, err);
 		if (r == 0)
 			return p2v_err_set(err, P2V_ELINK, "the agent's stream ended");
 		r = r > 0 ? 0 : r;
@@ -203,6 +209,7 @@ static const struct fail_row {
 	{P2V_EFORMAT, WIRE_REFUSE_PROTOCOL, WIRE_ERROR_PROTOCOL},
 	{P2V_EUNSUPPORTED, WIRE_REFUSE_UNSUPPORTED, WIRE_ERROR_PROTOCOL},
 	{P2V_ENOSPC, WIRE_REFUSE_NO_SPACE, WIRE_ERROR_NO_SPACE},
+	{P2V_ENOTFOUND, 0, WIRE_ERROR_INTERNAL},
 	{P2V_EIO, 0, WIRE_ERROR_IO},
 	{0, 0, WIRE_ERROR_INTERNAL},
 };
@@ -211,6 +218,8 @@ static uint8_t refuse_reason(enum wire_state state, const struct fail_row *row)
 {
 	if (state == WIRE_STATE_HELLO && row->kind == P2V_EUNSUPPORTED)
 		return WIRE_REFUSE_VERSION;
+	if (row->kind == P2V_ENOTFOUND)
+		return state == WIRE_STATE_HELLO ? WIRE_REFUSE_UNKNOWN_JOB : 0;
 	if (state == WIRE_STATE_OFFERED && row->kind == P2V_EFORMAT)
 		return WIRE_REFUSE_INVENTORY;
 	return row->reason;

@@ -40,6 +40,11 @@ int recv_peer_send(struct peer *peer, const struct wire_msg *msg, struct p2v_err
 /* The next frame, whatever it is: 1, or 0 where the agent's stream ended at a frame's border.
  * P2V_ELINK where nothing was heard for three keepalives, P2V_ECANCELED on a stop request. */
 int recv_peer_frame(struct peer *peer, struct wire_frame *ret, struct p2v_err *err);
+/* Reads what there is, once: 1, or 0 where the stream ended at a frame's border; the frames are
+ * then taken out of the feed. Only where bytes wait. */
+int recv_peer_fill(struct peer *peer, struct p2v_err *err);
+/* P2V_ELINK where nothing was heard for three keepalives, else 0. */
+int recv_peer_silence(const struct peer *peer, struct p2v_err *err);
 /*
  * The next message that the session's state allows and that means something to the caller: PING is
  * answered here, LOG, PROGRESS, PONG and LIMIT are passed over. Our own PINGs go out meanwhile.

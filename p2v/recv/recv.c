@@ -7,7 +7,9 @@
 #include "p2v/recv/intake.h"
 #include "p2v/recv/job.h"
 
-#define FEATURES     (WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH)
+#define PROGRAM "p2v-recv " P2V_VERSION
+#define FEATURES                                                                                   \
+	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
 #define PROGRESS_MS  500
@@ -15,26 +17,20 @@
 struct conversation {
 	const struct recv_spec *spec;
 	struct peer peer;
+	struct recv_streams streams;
 	struct recv_job job;
 	struct recv_disk disk;	    /* the one that is open; io NULL: none */
 	bool refresh;		    /* its pass is a second one */
 	bool fresh[WIRE_DISKS_MAX]; /* verified on this connection */
 };
 
-static int greet(struct conversation *c, struct p2v_err *err)
+static int welcome(struct conversation *c, const struct wire_hello *hello, struct p2v_err *err)
 {
-	struct wire_msg msg, welcome = {.type = WIRE_WELCOME};
+	struct wire_msg welcome = {.type = WIRE_WELCOME};
 	struct wire_terms terms;
-	int r = recv_peer_open(&c->peer, err);
+	int r = wire_welcome_make(
+		hello, PROGRAM, FEATURES, RECV_WINDOW_BYTES, &terms, &welcome.welcome, err);
 
-	if (r == 0)
-		r = recv_peer_next(&c->peer, &msg, err);
-	if (r < 0)
-		return r;
-	if (msg.hello.role != WIRE_ROLE_CONTROL)
-		return p2v_err_set(err, P2V_EREFUSED, "data connections are not offered here");
-	r = wire_welcome_make(&msg.hello, "p2v-recv " P2V_VERSION, FEATURES, RECV_WINDOW_BYTES,
-		&terms, &welcome.welcome, err);
 	if (r == 0)
 		r = recv_peer_send(&c->peer, &welcome, err);
 	if (r < 0)
@@ -72,6 +68,7 @@ static int admit_send(struct conversation *c, struct p2v_err *err)
 	p2v_autobuf struct p2v_buf wanted = {0};
 	struct wire_msg admit = {
 		WIRE_ADMIT, .admit = {.job = wire_text(c->job.name),
+				    .token = c->streams.token,
 				    .how = c->job.continued ? WIRE_HOW_CONTINUED : WIRE_HOW_NEW,
 				    .n = (uint16_t)c->job.machine.n_disks}};
 	bool refresh = c->job.finished;
@@ -96,6 +93,19 @@ static int admit_send(struct conversation *c, struct p2v_err *err)
 	return recv_peer_send(&c->peer, &admit, err);
 }
 
+/* Where there can be no socket, there are no data connections: ADMIT's token says so. */
+static void streams_open(struct conversation *c)
+{
+	int in_fd, out_fd;
+
+	c->streams.program = PROGRAM;
+	c->streams.features = FEATURES;
+	c->streams.window = RECV_WINDOW_BYTES;
+	if (c->peer.terms.features & WIRE_FEATURE_DATA &&
+		link_fds(c->peer.link, &in_fd, &out_fd, NULL) == 0)
+		recv_streams_open(&c->streams, c->job.dir, NULL);
+}
+
 static int admit(struct conversation *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf inventory = {0};
@@ -115,6 +125,8 @@ static int admit(struct conversation *c, struct p2v_err *err)
 	if (r == 0)
 		r = recv_job_admit(&c->job, inventory.data, inventory.len,
 			c->peer.terms.features & WIRE_FEATURE_REFRESH, err);
+	if (r == 0)
+		streams_open(c);
 	return r < 0 ? r : admit_send(c, err);
 }
 
@@ -279,7 +291,8 @@ static int disk_receive(struct conversation *c, struct p2v_err *err)
 		struct wire_msg mismatch = {WIRE_MISMATCH, .mismatch = {.disk = c->disk.index}};
 		struct recv_verdict verdict;
 		struct intake_done done;
-		int r = recv_intake_run(&c->peer, &c->disk, c->refresh ? &begin : NULL, &done, err);
+		int r = recv_intake_run(
+			&c->peer, &c->streams, &c->disk, c->refresh ? &begin : NULL, &done, err);
 
 		if (r == 0)
 			r = recv_disk_verify(&c->disk, verify_progress, &progress, &verdict, err);
@@ -302,7 +315,7 @@ static int finish(struct conversation *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf receipt = {0};
 	struct wire_msg finished = {.type = WIRE_FINISHED};
-	int r = recv_job_complete(&c->job, c->spec->format, &receipt, err);
+	int r = recv_job_complete(&c->job, c->spec->format, 1 + c->streams.n_max, &receipt, err);
 
 	if (r < 0)
 		return r;
@@ -316,8 +329,15 @@ static int finish(struct conversation *c, struct p2v_err *err)
 static int converse(struct conversation *c, struct p2v_err *err)
 {
 	struct wire_msg msg;
-	int r = greet(c, err);
+	int r = recv_peer_open(&c->peer, err);
 
+	if (r == 0)
+		r = recv_peer_next(&c->peer, &msg, err);
+	if (r < 0)
+		return r;
+	if (msg.hello.role == WIRE_ROLE_DATA)
+		return recv_relay_run(c->spec->base, c->spec->name, &c->peer, &msg.hello, err);
+	r = welcome(c, &msg.hello, err);
 	if (r == 0)
 		r = admit(c, err);
 	while (r == 0) {
@@ -342,6 +362,7 @@ int recv_run(const struct recv_spec *spec, struct link *link, struct p2v_err *er
 	struct p2v_err why = {0};
 	int r = recv_peer_init(&c.peer, link, err);
 
+	recv_streams_init(&c.streams);
 	if (r < 0)
 		return r;
 	r = converse(&c, &why);
@@ -357,6 +378,7 @@ int recv_run(const struct recv_spec *spec, struct link *link, struct p2v_err *er
 			*err = why;
 	}
 	recv_disk_finish(&c.disk);
+	recv_streams_finish(&c.streams);
 	recv_job_finish(&c.job);
 	recv_peer_finish(&c.peer);
 	return r;
