@@ -28,7 +28,7 @@ struct agent_opts {
 	const char **operands;
 	size_t n_operands;
 	const char *name, *machine;
-	const char *link, *compress, *progress;
+	const char *link, *streams, *compress, *progress;
 	uint64_t limit_bytes;
 	uint64_t retry_for_s;
 	bool inventory, map, json, yes, refresh, rescue;
@@ -53,6 +53,9 @@ int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct
 	struct p2v_err *err);
 void agent_disks_finish(struct agent_disks *disks);
 #define agent_auto_disks __attribute__((cleanup(agent_disks_finish)))
+
+/* "auto" (NULL, too): 0; else 1 to SEND_STREAMS_MAX. P2V_EINVAL. */
+int agent_streams_parse(const char *text, unsigned *ret, struct p2v_err *err);
 
 /* Connects, sends, and fills ret. ret_link: how it was linked last ("openssh aes128-gcm@..."),
  * malloc'd; NULL where it never was. */

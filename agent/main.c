@@ -45,6 +45,11 @@ static const struct p2v_opt opts[] = {
 		"may be left out then), or auto: openssh where it is installed and its best "
 		"cipher costs this processor less than libssh2's, which takes 20 ms to measure. "
 		"The result names the one that was used. Default: auto."},
+	{"streams", 0, "N", P2V_OPT_STR, O(streams), 0,
+		"How many SSH connections carry the data: 1 to 16, or auto: one, and further ones "
+		"while the first seconds show that another one makes it faster by a seventh (sshd "
+		"encrypts each on one core). The server's sshd must let one key in so often. "
+		"Default: auto."},
 	{"compress", 0, "HOW", P2V_OPT_STR, O(compress), 0,
 		"none, fast, a level of zstd from 1 to 19, or auto (level 1, which stops trying "
 		"where data does not shrink). Default: auto."},
@@ -112,8 +117,11 @@ static int opts_check(const struct agent_opts *o, struct p2v_err *err)
 	enum p2v_progress_mode mode;
 	enum link_ssh_row row = LINK_SSH_AUTO;
 	const char *missing = NULL;
+	unsigned streams;
 	int r = send_compress_parse(o->compress, &compress, err);
 
+	if (r == 0)
+		r = agent_streams_parse(o->streams, &streams, err);
 	if (r == 0)
 		r = p2v_progress_mode_parse(o->progress, &mode, err);
 	if (r == 0)

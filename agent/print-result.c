@@ -41,7 +41,7 @@ struct result_doc {
 	bool ok;
 	char *kind, *error;
 	char *job, *machine, *link;
-	uint32_t connections;
+	uint32_t connections, streams;
 	uint64_t duration_ms, peak_memory_bytes;
 	struct sent_doc *disks;
 	size_t n_disks;
@@ -54,6 +54,7 @@ static const struct p2v_json_field result_fields[] = {
 	P2V_JSON_STR(struct result_doc, machine, 0),
 	P2V_JSON_STR(struct result_doc, link, 0),
 	P2V_JSON_U32(struct result_doc, connections, 0),
+	P2V_JSON_U32(struct result_doc, streams, 0),
 	P2V_JSON_U64(struct result_doc, duration_ms, 0),
 	P2V_JSON_U64(struct result_doc, peak_memory_bytes, 0),
 	P2V_JSON_OBJS(struct result_doc, disks, 0, &sent_type),
@@ -143,6 +144,7 @@ static int result_json(const struct machine *m, const struct send_result *result
 	struct result_doc doc = {.version = 1,
 		.ok = true,
 		.connections = result->connections,
+		.streams = result->streams.most,
 		.duration_ms = result->duration_ms,
 		.receipt = result->receipt}; /* lent */
 	int r = 0;

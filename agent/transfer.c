@@ -1,18 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/agent.h"
 #include "agent/source/source.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
 #include "p2v/link/ssh.h"
 
 #define RECEIVER "p2v-recv" /* where sshd has a forced command, it does not even look at this */
 
 struct connector {
 	struct link_ssh_spec ssh;
+	pthread_mutex_t lock;
 	char *methods; /* of the last link; NULL: none yet */
 };
+
+int agent_streams_parse(const char *text, unsigned *ret, struct p2v_err *err)
+{
+	uint64_t n = 0;
+	int r = 0;
+
+	if (text && strcmp(text, "auto") != 0)
+		r = p2v_num_parse(text, "--streams", 1, SEND_STREAMS_MAX, &n, err);
+	if (r == 0)
+		*ret = (unsigned)n;
+	return r;
+}
 
 static int ssh_connect(void *ctx, struct link **ret, struct p2v_err *err)
 {
@@ -22,14 +37,17 @@ static int ssh_connect(void *ctx, struct link **ret, struct p2v_err *err)
 
 	if (r < 0)
 		return r;
+	pthread_mutex_lock(&c->lock);
 	free(c->methods);
 	c->methods = strdup(link_ssh_methods(l));
-	if (!c->methods) {
+	if (!c->methods)
+		r = p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	pthread_mutex_unlock(&c->lock);
+	if (r < 0)
 		link_free(l);
-		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 /* Grains are the unit of the wire: what is free in part is used. */
@@ -62,11 +80,12 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 	struct p2v_err *err)
 {
 	struct link_ssh_target target = {0};
-	struct connector connector = {.ssh = {.target = &target,
-					      .identity_file = o->identity,
-					      .known_hosts_file = o->known_hosts,
-					      .fingerprint = o->host_key,
-					      .command = RECEIVER}};
+	struct connector connector = {.lock = PTHREAD_MUTEX_INITIALIZER,
+		.ssh = {.target = &target,
+			.identity_file = o->identity,
+			.known_hosts_file = o->known_hosts,
+			.fingerprint = o->host_key,
+			.command = RECEIVER}};
 	p2v_autofree struct send_disk *sources = calloc(disks->n_items, sizeof(*sources));
 	struct send_spec spec = {.connect = ssh_connect,
 		.connect_ctx = &connector,
@@ -82,6 +101,8 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 
 	if (r == 0)
 		r = extents_align(disks, sources, err);
+	if (r == 0)
+		r = agent_streams_parse(o->streams, &spec.streams, err);
 	if (r == 0)
 		r = link_ssh_row_parse(o->link, &connector.ssh.row, err);
 	if (r == 0)

@@ -177,6 +177,8 @@ static int dispatch(struct conn *c, const struct wire_frame *frame, struct p2v_e
 		r = slot_put(c, &c->have, frame, err);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
+	if (c->moved)
+		c->moved(c->moved_ctx);
 	return r;
 }
 
@@ -267,6 +269,8 @@ void *conn_reader(void *arg)
 	pthread_mutex_unlock(&c->lock);
 	/* Whoever is stuck in a write to somebody who no longer listens. */
 	link_cancel(c->link);
+	if (c->moved)
+		c->moved(c->moved_ctx);
 	return NULL;
 }
 

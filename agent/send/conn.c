@@ -56,10 +56,12 @@ static int write_failed(struct conn *c, int r, struct p2v_err *err)
 	return r;
 }
 
-/* How much may go now. */
+/* How much may go now. c: the connection whose rate counts. */
 static int rate_wait(struct conn *c, size_t n, size_t *ret_n, struct p2v_err *err)
 {
+	uint64_t since_ns = send_load_now_ns();
 	size_t part = 0;
+	bool waited = false;
 	int r;
 
 	pthread_mutex_lock(&c->lock);
@@ -72,9 +74,12 @@ static int rate_wait(struct conn *c, size_t n, size_t *ret_n, struct p2v_err *er
 		r = p2v_stop_check(err);
 		if (r < 0)
 			break;
+		waited = true;
 		wait_locked(c, wait_ms);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (waited)
+		send_load_add(c->load, SEND_STAGE_LIMIT, since_ns);
 	*ret_n = part;
 	return r;
 }
@@ -84,11 +89,13 @@ static int write_paced(struct conn *c, const uint8_t *p, size_t n, bool paced, s
 {
 	while (n) {
 		size_t part = p2v_min_u64(n, SLICE_BYTES);
-		int r = paced ? rate_wait(c, part, &part, err) : 0;
+		int r = paced ? rate_wait(c->pace, part, &part, err) : 0;
+		uint64_t since_ns = send_load_now_ns();
 
 		if (r < 0)
 			return r;
 		r = link_write(c->link, p, part, err);
+		send_load_add(c->load, SEND_STAGE_LINK, since_ns);
 		if (r < 0)
 			return write_failed(c, r, err);
 		p += part;
@@ -137,9 +144,13 @@ static int window_wait(struct conn *c, uint32_t data_bytes, struct p2v_err *err)
 	int r = 0;
 
 	for (;;) {
+		uint64_t since_ns = send_load_now_ns();
+
 		pthread_mutex_lock(&c->lock);
-		if (!send_window_fits(&c->window, data_bytes) && c->end.kind == 0)
+		if (!send_window_fits(&c->window, data_bytes) && c->end.kind == 0) {
 			wait_locked(c, SEND_TICK_MS);
+			send_load_add(c->load, SEND_STAGE_SERVER, since_ns);
+		}
 		if (send_window_fits(&c->window, data_bytes))
 			break;
 		pthread_mutex_unlock(&c->lock);
@@ -303,11 +314,17 @@ bool conn_pull_next(struct conn *c, struct wire_range *ret)
 	return any;
 }
 
-static void conn_setup(struct conn *c, struct link *link, uint64_t limit)
+static void conn_setup(struct conn *c, struct link *link, const struct conn_offer *offer)
 {
 	pthread_condattr_t monotonic;
 
 	c->link = link;
+	c->pace = offer->pace ? offer->pace : c;
+	c->moved = offer->moved;
+	c->moved_ctx = offer->moved_ctx;
+	c->load = offer->load;
+	c->disk = offer->disk;
+	c->disk_bytes = offer->disk_bytes;
 	pthread_mutex_init(&c->write_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -316,13 +333,13 @@ static void conn_setup(struct conn *c, struct link *link, uint64_t limit)
 	pthread_condattr_destroy(&monotonic);
 	wire_session_init(&c->session, WIRE_AGENT);
 	c->terms.keepalive_ms = WIRE_KEEPALIVE_MS;
-	c->own_limit = limit;
-	send_bucket_rate(&c->bucket, limit, p2v_now_ms());
+	c->own_limit = offer->limit_bytes_per_second;
+	send_bucket_rate(&c->bucket, c->own_limit, p2v_now_ms());
 	c->sent_ms = c->heard_ms = p2v_now_ms();
 }
 
-int conn_open(struct link *link, const char *program, uint64_t limit, struct conn **ret,
-	struct p2v_err *err)
+int conn_open(
+	struct link *link, const struct conn_offer *offer, struct conn **ret, struct p2v_err *err)
 {
 	struct wire_msg hello = {.type = WIRE_HELLO};
 	struct conn *c = calloc(1, sizeof(*c));
@@ -332,8 +349,8 @@ int conn_open(struct link *link, const char *program, uint64_t limit, struct con
 		link_free(link);
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	}
-	conn_setup(c, link, limit);
-	wire_hello_make(program, SEND_FEATURES, NULL, &hello.hello);
+	conn_setup(c, link, offer);
+	wire_hello_make(offer->program, offer->features, offer->token, &hello.hello);
 	c->hello = hello.hello;
 	if (pthread_create(&c->reader, NULL, conn_reader, c) != 0)
 		r = p2v_err_set(err, P2V_ENOMEM, "no thread to read with");

@@ -20,16 +20,20 @@
 #include <stdint.h>
 
 #include "agent/send/bucket.h"
+#include "agent/send/load.h"
 #include "agent/send/walk.h"
 #include "agent/send/window.h"
 #include "p2v/core/buf.h"
+#include "p2v/core/opt.h"
 #include "p2v/link/link.h"
 #include "p2v/wire/greet.h"
 #include "p2v/wire/msg.h"
 #include "p2v/wire/session.h"
 
 #define SEND_FEATURES                                                                              \
-	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_PULL)
+	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA |      \
+		WIRE_FEATURE_PULL)
+#define SEND_PROGRAM	  "p2v-agent " P2V_VERSION
 #define SEND_PULLS_MAX	  64u
 #define SEND_TICK_MS	  200
 #define SEND_STOP_WAIT_MS 3000 /* how long a stuck write may hold up an interrupt */
@@ -45,7 +49,11 @@ struct conn {
 	struct link *link; /* owned */
 	pthread_t reader;
 	bool reader_runs;
-	struct wire_hello hello; /* what we offered */
+	struct wire_hello hello;  /* what we offered */
+	struct conn *pace;	  /* whose rate counts: this one's, or the control connection's */
+	void (*moved)(void *ctx); /* or NULL: something has come; called with no lock held */
+	void *moved_ctx;
+	struct send_load *load; /* or NULL */
 
 	pthread_mutex_t write_lock; /* held while a frame is put into the pipe; taken before lock */
 	struct p2v_buf out;
@@ -63,6 +71,7 @@ struct conn {
 	uint64_t sent_ms, heard_ms, stop_ms;
 	uint64_t pong_cookie;
 	bool owes_pong;
+	struct digest token;	      /* ADMIT's; zero: no data connections */
 	uint16_t disk;		      /* the one that is open, for RESEND and PULL */
 	uint64_t disk_bytes;	      /* its size; 0: none is open */
 	struct send_ranges again;     /* RESEND and MISMATCH: to be sent once more */
@@ -71,9 +80,22 @@ struct conn {
 	char far_words[256];	      /* its last WAIT or LOG, to be shown; "" none new */
 };
 
+struct conn_offer {
+	const char *program;
+	uint64_t features;
+	uint64_t limit_bytes_per_second;
+	/* of a data connection, else NULL and 0; pace outlives it */
+	const struct digest *token;
+	struct conn *pace;
+	uint16_t disk;
+	uint64_t disk_bytes;
+	void (*moved)(void *ctx);
+	void *moved_ctx;
+	struct send_load *load;
+};
 /* Starts the reader and says HELLO. Owns link from here on, even where it fails. */
-int conn_open(struct link *link, const char *program, uint64_t limit_bytes_per_second,
-	struct conn **ret, struct p2v_err *err);
+int conn_open(
+	struct link *link, const struct conn_offer *offer, struct conn **ret, struct p2v_err *err);
 /* Ends the link and the reader. NULL is fine. */
 void conn_free(struct conn *conn);
 P2V_DEFINE_CLEANUP(struct conn *, conn_free);

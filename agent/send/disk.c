@@ -57,12 +57,52 @@ static int checkpoint(struct conn *c, struct p2v_err *err)
 	return conn_send(c, &msg, err);
 }
 
-/* Passes until nothing has come back. */
-static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned *passes,
+/* Data connections live for the first pass over a disk: what comes back later is little. */
+struct first_pass {
+	const struct send_spec *spec;
+	struct send_streams *streams;
+};
+
+static int lanes_make(const struct send_pass *pass, const struct first_pass *first,
+	struct lanes **ret, struct p2v_err *err)
+{
+	struct send_streams *streams = first->streams;
+	const struct lanes_spec lanes = {.send = first->spec,
+		.control = pass->conn,
+		.token = &pass->conn->token,
+		.disk = pass->disk,
+		.disk_bytes = pass->source->io->size_bytes,
+		.streams = streams,
+		.load = pass->load};
+
+	if (block_digest_is_zero(&pass->conn->token) || (streams->chosen && streams->n == 1))
+		return 0;
+	return lanes_new(&lanes, ret, err);
+}
+
+static int first_pass_run(struct send_pass *pass, const struct first_pass *first,
 	struct digest *ret_root, struct p2v_err *err)
 {
+	p2v_auto(lanes_free) struct lanes *lanes = NULL;
+	int r = lanes_make(pass, first, &lanes, err);
+
+	if (r < 0)
+		return r;
+	pass->lanes = lanes;
+	r = send_pass_run(pass, ret_root, err);
+	if (r == 0 && lanes)
+		r = lanes_drained(lanes, err);
+	pass->lanes = NULL;
+	return r;
+}
+
+/* Passes until nothing has come back. */
+static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned *passes,
+	const struct first_pass *first, struct digest *ret_root, struct p2v_err *err)
+{
 	for (;;) {
-		int r = send_pass_run(pass, ret_root, err);
+		int r = *passes == 0 ? first_pass_run(pass, first, ret_root, err)
+				     : send_pass_run(pass, ret_root, err);
 
 		if (r == 0)
 			r = conn_drained(pass->conn, err);
@@ -172,9 +212,10 @@ static unsigned workers(const struct send_spec *spec)
 		&spec->compress);
 }
 
-static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
+static int copy_and_verify(struct send_pass *pass, const struct first_pass *first,
 	struct send_ranges *must, struct p2v_err *err)
 {
+	const struct send_spec *spec = first->spec;
 	const struct send_disk *d = pass->source;
 	unsigned passes = 0;
 	bool verified = false;
@@ -184,7 +225,7 @@ static int copy_and_verify(struct send_pass *pass, const struct send_spec *spec,
 		int r;
 
 		label(spec, pass->disk, "", block_extents_sum(d->extents, EXTENT_USED));
-		r = passes_run(pass, must, &passes, &root, err);
+		r = passes_run(pass, must, &passes, first, &root, err);
 		if (r < 0)
 			return r;
 		label(spec, pass->disk, "verify ", d->io->size_bytes);
@@ -216,8 +257,9 @@ static int disk_named(const char *path, int r, struct p2v_err *err)
 }
 
 int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
-	struct send_disk_result *result, struct p2v_err *err)
+	struct send_streams *streams, struct send_disk_result *result, struct p2v_err *err)
 {
+	const struct first_pass first = {spec, streams};
 	struct send_ranges *must = calloc(1, sizeof(*must));
 	struct send_pass pass = {.conn = c,
 		.disk = disk,
@@ -225,6 +267,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		.compress = &spec->compress,
 		.n_workers = workers(spec),
 		.rescue = spec->rescue,
+		.load = c->load,
 		.must = must,
 		.progress = spec->progress,
 		.result = result};
@@ -238,7 +281,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.defer = spec->rescue && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.mode = pass.resume && spec->refresh ? SEND_REFRESH : SEND_COPY;
-		r = copy_and_verify(&pass, spec, must, err);
+		r = copy_and_verify(&pass, &first, must, err);
 	}
 	free(must);
 	result->verified = r == 0;

@@ -14,6 +14,6 @@
 #define SEND_PASSES_MAX 8 /* then memory, cable or disk is at fault */
 
 int send_disk_run(struct conn *conn, const struct send_spec *spec, uint16_t disk,
-	struct send_disk_result *result, struct p2v_err *err);
+	struct send_streams *streams, struct send_disk_result *result, struct p2v_err *err);
 
 #endif

@@ -11,12 +11,11 @@
 #include "p2v/core/stop.h"
 #include "p2v/wire/codec.h"
 
-#define WORKERS_MAX	 32u
-#define ITEM_BYTES	 (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
-#define FRAME_HEAD_BYTES 1024				     /* of a frame: head and leaves */
-#define TELL_MS		 2000				     /* between two PROGRESS */
-#define CHUNK_GRAINS	 (SEND_CHUNK_BYTES / BLOCK_GRAIN_BYTES)
-#define PARTS_MAX	 (CHUNK_GRAINS / 2) /* of a chunk in which every other grain differs */
+#define WORKERS_MAX  32u
+#define ITEM_BYTES   (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
+#define TELL_MS	     2000				 /* between two PROGRESS */
+#define CHUNK_GRAINS (SEND_CHUNK_BYTES / BLOCK_GRAIN_BYTES)
+#define PARTS_MAX    (CHUNK_GRAINS / 2) /* of a chunk in which every other grain differs */
 
 /* A frame to send, one of several in the item's buffer. */
 struct part {
@@ -77,11 +76,14 @@ static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err
 {
 	struct block_io *io = p->pass->source->io;
 	size_t n = (size_t)item->piece.length;
-
+	uint64_t since_ns = send_load_now_ns();
 	int r;
 
-	if (!p->pass->rescue)
-		return block_read(io, item->piece.offset, item->bytes, n, err);
+	if (!p->pass->rescue) {
+		r = block_read(io, item->piece.offset, item->bytes, n, err);
+		send_load_add(p->pass->load, SEND_STAGE_DISK, since_ns);
+		return r;
+	}
 	r = p->pass->defer ? block_read(io, item->piece.offset, item->bytes, n, err) : P2V_EIO;
 	if (r != P2V_EIO)
 		return r;
@@ -210,10 +212,15 @@ static int pack_differing(
 
 static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
 {
+	uint64_t since_ns = send_load_now_ns();
+	int r;
+
 	if (item->deferred)
 		return 0;
-	return item->compare ? pack_differing(p, worker, item, err)
-			     : pack_part(p, worker, item, 0, (size_t)item->piece.length, err);
+	r = item->compare ? pack_differing(p, worker, item, err)
+			  : pack_part(p, worker, item, 0, (size_t)item->piece.length, err);
+	send_load_add(p->pass->load, SEND_STAGE_COMPRESS, since_ns);
+	return r;
 }
 
 static int pack_run(struct pipeline *p, struct item *item, uint8_t kind, struct p2v_err *err)
@@ -308,10 +315,20 @@ static int tell(struct pipeline *p, struct p2v_err *err)
 	uint64_t now = p2v_now_ms();
 
 	p2v_progress_set(p->pass->progress, p->done_bytes);
+	if (p->pass->lanes)
+		lanes_watch(p->pass->lanes);
 	if (now - p->told_ms < TELL_MS)
 		return 0;
 	p->told_ms = now;
 	return conn_send(p->pass->conn, &msg, err);
+}
+
+static int frame_send(struct pipeline *p, const uint8_t *frame, size_t n, uint32_t data_bytes,
+	struct p2v_err *err)
+{
+	if (p->pass->lanes)
+		return lanes_put(p->pass->lanes, frame, n, data_bytes, err);
+	return conn_send_chunk(p->pass->conn, frame, n, data_bytes, err);
 }
 
 static int drain(void *ctx, void *raw, struct p2v_err *err)
@@ -322,8 +339,8 @@ static int drain(void *ctx, void *raw, struct p2v_err *err)
 
 	for (size_t i = 0; i < item->n_parts; i++) {
 		const struct part *part = &item->parts[i];
-		int r = conn_send_chunk(p->pass->conn, item->frames.data + from, part->end - from,
-			part->data_bytes, err);
+		int r = frame_send(
+			p, item->frames.data + from, part->end - from, part->data_bytes, err);
 
 		if (r < 0)
 			return r;
@@ -386,7 +403,7 @@ static int pipeline_make(struct pipeline *p, struct p2v_err *err)
 		item->bytes = block_buffer_new(SEND_CHUNK_BYTES);
 		/* At once and for good: doubling would take twice as much. */
 		if (!item->bytes ||
-			!p2v_buf_reserve(&item->frames, SEND_CHUNK_BYTES + FRAME_HEAD_BYTES)) {
+			!p2v_buf_reserve(&item->frames, SEND_CHUNK_BYTES + SEND_FRAME_HEAD_BYTES)) {
 			p->n_items++;
 			return no_memory(err);
 		}

@@ -13,15 +13,19 @@
 
 #include "agent/send/compress.h"
 #include "agent/send/conn.h"
+#include "agent/send/lanes.h"
 #include "agent/send/send.h"
 
-#define SEND_MEMORY_BYTES ((size_t)64 << 20)
+#define SEND_MEMORY_BYTES     ((size_t)48 << 20)
+#define SEND_FRAME_HEAD_BYTES 1024u /* of a chunk's frame: head and leaves */
 
 /* How many workers fit into the memory: at least 1, at most `wanted`. */
 unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress);
 
 struct send_pass {
 	struct conn *conn;
+	struct lanes *lanes; /* or NULL: all goes over conn */
+	struct send_load *load;
 	uint16_t disk;
 	const struct send_disk *source;
 	const struct send_compress *compress;

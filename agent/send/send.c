@@ -97,6 +97,7 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 		ret_wanted[i] = spec->refresh || msg.admit.how == WIRE_HOW_REFRESH
 					? !result->disks[i].verified
 					: wire_admit_wants(&msg.admit, (uint16_t)i);
+	c->token = msg.admit.token;
 	wire_text_copy(msg.admit.job, name, sizeof(name));
 	free(result->job);
 	result->job = strdup(name);
@@ -132,7 +133,8 @@ static int disks_send(struct conn *c, const struct send_spec *spec, struct send_
 		r = admit(c, spec, result, wanted, err);
 	for (size_t i = 0; i < spec->machine->n_disks && r == 0; i++)
 		if (wanted[i])
-			r = send_disk_run(c, spec, (uint16_t)i, &result->disks[i], err);
+			r = send_disk_run(
+				c, spec, (uint16_t)i, &result->streams, &result->disks[i], err);
 	return r == 0 ? finish(c, &result->receipt, err) : r;
 }
 
@@ -153,10 +155,22 @@ static void farewell(struct conn *c, int kind, const struct p2v_err *why)
 		conn_send(c, &error, NULL);
 }
 
+/* What is pulled out of turn may be of another moment than what the root is folded from; over
+ * several connections nobody knows which of the two comes last. */
+static uint64_t features(const struct send_spec *spec)
+{
+	return SEND_FEATURES & ~(spec->streams == 1 ? WIRE_FEATURE_DATA : WIRE_FEATURE_PULL);
+}
+
 /* One connection, from HELLO to FINISHED or its end. */
 static int connection_run(
 	const struct send_spec *spec, struct send_result *result, struct p2v_err *err)
 {
+	struct send_load load = {0};
+	const struct conn_offer offer = {.program = SEND_PROGRAM,
+		.features = features(spec),
+		.limit_bytes_per_second = spec->limit_bytes_per_second,
+		.load = &load};
 	p2v_auto(conn_free) struct conn *c = NULL;
 	struct link *link;
 	int r = spec->connect(spec->connect_ctx, &link, err);
@@ -164,7 +178,7 @@ static int connection_run(
 	if (r < 0)
 		return r;
 	result->connections++;
-	r = conn_open(link, "p2v-agent " P2V_VERSION, spec->limit_bytes_per_second, &c, err);
+	r = conn_open(link, &offer, &c, err);
 	if (r < 0)
 		return r;
 	r = disks_send(c, spec, result, err);
@@ -233,6 +247,10 @@ int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_e
 	struct p2v_err own = {0};
 	int r;
 
+	/* A limit is no load for a second processor. */
+	result.streams.chosen = spec->streams || spec->limit_bytes_per_second;
+	result.streams.n = spec->streams ? spec->streams : 1;
+	result.streams.most = 1;
 	if (result.n_disks == 0 || result.n_disks > WIRE_DISKS_MAX)
 		return p2v_err_set(err, P2V_EINVAL, "%zu disks to send: 1 to %u go", result.n_disks,
 			WIRE_DISKS_MAX);

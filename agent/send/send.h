@@ -3,15 +3,16 @@
 #define AGENT_SEND_SEND_H
 
 /*
- * Sends disks to a receiver (p2v/wire/PROTOCOL.md, side A), over one connection at a time.
+ * Sends disks to a receiver (p2v/wire/PROTOCOL.md, side A), over one connection or several.
  *
  *	 disk --> read --> digest, zero?, compress --> in order: fold root, window, rate --> link
  *	          1 thread         a thread a core            the caller's thread
  *	                                                      reader thread <-- link
+ *	                           a thread for each further connection (lanes.h) --> links
  *
  * What is on the receiver's stable storage when a link is lost is not sent again: send_run connects
  * anew by itself, asks what is there, and goes on. Memory is bounded by the pool of chunks
- * (SEND_MEMORY_BYTES), whatever the disk's size. Sources are only read.
+ * (SEND_MEMORY_BYTES, LANES_HELD_MAX), whatever the disk's size. Sources are only read.
  */
 
 #include <stdbool.h>
@@ -28,7 +29,8 @@
 #include "p2v/model/machine.h"
 #include "p2v/model/receipt.h"
 
-#define SEND_BAD_MAX 1024u /* as many as DONE can name */
+#define SEND_BAD_MAX	 1024u /* as many as DONE can name */
+#define SEND_STREAMS_MAX 16u   /* connections at once */
 
 /* Disk i of the machine's inventory; the extents cover its size. */
 struct send_disk {
@@ -37,7 +39,8 @@ struct send_disk {
 };
 
 struct send_spec {
-	/* Makes a new link to the receiver; called again after P2V_ELINK. */
+	/* Makes a new link to the receiver; called again after P2V_ELINK, and where streams is not
+	 * 1 by several threads at once, each of which also ends the link that it got. */
 	int (*connect)(void *ctx, struct link **ret, struct p2v_err *err);
 	void *connect_ctx;
 	const struct machine *machine;
@@ -45,6 +48,7 @@ struct send_spec {
 	struct send_compress compress;
 	uint64_t limit_bytes_per_second; /* 0: none */
 	uint64_t retry_for_ms; /* how long to try to connect again; counted from the last answer */
+	unsigned streams;      /* connections at once, up to SEND_STREAMS_MAX; 0: auto */
 	unsigned n_workers;    /* 0: one a processor */
 	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
 	bool refresh;	       /* a second pass: read all, send what is not on the server */
@@ -69,7 +73,15 @@ struct send_disk_result {
 	uint64_t kept_bytes; /* not sent: the receiver had them from before */
 };
 
+/* Connections at once: how many, whether that is for good, and how many there really were. */
+struct send_streams {
+	unsigned n;
+	bool chosen;
+	unsigned most;
+};
+
 struct send_result {
+	struct send_streams streams;
 	char *job;
 	struct receipt receipt; /* as the receiver sent it: foreign, but well-formed */
 	struct send_disk_result *disks;

@@ -65,6 +65,7 @@ static struct scene *scene_new_sized(uint64_t size)
 		.disks = &s->source,
 		.compress = {1, true},
 		.retry_for_ms = 20000,
+		.streams = 1,
 		.n_workers = 3};
 	return s;
 }
