@@ -6,6 +6,7 @@ And purity: the rooms wire and plan call nothing that opens, reads, writes, slee
 time: every symbol that they leave undefined is on the short list below or belongs to an allowed room.
 
 usage: link.py BUILD_DIR"""
+import glob
 import os
 import re
 import subprocess
@@ -29,6 +30,12 @@ def archive(room):
     return os.path.join(build, room.folder, f"libp2v-{room.name}.a")
 
 
+def archives(room):
+    """Its library, and those parts of it that not everybody links."""
+    parts = glob.glob(os.path.join(build, room.folder, f"libp2v-{room.name}-*.a"))
+    return [a for a in [archive(room), *sorted(parts)] if os.path.exists(a)]
+
+
 def symbols(path, flag):
     out = subprocess.run(["nm", flag, path], check=True, capture_output=True, text=True).stdout
     return {line.split()[-1] for line in out.split("\n") if line.strip() and not line.endswith(":")}
@@ -41,10 +48,10 @@ def below_of(room):
 
 def probe(room):
     names = below_of(room)
-    below = [a for name in sorted(names) if os.path.exists(a := archive(all_rooms[name]))]
+    below = [a for name in sorted(names) for a in archives(all_rooms[name])]
     outside = {flag for name in (*names, room.name) for flag in all_rooms[name].links}
     ran = subprocess.run(
-        ["cc", "-shared", "-o", "/dev/null", "-Wl,-z,defs", "-Wl,--whole-archive", archive(room),
+        ["cc", "-shared", "-o", "/dev/null", "-Wl,-z,defs", "-Wl,--whole-archive", *archives(room),
          "-Wl,--no-whole-archive", "-Wl,--start-group", *below, "-Wl,--end-group", *sorted(outside), "-lm", "-lpthread"],
         capture_output=True, text=True)
     return [f"{room.name}: {line}" for line in ran.stderr.split("\n") if "undefined" in line][:5] if ran.returncode else []

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/ui/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+#include "p2v/core/text.h"
+
+/* A word of the machine's own, made safe to show. */
+static void word(struct p2v_buf *out, const char *before, const char *text)
+{
+	if (!text || !*text)
+		return;
+	p2v_buf_add_str(out, before);
+	p2v_text_add_printable(out, text);
+}
+
+void ui_text_machine(const struct machine *m, struct p2v_buf *out)
+{
+	char memory[P2V_NUM_TEXT];
+
+	p2v_buf_add_str(out, "Machine ");
+	word(out, " ", m->vendor);
+	word(out, " ", m->product);
+	word(out, ", serial number ", m->serial);
+	p2v_buf_addf(out, "\n         %s, %" PRIu32 " processor%s, %s, %s", m->arch ? m->arch : "",
+		m->cpus, m->cpus == 1 ? "" : "s", p2v_num_bytes_text(m->memory_bytes, memory),
+		m->firmware ? m->firmware : "");
+}
+
+void ui_text_disk(const struct machine_disk *d, struct p2v_buf *out)
+{
+	char size[P2V_NUM_TEXT];
+
+	p2v_text_add_printable(out, d->path);
+	p2v_buf_addf(out, "  %s", p2v_num_bytes_text(d->size_bytes, size));
+	word(out, "  ", d->model);
+	word(out, "  ", d->table);
+	if (d->removable)
+		p2v_buf_add_str(out, "  (removable: not sent)");
+}
+
+void ui_text_where(const struct ui_state *state, struct p2v_buf *out)
+{
+	p2v_buf_add_str(out, "Network  ");
+	word(out, "", state->network ? state->network : "not up");
+	p2v_buf_add_str(out, "\nServer   ");
+	word(out, "", state->server ? state->server : "not known");
+	p2v_buf_add_str(out, "\nName     ");
+	word(out, "", state->name);
+}
+
+unsigned ui_text_percent(const struct ui_state *state)
+{
+	if (!state->total)
+		return 0;
+	if (state->done >= state->total)
+		return 100;
+	return (unsigned)((double)state->done * 100 / (double)state->total);
+}
+
+static void progress(const struct ui_state *state, struct p2v_buf *out)
+{
+	char done[P2V_NUM_TEXT], total[P2V_NUM_TEXT], rate[P2V_NUM_TEXT], left[P2V_NUM_TEXT];
+	bool bytes = !state->unit || strcmp(state->unit, "bytes") == 0;
+
+	if (!state->label)
+		return;
+	word(out, "\n", state->label);
+	if (!state->total)
+		return;
+	if (bytes)
+		p2v_buf_addf(out, "  %s of %s (%u %%)", p2v_num_bytes_text(state->done, done),
+			p2v_num_bytes_text(state->total, total), ui_text_percent(state));
+	if (bytes && state->rate)
+		p2v_buf_addf(out, "  %s/s", p2v_num_bytes_text(state->rate, rate));
+	if (state->eta_ms)
+		p2v_buf_addf(out, "  %s left", p2v_num_ms_text(state->eta_ms, left));
+}
+
+static const char *const titles[] = {
+	"Getting ready: ", "Waiting for you: ", "", "", "Done: ", "Failed: "};
+
+void ui_text_status(const struct ui_state *state, struct p2v_buf *out)
+{
+	size_t phase = (size_t)state->phase;
+
+	word(out, phase < P2V_N(titles) ? titles[phase] : "", state->text);
+	if (state->phase == UI_COUNTING)
+		p2v_buf_addf(out, " in %" PRIu64 " s", state->seconds_left);
+	if (state->phase == UI_FAILED && state->seconds_left)
+		p2v_buf_addf(out, "\nTries again in %" PRIu64 " s", state->seconds_left);
+	if (state->phase == UI_SENDING && state->attempt > 1)
+		p2v_buf_addf(out, " (attempt %" PRIu64 ")", state->attempt);
+	if (state->phase == UI_SENDING)
+		progress(state, out);
+}

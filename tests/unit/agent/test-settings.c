@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The settings of the boot medium: what the kernel command line, files and screens come to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/ui/answers.h"
+#include "agent/ui/net.h"
+#include "agent/ui/send.h"
+#include "agent/ui/settings.h"
+#include "agent/ui/text.h"
+#include "p2v/core/cleanup.h"
+
+static char program[] = "p2v-boot", run_word[] = "run";
+static char *no_words[] = {program, run_word, NULL};
+
+static int cmdline(struct ui_said *said, const char *text, struct p2v_err *err)
+{
+	return ui_said_add_cmdline(said, "kernel command line", p2v_span_str(text), err);
+}
+
+static int file(
+	struct ui_said *said, const char *text, const struct machine *m, struct p2v_err *err)
+{
+	return ui_said_add_file(said, "a file", p2v_span_str(text), m, err);
+}
+
+static struct ui_settings resolved(const struct ui_said *said)
+{
+	struct ui_settings s;
+	struct p2v_err err = {0};
+
+	assert_int_equal(ui_settings_resolve(said, 2, no_words, &s, &err), 0);
+	return s;
+}
+
+static void test_cmdline(void **state)
+{
+	ui_autosaid struct ui_said said = {0};
+	ui_auto_settings struct ui_settings s = {0};
+
+	(void)state;
+	assert_int_equal(cmdline(&said,
+				 "BOOT_IMAGE=/boot/vmlinuz quiet p2v.server=p2v@10.0.0.5:2222 "
+				 "p2v.name=\"web 01\" \"p2v.key=no\" p2v.refresh p2v.disk=/dev/sda "
+				 "p2v.disk=/dev/sdb p2v.limit=20M ro\n",
+				 NULL),
+		P2V_EINVAL); /* p2v.key is no setting, also within quotes */
+	assert_int_equal(said.n_items, 0);
+	assert_int_equal(
+		cmdline(&said,
+			"quiet p2v.server=p2v@10.0.0.5:2222 p2v.name=\"web 01\" p2v.refresh "
+			"p2v.disk=/dev/sda p2v.disk=/dev/sdb p2v.limit=20M name=other ro\n",
+			NULL),
+		0);
+	s = resolved(&said);
+	assert_string_equal(s.server, "p2v@10.0.0.5:2222");
+	assert_string_equal(s.name, "web 01");
+	assert_true(s.refresh);
+	assert_false(s.rescue);
+	assert_int_equal(s.n_disks, 2);
+	assert_string_equal(s.disks[1], "/dev/sdb");
+	assert_int_equal(s.limit_bytes, 20 << 20);
+	assert_string_equal(s.after, "wait");
+	assert_string_equal(s.on_failure, "retry");
+	assert_int_equal(s.delay_s, 10);
+}
+
+static void test_wrong_words(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{"p2v.srever=x", "there is no setting p2v.srever"},
+		{"p2v.server", "p2v.server needs a value"},
+		{"p2v.refresh=perhaps", "neither yes nor no"},
+		{"p2v.name=\"web", "a quote is not closed"},
+		{"p2v.help", "there is no setting p2v.help"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		struct p2v_err err = {0};
+
+		assert_int_equal(cmdline(&said, rows[i].text, &err), P2V_EINVAL);
+		assert_non_null(strstr(err.text, rows[i].says));
+		assert_non_null(strstr(err.text, "kernel command line"));
+		assert_int_equal(said.n_items, 0);
+	}
+}
+
+static void test_wrong_values(void **state)
+{
+	static const char *const rows[] = {"p2v.after=explode", "p2v.start=perhaps",
+		"p2v.vlan=5000", "p2v.vlan=x", "p2v.limit=fast", "p2v.config=https://x/y",
+		"p2v.on-failure=cry"};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		struct ui_settings s;
+		struct p2v_err err = {0};
+
+		assert_int_equal(cmdline(&said, rows[i], NULL), 0);
+		assert_int_equal(ui_settings_resolve(&said, 2, no_words, &s, &err), P2V_EINVAL);
+		assert_true(err.text[0]);
+	}
+}
+
+static void test_layers(void **state)
+{
+	static char argument[] = "--after=reboot";
+	char *words[] = {program, run_word, argument, NULL};
+	ui_autosaid struct ui_said said = {0};
+	ui_auto_settings struct ui_settings s = {0};
+
+	(void)state;
+	assert_int_equal(file(&said,
+				 "# the campaign\nserver=p2v@low after=poweroff # and off\n"
+				 "disk=/dev/sda disk=/dev/sdb limit=1M refresh\np2v.rescue\n",
+				 NULL, NULL),
+		0);
+	assert_int_equal(cmdline(&said,
+				 "p2v.server=p2v@high p2v.disk=/dev/sdc p2v.limit= p2v.rescue=no "
+				 "p2v.server=p2v@last",
+				 NULL),
+		0);
+	assert_int_equal(ui_settings_resolve(&said, 3, words, &s, NULL), 0);
+	assert_string_equal(s.server, "p2v@last");
+	assert_int_equal(s.n_disks, 1);
+	assert_string_equal(s.disks[0], "/dev/sdc");
+	assert_int_equal(s.limit_bytes, 0);
+	assert_true(s.refresh);
+	assert_false(s.rescue);
+	assert_string_equal(s.after, "reboot");
+}
+
+static const char sections[] = "after=poweroff\n"
+			       "[mac 00:1B:21:AA:BB:01]\nname=web01\n"
+			       "[serial 7B5TM12]\nname=db01\n"
+			       "  [ uuid 4c4c4544-0042-3510-8054-b7c04f4d3132 ]\r\nname=app01\r\n"
+			       "[all]\nretry=5\n";
+
+static void test_machines(void **state)
+{
+	static char mac[] = "00:1b:21:aa:bb:01", other_mac[] = "00:1b:21:aa:bb:02",
+		    serial[] = "7B5TM12", uuid[] = "4C4C4544-0042-3510-8054-B7C04F4D3132";
+	struct machine_nic nics[] = {{.mac = other_mac}, {.mac = mac}};
+	const struct {
+		struct machine m;
+		const char *name;
+	} rows[] = {
+		{{.nics = nics, .n_nics = 2}, "web01"},
+		{{.nics = nics, .n_nics = 1}, NULL},
+		{{.serial = serial}, "db01"},
+		{{.uuid = uuid}, "app01"},
+		{{0}, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		ui_auto_settings struct ui_settings s = {0};
+
+		assert_int_equal(file(&said, sections, &rows[i].m, NULL), 0);
+		s = resolved(&said);
+		assert_string_equal(s.after, "poweroff");
+		assert_int_equal(s.retry_s, 5);
+		if (rows[i].name)
+			assert_string_equal(s.name, rows[i].name);
+		else
+			assert_null(s.name);
+	}
+}
+
+static void test_wrong_files(void **state)
+{
+	static const char *const rows[] = {"[host x]\n", "[mac]\n", "[all 1]\n", "[mac 1\n",
+		"[mac 00:00:00:00:00:01]\nsrever=x\n", "server\n"};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		struct p2v_err err = {0};
+
+		assert_int_equal(file(&said, rows[i], NULL, &err), P2V_EINVAL);
+		assert_non_null(strstr(err.text, "a file: line "));
+		assert_int_equal(said.n_items, 0);
+	}
+}
+
+static void test_missing(void **state)
+{
+	struct ui_settings s = {0};
+
+	(void)state;
+	assert_string_equal(ui_settings_missing(&s), "p2v.server");
+	s.server = "x";
+	assert_string_equal(ui_settings_missing(&s), "p2v.identity");
+	s.identity = "x";
+	assert_string_equal(ui_settings_missing(&s), "p2v.host-key");
+	s.known_hosts = "x";
+	assert_null(ui_settings_missing(&s));
+}
+
+/* What a screen writes is read as it was meant, whatever somebody typed. */
+static void test_answers(void **state)
+{
+	ui_autoanswers struct ui_answers a = {0};
+	ui_autosaid struct ui_said said = {0};
+	ui_auto_settings struct ui_settings s = {0};
+	p2v_autobuf struct p2v_buf text = {0};
+
+	(void)state;
+	assert_int_equal(cmdline(&said, "p2v.limit=5M p2v.disk=/dev/sda p2v.rescue", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "server", "p2v@x", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "name", "a \"b\"\nserver=evil # c", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "limit", "", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "rescue", "no", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "disk", "/dev/sdb", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "disk", "/dev/sdc", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "server", "p2v@y", NULL), 0);
+	assert_string_equal(ui_answers_get(&a, "server"), "p2v@y");
+	assert_string_equal(ui_answers_get(&a, "vlan"), "");
+	assert_int_equal(ui_answers_text(&a, &text, NULL), 0);
+	assert_int_equal(file(&said, (char *)text.data, NULL, NULL), 0);
+	s = resolved(&said);
+	assert_string_equal(s.server, "p2v@y");
+	assert_string_equal(s.name, "a  b  server=evil # c");
+	assert_int_equal(s.limit_bytes, 0);
+	assert_false(s.rescue);
+	assert_int_equal(s.n_disks, 2);
+	assert_string_equal(s.disks[0], "/dev/sdb");
+}
+
+static void test_bond(void **state)
+{
+	struct ui_bond bond;
+
+	(void)state;
+	assert_int_equal(ui_bond_parse("802.3ad:eth0,eth1", &bond, NULL), 0);
+	assert_string_equal(bond.mode, "802.3ad");
+	assert_int_equal(bond.n_cards, 2);
+	assert_string_equal(bond.cards[1], "eth1");
+	ui_bond_finish(&bond);
+	assert_int_equal(ui_bond_parse("eth0,eth1", &bond, NULL), P2V_EINVAL);
+	assert_int_equal(ui_bond_parse(":eth0", &bond, NULL), P2V_EINVAL);
+	assert_int_equal(ui_bond_parse("802.3ad:", &bond, NULL), P2V_EINVAL);
+}
+
+static void test_progress(void **unused)
+{
+	ui_autostate struct ui_state state = {.phase = UI_SENDING};
+	p2v_autobuf struct p2v_buf text = {0};
+
+	(void)unused;
+	assert_true(ui_send_line(&state,
+		p2v_span_str("{\"version\":1,\"event\":\"progress\",\"label\":\"web01:/dev/sda\","
+			     "\"done\":536870912,\"total\":1073741824,\"unit\":\"bytes\","
+			     "\"rate\":104857600,\"eta_ms\":5000}")));
+	assert_true(ui_send_line(
+		&state, p2v_span_str("{\"version\":1,\"event\":\"message\",\"text\":\"lost\"}")));
+	assert_false(ui_send_line(&state, p2v_span_str("p2v-agent: no")));
+	assert_false(ui_send_line(&state, p2v_span_str("{\"event\":7}")));
+	assert_int_equal(ui_text_percent(&state), 50);
+	assert_int_equal(state.n_messages, 1);
+	ui_text_status(&state, &text);
+	assert_non_null(strstr((char *)text.data,
+		"web01:/dev/sda  512 MiB of 1.00 GiB (50 %)  100 MiB/s  5.0 s left"));
+	for (int i = 0; i < 20; i++)
+		ui_message_add(&state, "x");
+	assert_true(state.n_messages < 20);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cmdline),
+		cmocka_unit_test(test_wrong_words),
+		cmocka_unit_test(test_wrong_values),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_wrong_files),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_bond),
+		cmocka_unit_test(test_progress),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
