@@ -168,9 +168,10 @@ def too_small_server(steps):
 def full_disk(steps):
     """The server's disk fills up in the middle. With room made, the same command goes on and finishes."""
     with small_server(steps, 400) as resize:
-        process = start_slow(steps, "full")
-        wait_for("data", image_grows(steps, "full"))
-        resize(14)
+        process = start_slow(steps, "full", limit="4M")
+        wait_for("data", image_grows(steps, "full", 2))
+        stat = os.statvfs(steps.jobs)
+        resize((stat.f_blocks - stat.f_bfree) * stat.f_frsize // MIB + 4)
         out, err = process.communicate(timeout=120)
         say(steps, subprocess.CompletedProcess([], process.returncode, out, err), 1, "o space", steps.jobs)
         no_result(steps, "full")
@@ -193,10 +194,10 @@ def read_error(steps):
         subprocess.run(["losetup", "--detach", loop], check=True)
 
 
-def start_slow(steps, name, *more):
+def start_slow(steps, name, *more, limit="16M"):
     """An agent that takes some seconds, so that there is a middle."""
     return subprocess.Popen([steps.program("p2v-agent"), *server_args(steps), "--disk", steps.disk, "--name", name,
-                             "--limit", "16M", *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             "--limit", limit, *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
 
 
@@ -253,18 +254,19 @@ def server_gone(steps):
 @CASES.add
 def agent_killed(steps):
     """kill -9 of the agent, then Ctrl-C of the next: the third continues, and the image is the disk."""
-    process = start_slow(steps, "again")
-    wait_for("data", image_grows(steps, "again"))
+    process = start_slow(steps, "again", limit="4M")
+    wait_for("data", image_grows(steps, "again", 2))
     process.kill()
     process.communicate()
     wait_for("an end of all receivers", lambda: not receivers(steps))
     no_result(steps, "again")
-    process = start_slow(steps, "again")
-    wait_for("data", image_grows(steps, "again"))
+    process = start_slow(steps, "again", limit="4M")
+    wait_for("data", image_grows(steps, "again", 2))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     done = subprocess.CompletedProcess([], process.returncode, out, err)
     say(steps, done, 1, "again")
+    no_result(steps, "again")
     done = agent(steps, *server_args(steps), "--disk", steps.disk, "--name", "again", "--json")
     need(done.returncode == 0, f"the third: {done.stderr[-600:]}")
     need(image_digest(steps, "again") == digest(steps.disk), "the image is not the disk")
