@@ -13,6 +13,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
 	openssh-server openssh-client zstd lz4 diffutils \
 	mmdebstrap e2fsprogs xfsprogs btrfs-progs dosfstools mtools exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
+	thin-provisioning-tools cryptsetup-bin \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	python3 clang-format binutils man-db libxml2-utils expect
 
@@ -56,9 +57,10 @@ check-asan: setup
 demo: all
 	$(SUDO) tests/e2e/demo.py --build $(BUILD)
 
-# Imaging against dd | zstd | ssh and conversion against virt-v2v, in one run.
+# Imaging, second pass and conversion beside their peers, and memory, in one run; BENCH="--size 2G --only imaging".
+bench: PACKAGES += partclone nbdkit libnbd-bin rsync virt-v2v python3-xxhash iproute2
 bench: all
-	$(SUDO) tests/bench/run.py --build $(BUILD)
+	$(SUDO) tests/bench/run.py --build $(BUILD) $(BENCH)
 
 install: all
 	$(SUDO) meson install -C $(BUILD)

@@ -67,14 +67,14 @@ class Walk:
         with open(sshd.keygen(path) + ".pub") as file:
             return file.read().strip()
 
-    def start_server(self, plain_key=False):
+    def start_server(self, plain_key=False, config=()):
         """An ordinary sshd on a loopback port: one user, one key, one thing that it can do. plain_key: a second
-        key without a forced command, for the peers in a benchmark."""
+        key without a forced command, for the peers in a benchmark. config: further lines for sshd."""
         self.make_user()
         os.makedirs(self.jobs, exist_ok=True)
         shutil.chown(self.jobs, self.user)
         extra = [self.make_key(self.plain_key) + "\n"] if plain_key else []
-        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"), f"{self.program('p2v-recv')} --dir {self.jobs}",
+        self.daemon = sshd.Sshd(os.path.join(self.work, "sshd"), f"{self.program('p2v-recv')} --dir {self.jobs}", config,
                                 user=self.user, extra_keys=extra, port=self.daemon and self.daemon.port)
         self.daemon.start()
         self.key, self.known_hosts = self.daemon.identity, self.daemon.known_hosts

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network of the benchmark's own. This process moves into a fresh network namespace, where the loopback has no
+traffic but ours; a second namespace is reached over a veth pair that tbf shapes to 1 Gbit/s both ways."""
+
+import ctypes
+import os
+import subprocess
+
+CLONE_NEWNET = 0x40000000
+SERVER, CLIENT = "10.99.0.1", "10.99.0.2"
+LINE_BYTES = 125_000_000  # a second, of 1 Gbit/s
+
+
+def run(*argv):
+    subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+class Net:
+    """links: those that this kernel can make: loopback, and gbit where it has veth and tbf."""
+    def __init__(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "a network namespace cannot be made (root?)")
+        run("ip", "link", "set", "lo", "up")
+        self.links, self.other, self.missing = {"loopback": ("127.0.0.1", [], "lo")}, None, None
+        try:
+            self.shaped()
+        except (subprocess.CalledProcessError, OSError) as why:
+            self.missing = f"no veth or tbf in this kernel: {(why.output or b'').decode().strip() if hasattr(why, 'output') else why}"
+
+    def shaped(self):
+        self.other = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE)
+        self.other.stdout.readline()
+        pid = str(self.other.pid)
+        enter = ["nsenter", "-t", pid, "-n", "--"]
+        run("ip", "link", "add", "p2v0", "type", "veth", "peer", "name", "p2v1", "netns", pid)
+        for prefix, device, address in ([], "p2v0", SERVER), (enter, "p2v1", CLIENT):
+            run(*prefix, "ip", "addr", "add", f"{address}/24", "dev", device)
+            run(*prefix, "ip", "link", "set", device, "up")
+            run(*prefix, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "1gbit", "burst", "256kb", "latency", "50ms")
+        run(*enter, "ip", "link", "set", "lo", "up")
+        self.links["gbit"] = (SERVER, enter, "p2v0")
+
+    def wire_bytes(self, link):
+        """Both directions, headers included."""
+        device = self.links[link][2]
+        with open("/proc/self/net/dev") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                if name.strip() == device:
+                    fields = [int(field) for field in rest.split()]
+                    return fields[8] if device == "lo" else fields[0] + fields[8]
+        raise OSError(f"no device {device}")
+
+    def stop(self):
+        if self.other:
+            self.other.kill()
+            self.other.wait()
