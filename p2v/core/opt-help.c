@@ -10,6 +10,9 @@
 /* The column where an option's help begins. */
 #define HELP_COLUMN 26
 
+/* Of the manual: pages of files. */
+#define SECTION_FILES 5
+
 /* The options every command has, shown after its own. */
 static const struct p2v_opt builtin_rows[] = {
 	{"help", 0, NULL, P2V_OPT_FLAG, 0, 0, "show this text; --help=man prints the manual page"},
@@ -155,6 +158,17 @@ static void man_paragraph(const char *text, size_t n, bool literal, size_t width
 	fputs(literal ? "\n.fi\n" : "\n", out);
 }
 
+static void man_setting(const struct p2v_opt *o, FILE *out)
+{
+	fputs(".TP\n\\fB", out);
+	groff_str(o->name, out);
+	fputs(":\\fR \\fI", out);
+	groff_str(o->arg ? o->arg : "", out);
+	fputs("\\fR\n", out);
+	groff_str(o->help, out);
+	fputc('\n', out);
+}
+
 static void man_option(const struct p2v_opt *o, FILE *out)
 {
 	fputs(".TP\n", out);
@@ -184,11 +198,15 @@ static void man_heading(const struct p2v_cmd *cmd, FILE *out)
 	fputs(".TH \"", out);
 	for (const char *c = page; c && *c; c++)
 		fputc(toupper((unsigned char)*c), out);
-	fputs("\" 1 \"\" \"p2v " P2V_VERSION "\" \"p2v manual\"\n.SH NAME\n", out);
+	fprintf(out, "\" %d \"\" \"p2v " P2V_VERSION "\" \"p2v manual\"\n.SH NAME\n",
+		cmd->section ? cmd->section : 1);
 	groff_str(page ? page : cmd->name, out);
 	fputs(" \\- ", out);
 	groff_str(cmd->summary, out);
-	fputs("\n.SH SYNOPSIS\n.B ", out);
+	fputc('\n', out);
+	if (cmd->section == SECTION_FILES)
+		return;
+	fputs(".SH SYNOPSIS\n.B ", out);
 	groff_str(cmd->name, out);
 	fputs("\n[\\fIOPTION\\fR]...\n", out);
 	if (*cmd->operands) {
@@ -197,12 +215,8 @@ static void man_heading(const struct p2v_cmd *cmd, FILE *out)
 	}
 }
 
-void p2v_opt_man(const struct p2v_cmd *cmd, FILE *out)
+static void man_options(const struct p2v_cmd *cmd, FILE *out)
 {
-	man_heading(cmd, out);
-	if (cmd->text && *cmd->text)
-		fputs(".SH DESCRIPTION\n", out);
-	each_paragraph(cmd->text, out, 0, man_paragraph);
 	fputs(".SH OPTIONS\n", out);
 	for (const struct p2v_opt *o = cmd->opts; o && o->name; o++)
 		man_option(o, out);
@@ -211,6 +225,21 @@ void p2v_opt_man(const struct p2v_cmd *cmd, FILE *out)
 	fputs(".SH EXIT STATUS\n", out);
 	for (size_t i = 0; i < P2V_N(exit_rows); i++)
 		fprintf(out, ".TP\n\\fB%zu\\fR\n%s\n", i, exit_rows[i]);
+}
+
+void p2v_opt_man(const struct p2v_cmd *cmd, FILE *out)
+{
+	man_heading(cmd, out);
+	if (cmd->text && *cmd->text)
+		fputs(".SH DESCRIPTION\n", out);
+	each_paragraph(cmd->text, out, 0, man_paragraph);
+	if (cmd->section == SECTION_FILES) {
+		fputs(".SH SETTINGS\n", out);
+		for (const struct p2v_opt *o = cmd->opts; o && o->name; o++)
+			man_setting(o, out);
+	} else {
+		man_options(cmd, out);
+	}
 	if (cmd->see_also && *cmd->see_also) {
 		fputs(".SH SEE ALSO\n", out);
 		groff_str(cmd->see_also, out);

@@ -55,6 +55,8 @@ struct p2v_cmd {
 	const struct p2v_opt *opts;
 	size_t operands_offset, n_operands_offset; /* const char **, size_t: where operands go */
 	const char *see_also;			   /* "p2v(1), p2v-recv(1)" */
+	/* Of the manual; 0 is 1. A page of section 5 is of a file: its rows are "name: ARG". */
+	int section;
 };
 
 /*

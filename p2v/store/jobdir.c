@@ -55,6 +55,14 @@ int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err)
 	return 0;
 }
 
+bool store_jobdir_busy(const char *dir)
+{
+	p2v_autofree char *path = p2v_path_join(dir, LOCK_FILE);
+	p2v_autoclose int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 static int drop_noun(const char *dir, const struct noun *noun, struct p2v_err *err)
 {
 	p2v_autofree char *file = p2v_path_join(dir, noun->file);

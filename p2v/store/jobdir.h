@@ -21,8 +21,11 @@
  *	  output/             NAME-diskN.qcow2, NAME.xml, NAME.sh, NAME_VARS.fd
  *	  proof.json          what was seen when it was booted
  *	  proof/              serial.log, screen.png, wire.pcap
+ *	  job.log             what the workers of p2vd said
  *	  .lock               see store_jobdir_open
  */
+
+#include <stdbool.h>
 
 #include "p2v/core/err.h"
 
@@ -39,11 +42,15 @@
 #define STORE_OUTPUT_DIR  "output"
 #define STORE_PROOF	  "proof.json"
 #define STORE_PROOF_DIR	  "proof"
+#define STORE_LOG	  "job.log"
 
 /* Makes dir (and parents, mode 0700) where it is missing, and locks it for this process until it
  * exits or store_jobdir_close is called: two tools never work on one job at the same time
  * (P2V_EREFUSED naming the directory). ret_lock_fd: the caller's to close. */
 int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err);
+
+/* Whether some program has it locked now. */
+bool store_jobdir_busy(const char *dir);
 
 /* Removes a noun (by its name above) and every later one, with what belongs to them, so that a
  * stage can be run again: what is derived from the removed noun is never left behind. The image

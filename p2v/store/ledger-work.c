@@ -16,28 +16,30 @@ static int lost(const struct lease *lease, struct p2v_err *err)
 struct taking {
 	const char *owner, *pool;
 	uint32_t lease_s;
+	bool wishes_only;
 	struct job *ret;
 };
 
 static int take(struct db *db, void *ctx, struct p2v_err *err)
 {
 	const struct taking *t = ctx;
-	const struct db_value values[] = {{t->owner, 0}, {NULL, t->lease_s}, {t->pool, 0}};
+	const struct db_value values[] = {
+		{t->owner, 0}, {NULL, t->lease_s}, {t->pool, 0}, {NULL, t->wishes_only}};
 
 	return store_ledger_one(db,
 		"UPDATE job SET owner = ?1, lease = lease + 1, lease_until = {now} + ?2,"
 		" step = '', done = 0, total = 0, unit = ''"
 		" WHERE id = (SELECT id FROM job WHERE pool = ?3 AND lease_until <= {now}"
 		"  AND not_before <= {now} AND (wish <> '' OR"
-		"   (status = 'ready' AND stage NOT IN ('waiting', 'proven')))"
+		"   (?4 = 0 AND status = 'ready' AND stage NOT IN ('waiting', 'proven')))"
 		"  ORDER BY priority DESC, id LIMIT 1 {skip}) RETURNING " LEDGER_JOB_COLS,
 		values, P2V_N(values), t->ret, err);
 }
 
 int store_ledger_take(struct ledger *ledger, const char *owner, const char *pool, uint32_t lease_s,
-	struct job *ret, struct p2v_err *err)
+	bool wishes_only, struct job *ret, struct p2v_err *err)
 {
-	struct taking t = {owner, pool, lease_s, ret};
+	struct taking t = {owner, pool, lease_s, wishes_only, ret};
 
 	return store_db_transact(ledger->db, take, &t, err);
 }

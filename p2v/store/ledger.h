@@ -144,11 +144,12 @@ struct lease {
 };
 
 /*
- * Takes the job that is next: ready (or wished for), of this pool, not taken, its time come; by
- * priority, then by age. One transaction. 1: ret is taken until lease_s from now; 0: there is none.
+ * Takes the job that is next: ready (or something is wished of it), of this pool, not taken, its
+ * time come; by priority, then by age. wishes_only: what is merely ready waits. One transaction. 1:
+ * ret is taken until lease_s from now; 0: there is none.
  */
 int store_ledger_take(struct ledger *ledger, const char *owner, const char *pool, uint32_t lease_s,
-	struct job *ret, struct p2v_err *err);
+	bool wishes_only, struct job *ret, struct p2v_err *err);
 
 struct ledger_progress {
 	const char *step, *unit;

@@ -12,7 +12,7 @@ SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|alloca|mktemp|tmpnam|"
                     r"atoi|atol|sscanf)\s*\(")
 EXITS = re.compile(r"\b(exit|_exit|abort)\s*\(|\b(perror|printf|puts)\s*\(|\bassert\s*\(")
-PROGRAMS = ("p2v/cli/", "p2v/recv/main.c", "agent/main.c", "p2v/core/opt.c", "p2v/core/proc.c",
+PROGRAMS = ("p2v/cli/", "p2v/recv/main.c", "p2v/daemon/main.c", "agent/main.c", "p2v/core/opt.c", "p2v/core/proc.c",
             "p2v/core/stop.c")
 bad = []
 

@@ -81,7 +81,7 @@ static struct lease take(const char *owner, uint32_t lease_s, const char *name)
 {
 	p2v_auto_job struct job job = {0};
 
-	assert_int_equal(store_ledger_take(ledger, owner, "main", lease_s, &job, &err), 1);
+	assert_int_equal(store_ledger_take(ledger, owner, "main", lease_s, false, &job, &err), 1);
 	assert_string_equal(job.name, name);
 	assert_string_equal(job.owner, owner);
 	return (struct lease){job.id, job.lease, owner};
@@ -89,7 +89,7 @@ static struct lease take(const char *owner, uint32_t lease_s, const char *name)
 
 static void take_none(const char *owner)
 {
-	assert_int_equal(store_ledger_take(ledger, owner, "main", 60, NULL, &err), 0);
+	assert_int_equal(store_ledger_take(ledger, owner, "main", 60, false, NULL, &err), 0);
 }
 
 static int give(const struct lease *lease, enum ledger_stage stage, enum ledger_status status,
@@ -142,7 +142,7 @@ static void priority_then_age(void **state)
 	take("b", 60, "one");
 	assert_int_equal(give(&lease, LEDGER_PROVEN, LEDGER_READY, NULL), 0);
 	take("a", 60, "two");
-	assert_int_equal(store_ledger_take(ledger, "a", "other", 60, NULL, &err), 0);
+	assert_int_equal(store_ledger_take(ledger, "a", "other", 60, false, NULL, &err), 0);
 	assert_int_equal(
 		store_ledger_priority(ledger, 4711, 9, "operator test", &err), P2V_ENOTFOUND);
 }
@@ -256,6 +256,7 @@ static void rollback_and_removal_come_first(void **state)
 	lease = take("a", 60, "web01");
 	assert_int_equal(store_ledger_give(ledger, &lease, &back, &err), 0);
 	expect("web01", "held", "rolled back");
+	assert_int_equal(store_ledger_take(ledger, "a", "main", 60, true, NULL, &err), 0);
 	assert_int_equal(act("web01", "rm", NULL), 0);
 	lease = take("a", 60, "web01");
 	assert_int_equal(store_ledger_forget(ledger, &lease, &err), 0);
@@ -407,7 +408,7 @@ static _Noreturn void work(int index)
 		p2v_auto_job struct job job = {0};
 		struct lease lease;
 		struct ledger_outcome outcome = {.what = "finished"};
-		int r = store_ledger_take(mine, owner, "main", lease_s, &job, NULL);
+		int r = store_ledger_take(mine, owner, "main", lease_s, false, &job, NULL);
 
 		if (r == 0)
 			usleep(2000);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/control/config.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+#include "p2v/core/publish.h"
+#include "p2v/core/yaml-doc.h"
+#include "p2v/model/check.h"
+#include "p2v/store/ledger.h"
+
+static const struct p2v_json_field fields[] = {
+	P2V_JSON_STR(struct server_config, store, 0),
+	P2V_JSON_STR(struct server_config, base, 0),
+	P2V_JSON_STR(struct server_config, pool, 0),
+	P2V_JSON_STR(struct server_config, host, 0),
+	P2V_JSON_STR(struct server_config, socket, 0),
+	P2V_JSON_STR(struct server_config, program, 0),
+	P2V_JSON_STR(struct server_config, user, 0),
+	P2V_JSON_STR(struct server_config, format, 0),
+	P2V_JSON_U32(struct server_config, workers, 0),
+	P2V_JSON_U32(struct server_config, priority, 0),
+	P2V_JSON_STRS(struct server_config, hold, 0),
+	P2V_JSON_STRS(struct server_config, windows, 0),
+	P2V_JSON_U32(struct server_config, tries, 0),
+	P2V_JSON_U32(struct server_config, retry_s, 0),
+	P2V_JSON_STR(struct server_config, keep_free, 0),
+	P2V_JSON_STR(struct server_config, worker_memory, 0),
+	P2V_JSON_U32(struct server_config, nice, 0),
+	P2V_JSON_U32(struct server_config, lease_s, 0),
+	P2V_JSON_U32(struct server_config, scan_s, 0),
+	P2V_JSON_U32(struct server_config, stop_s, 0),
+	P2V_JSON_END,
+};
+const struct p2v_json_type control_config_type = {
+	"configuration", sizeof(struct server_config), fields};
+
+#define SETTING(name, arg, help)                                                                   \
+	{                                                                                          \
+		name, 0, arg, P2V_OPT_STR, 0, 0, help                                              \
+	}
+
+static const struct p2v_opt settings[] = {
+	SETTING("store", "WHERE",
+		"The job ledger: the path of an SQLite file (default /var/lib/p2v/ledger.db), or "
+		"postgresql://USER@HOST/NAME, which several conversion servers may share. A "
+		"password belongs into the file that libpq reads (PGPASSFILE) and not here."),
+	SETTING("base", "DIR",
+		"Where p2v-recv leaves job directories (default /srv/p2v). Servers that share a "
+		"pool see the same directories here."),
+	SETTING("pool", "NAME",
+		"Which jobs of the ledger are ours (default main): those whose directories lie "
+		"below base. Servers with storage of their own have pools of their own."),
+	SETTING("host", "NAME",
+		"This server's name in the ledger (default the host name); no two may have the "
+		"same."),
+	SETTING("socket", "PATH",
+		"Where the API listens (default /run/p2v/p2vd.sock). Who may open it may do "
+		"everything that p2v job can."),
+	SETTING("program", "PATH", "The p2v that is run (default p2v, found in PATH)."),
+	SETTING("user", "NAME",
+		"As whom the workers run where p2vd is root. By default as p2vd itself."),
+	SETTING("format", "FORMAT",
+		"Of the output's disks: qcow2 (default), raw, vmdk, vhdx, vdi."),
+	SETTING("workers", "N", "How many stages run at once (default 1)."),
+	SETTING("priority", "N",
+		"Of jobs that are new (default 5): the highest is taken first, among equals the "
+		"oldest."),
+	SETTING("hold", "[conversion, emission]",
+		"Before which step each new job is held until somebody says p2v job approve. By "
+		"default before none."),
+	SETTING("windows", "[WINDOW, ...]",
+		"When stages may begin, in local time: 22:00-06:00, mon-fri 20:00-05:00, sat,sun "
+		"00:00-24:00. What has begun runs to its end. By default always."),
+	SETTING("tries", "N",
+		"How often a stage is tried that fails for a reason that may pass (default 3). "
+		"What is refused is not tried again."),
+	SETTING("retry_s", "SECONDS",
+		"How long it waits before the second try (default 60), twice as long before each "
+		"further one."),
+	SETTING("keep_free", "SIZE",
+		"Stages begin only while that much is free below base (default 5G); jobs wait with "
+		"that reason."),
+	SETTING("worker_memory", "SIZE",
+		"Address space that each process of a worker may have (default 0: no limit). A "
+		"worker's QEMU needs the guest's memory and some gigabytes more."),
+	SETTING("nice", "N", "The workers' nice value (default 5)."),
+	SETTING("lease_s", "SECONDS",
+		"After how long without a sign of life another server takes over a job (default "
+		"60)."),
+	SETTING("scan_s", "SECONDS", "How often base is looked at for new jobs (default 10)."),
+	SETTING("stop_s", "SECONDS",
+		"How long workers have to end in order when p2vd is stopped (default 20); then "
+		"they are killed, and the stage is done again at the next start."),
+	P2V_OPT_END,
+};
+
+const struct p2v_cmd control_config_page = {
+	.name = "p2vd.conf",
+	.operands = "",
+	.summary = "configuration of p2vd",
+	.text = "The file " CONTROL_CONFIG_PATH " is YAML, a line a setting. All are optional; one "
+		"that is not known is an error.\n\n"
+		" store: postgresql://p2v@db.example.org/p2v\n base: /srv/p2v\n workers: 2\n"
+		" hold: [conversion]\n windows: [\"22:00-06:00\", \"sat,sun 00:00-24:00\"]",
+	.opts = settings,
+	.see_also = "p2vd(8), p2v-job(1), p2v-server(1)",
+	.section = 5,
+};
+
+void control_config_finish(struct server_config *config)
+{
+	free(config->open);
+	p2v_json_free(&control_config_type, config);
+}
+
+static int texts_default(struct server_config *c, struct p2v_err *err)
+{
+	char host[256] = "localhost";
+	const struct {
+		char **at;
+		const char *text;
+	} rows[] = {{&c->store, "/var/lib/p2v/ledger.db"}, {&c->base, "/srv/p2v"},
+		{&c->pool, "main"}, {&c->host, host}, {&c->socket, "/run/p2v/p2vd.sock"},
+		{&c->program, "p2v"}, {&c->keep_free, "5G"}, {&c->worker_memory, "0"},
+		{&c->format, "qcow2"}};
+
+	gethostname(host, sizeof(host) - 1);
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		if (!*rows[i].at)
+			*rows[i].at = strdup(rows[i].text);
+		if (!*rows[i].at)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+/* Numbers, with their defaults and bounds; 0 is "not said". */
+static int numbers_check(struct server_config *c, struct p2v_err *err)
+{
+	const struct {
+		const char *name;
+		uint32_t *at, value, most;
+	} rows[] = {{"workers", &c->workers, 1, 64}, {"priority", &c->priority, 5, 1000},
+		{"tries", &c->tries, 3, 100}, {"retry_s", &c->retry_s, 60, 86400},
+		{"nice", &c->nice, 5, 19}, {"lease_s", &c->lease_s, 60, 86400},
+		{"scan_s", &c->scan_s, 10, 86400}, {"stop_s", &c->stop_s, 20, 600}};
+
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		if (*rows[i].at == 0)
+			*rows[i].at = rows[i].value;
+		if (*rows[i].at > rows[i].most)
+			return p2v_err_set(err, P2V_EINVAL, "%s: %u is more than %u", rows[i].name,
+				*rows[i].at, rows[i].most);
+	}
+	return 0;
+}
+
+static int gates_find(struct server_config *c, struct p2v_err *err)
+{
+	for (size_t i = 0; i < c->n_hold; i++) {
+		if (strcmp(c->hold[i], "conversion") == 0)
+			c->gates |= LEDGER_GATE_CONVERSION;
+		else if (strcmp(c->hold[i], "emission") == 0)
+			c->gates |= LEDGER_GATE_EMISSION;
+		else
+			return p2v_err_set(err, P2V_EINVAL,
+				"hold: '%.40s' is neither conversion nor emission", c->hold[i]);
+	}
+	return 0;
+}
+
+static int windows_parse(struct server_config *c, struct p2v_err *err)
+{
+	int r = 0;
+
+	c->open = calloc(c->n_windows + 1, sizeof(*c->open));
+	if (!c->open)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	for (size_t i = 0; r == 0 && i < c->n_windows; i++)
+		r = control_window_parse(c->windows[i], &c->open[i], err);
+	return r;
+}
+
+static int user_find(struct server_config *c, struct p2v_err *err)
+{
+	const struct passwd *user;
+
+	if (!c->user || geteuid() != 0)
+		return 0;
+	errno = 0;
+	user = getpwnam(c->user);
+	if (!user)
+		return p2v_err_set(err, P2V_ENOTFOUND, "user: there is no user %s", c->user);
+	c->uid = user->pw_uid;
+	c->gid = user->pw_gid;
+	return 0;
+}
+
+static int config_complete(struct server_config *c, struct p2v_err *err)
+{
+	int r = texts_default(c, err);
+
+	if (r == 0)
+		r = numbers_check(c, err);
+	if (r == 0)
+		r = gates_find(c, err);
+	if (r == 0)
+		r = windows_parse(c, err);
+	if (r == 0)
+		r = p2v_num_parse_bytes(c->keep_free, "keep_free", &c->keep_free_bytes, err);
+	if (r == 0)
+		r = p2v_num_parse_bytes(
+			c->worker_memory, "worker_memory", &c->worker_memory_bytes, err);
+	if (r == 0 && !model_name_ok(c->pool))
+		r = p2v_err_set(err, P2V_EINVAL, "pool: '%.80s' is not a name", c->pool);
+	if (r == 0 && !model_name_ok(c->host))
+		r = p2v_err_set(err, P2V_EINVAL, "host: '%.80s' is not a name", c->host);
+	return r < 0 ? r : user_find(c, err);
+}
+
+int control_config_load(const char *path, bool must, struct server_config *ret, struct p2v_err *err)
+{
+	struct server_config config = {0};
+	int r = 0;
+
+	if (path && (must || p2v_file_exists(path)))
+		r = p2v_yaml_load(&control_config_type, path, &config, err);
+	if (r == 0) {
+		r = config_complete(&config, err);
+		if (r < 0 && path)
+			p2v_err_wrap(err, r, "%s", path);
+	}
+	if (r < 0)
+		control_config_finish(&config);
+	else
+		*ret = config;
+	return r;
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stands in for p2v: leaves the nouns that its stages leave, as they do it: under the directory's lock, by rename, once.
+
+The directory's file `orders` has lines "STAGE WORD...": what goes wrong there. An order with a count ("fail:2") is
+over after so many times."""
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+
+NOUNS = {"plan": ["facts.json", "plan.json"], "changes": ["changes.json"], "output": ["output.json"], "prove": ["proof.json"]}
+
+
+def parse(argv):
+    words = [word for word in argv if not word.startswith("--progress")]
+    if words[0] == "prove":
+        return "prove", words[1]
+    if "--undo" in words:
+        return "undo", words[words.index("--undo") + 1]
+    return words[words.index("--only") + 1], words[words.index("-o") + 1]
+
+
+def say(**what):
+    sys.stderr.write(json.dumps({"version": 1, **what}) + "\n")
+    sys.stderr.flush()
+
+
+def order(folder, stage):
+    """The next order for the stage that is not used up."""
+    try:
+        lines = open(os.path.join(folder, "orders")).read().split("\n")
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        if line.split(" ")[0] != stage:
+            continue
+        word, _, count = line.split(" ")[1].partition(":")
+        used = os.path.join(folder, f".used-{stage}-{word}")
+        n = os.path.getsize(used) if os.path.exists(used) else 0
+        if not count or n < int(count):
+            with open(used, "a") as file:
+                file.write("x")
+            return word
+    return None
+
+
+def publish(folder, name, text):
+    temp = os.path.join(folder, f".{name}.{os.getpid()}")
+    with open(temp, "w") as file:
+        file.write(text)
+    final = os.path.join(folder, name)
+    if os.path.exists(final):
+        # Somebody else did it although we have the lock: the effect is repeated.
+        open(final + ".twice", "w").close()
+    os.rename(temp, final)
+
+
+def main():
+    stage, folder = parse(sys.argv[1:])
+    lock = open(os.path.join(folder, ".lock"), "a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        open(os.path.join(folder, "met"), "w").close()
+        sys.exit(3)
+    say(event="progress", label=f"doing {stage}", unit="steps", done=1, total=3)
+    wrong = order(folder, stage)
+    if wrong == "sleep":
+        # A child in the same group, as QEMU is of the appliance.
+        if os.fork() == 0:
+            with open(os.path.join(folder, "child.pid"), "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(1000)
+        time.sleep(1000)
+    if wrong == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(1000)
+    if wrong == "space":
+        say(event="error", kind="no-space", text="disk0: No space left on device")
+        sys.exit(1)
+    if wrong == "fail":
+        sys.stderr.write("qemu-img: \x1b[31mit broke\n")
+        sys.exit(1)
+    if wrong == "refuse":
+        say(event="error", kind="refused", text="web01: no kernel that boots")
+        sys.exit(3)
+    if wrong == "lie":
+        sys.exit(0)
+    if wrong == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
+    if stage == "undo":
+        for names in reversed(list(NOUNS.values())):
+            for name in reversed(names):
+                if os.path.exists(os.path.join(folder, name)):
+                    os.unlink(os.path.join(folder, name))
+        return
+    verdict = "failed" if wrong == "unproven" else "proven"
+    proof = {"version": 1, "name": os.path.basename(folder), "verdict": verdict, "reason": "it is so", "checks": []}
+    for name in NOUNS[stage]:
+        publish(folder, name, json.dumps(proof) if stage == "prove" else "{}")
+    sys.exit(1 if verdict == "failed" else 0)
+
+
+main()
