@@ -58,7 +58,7 @@ def boot_older_kernel(steps, web):
     output = os.path.join(steps.jobs, "web01", steps.noun("web01", "output.json")["disks"][0]["path"])
     port = vm.free_port()
     disk = vm.overlay_create(output, "qcow2", os.path.join(steps.work, "older.qcow2"))
-    with vm.heavy_lock(), vm.Vm(web.virtio_argv(disk, port), steps.work, limit_s=OLDER_LIMIT_S + 60) as machine:
+    with vm.heavy_lock(), vm.Vm(web.virtio_argv([disk], port), steps.work, limit_s=OLDER_LIMIT_S + 60) as machine:
         choose_last_kernel(machine)
         machine.wait(f"Linux {older}", lambda: f"Linux version {older}" in machine.serial_text()
                      or older in machine.vga_text(), OLDER_LIMIT_S)

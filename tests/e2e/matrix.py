@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One server of the matrix: what tests/images/NAME.sh makes.
 
-usage: matrix.py NAME STEP [--build DIR]
+usage: matrix.py NAME [STEP...] [--build DIR]     all steps where none is named
 
-physical    it boots on its own, physical-like hardware and answers at its static address
+physical    it boots on its own, physical-like hardware, answers at its static address, and says what it has
+            mounted and swaps to, which addresses it has, and that its gateway answers
 untouched   its disk does not boot on virtio: without this, a conversion that does nothing would pass
-converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it
+converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it, and the guest has
+            every mount, swap and address that it had, and no unit that has failed since
 """
 
 import argparse
@@ -15,62 +17,114 @@ import os
 import subprocess
 import tempfile
 
-from lib import server, vm, walk
+from lib import census, server, vm, walk
 
 LIMIT_S = 900
-# What the initramfs of each kind writes while it still waits for its root. The words before it are put together
-# when it is written, so that no file of the initramfs holds them in this form.
-GIVES_UP = [b"Warning: dracut-initqueue: timeout, still waiting", b"Gave up waiting for root file system device"]
+# What the initramfs of each kind writes while it still waits for its root. Its words are put together when it is
+# written, so that no file of the initramfs holds them in this form.
+GIVES_UP = ["Warning: dracut-initqueue: timeout, still waiting", "Gave up waiting for root file system device"]
 
 
-def boot(machine_argv, image, work):
+def on_screen(text):
+    """As a text console keeps it: each character with its colour, grey on black."""
+    return b"".join(bytes([ord(char), 0x07]) for char in text)
+
+
+def boot(machine_argv, images, work):
     port = vm.free_port()
-    disk = vm.overlay_create(image, "raw", os.path.join(work, "disk.qcow2"))
-    return port, vm.Vm(machine_argv(disk, port), work, limit_s=LIMIT_S + 60)
+    disks = [vm.overlay_create(image, "raw", os.path.join(work, f"disk{i + 1}.qcow2")) for i, image in enumerate(images)]
+    return port, vm.Vm(machine_argv(disks, port), work, limit_s=LIMIT_S + 60)
 
 
-def physical(box, image, work, _):
-    port, machine = boot(box.physical_argv, image, work)
+def disk_bytes(machine, images, what):
+    return sum(machine.disk_stats(f"disk{i + 1}")[what] for i in range(len(images)))
+
+
+def unlock(box, machine):
+    """Types the passphrase of a server that asks for one on its screen."""
+    machine.wait(f"question '{box.key_prompt}'", lambda: box.key_prompt in machine.vga_text(), LIMIT_S)
+    print(f"{machine.seconds():.0f} s: {box.key_prompt}")
+    machine.type(box.key + "\n")
+
+
+def physical(box, images, work, _):
+    port, machine = boot(box.physical_argv, images, work)
     with machine:
+        if box.key:
+            unlock(box, machine)
         banner = machine.wait(f"SSH banner from {box.address}", lambda: vm.tcp_banner(port), LIMIT_S)
         print(f"{machine.seconds():.0f} s: {box.address} answers: {banner}")
-        written = machine.disk_stats("disk")["wr_bytes"]
+        has = machine.wait("census", lambda: census.read(machine.serial_text()), LIMIT_S)
+        print("".join(f"    {line}\n" for line in sorted(has)), end="")
+        written = disk_bytes(machine, images, "wr_bytes")
     if not banner.startswith("SSH-2.0-") or written == 0:
         raise vm.VmError(f"{box.name} answered '{banner}' and wrote {written} bytes to its disk")
+    if f"gateway {box.gateway} answers" not in has:
+        raise vm.VmError(f"{box.name} does not reach its gateway")
+    with open(images[0] + ".census", "w") as file:
+        file.write("".join(f"{line}\n" for line in sorted(has)))
 
 
-def untouched(box, image, work, _):
-    port, machine = boot(box.virtio_argv, image, work)
+def untouched(box, images, work, _):
+    port, machine = boot(box.virtio_argv, images, work)
     with machine:
 
         def gave_up():
             if vm.tcp_banner(port, limit_s=1):
                 raise vm.VmError(f"the untouched disk boots on virtio: {box.address} answers")
-            return machine.memory_holds(GIVES_UP)
+            return machine.memory_holds([form(text) for text in GIVES_UP for form in (str.encode, on_screen)])
 
         text = machine.wait("sign that the initramfs gives up", gave_up, LIMIT_S, every_s=15)
-        print(f"{machine.seconds():.0f} s: {text.decode()}")
-        disk = machine.disk_stats("disk")
-    if disk["rd_bytes"] == 0 or disk["wr_bytes"] != 0:
+        print(f"{machine.seconds():.0f} s: {text.replace(bytes([7]), b'').decode()}")
+        read, written = (disk_bytes(machine, images, what) for what in ("rd_bytes", "wr_bytes"))
+    if read == 0 or written != 0:
         raise vm.VmError("the boot loader must have read the disk, and nobody written it: "
-                         f"{disk['rd_bytes']} bytes read, {disk['wr_bytes']} written")
+                         f"{read} bytes read, {written} written")
 
 
-def converted(box, image, work, build):
+def key_options(box, work):
+    """The passphrase in a file of its own, as convert and prove take it."""
+    if not box.key:
+        return []
+    path = os.path.join(work, "key")
+    with open(path, "w") as file:
+        file.write(box.key)
+    return ["--key", f"all:file:{path}"]
+
+
+def converted(box, images, work, build):
     job = os.path.join(work, "job")
     machine = walk.machine_json(box, os.path.join(work, "machine.json"))
     steps = walk.Walk(build, work)
-    steps.run("convert", [steps.program("p2v"), "convert", image, "--input-format", "raw", "-o", job, "--machine", machine])
-    steps.run("prove", [steps.program("p2v"), "prove", job], expect=(0, 1))
+    key = key_options(box, work)
+    steps.run("convert", [steps.program("p2v"), "convert", *images, "--input-format", "raw", "-o", job, "--machine",
+                          machine, *key])
+    print(f"convert {steps.times['convert']:.0f} s", flush=True)
+    steps.run("prove", [steps.program("p2v"), "prove", job, *key], expect=(0, 1))
     with open(os.path.join(job, "proof.json")) as file:
         proof = json.load(file)
     for check in proof["checks"]:
         print(f"{'yes' if check['ok'] else 'NO ':4}{check['name']:14} {check.get('evidence', '')}")
+    with open(os.path.join(job, "proof", "serial.log"), errors="replace") as log:
+        serial = log.read()
     if proof["verdict"] != "proven":
-        with open(os.path.join(job, "proof", "serial.log"), errors="replace") as log:
-            print(log.read()[-8000:])
+        print(serial[-8000:])
         raise vm.VmError(f"{box.name} is {proof['verdict']}: {proof.get('reason', '')}")
-    print(f"convert {steps.times['convert']:.0f} s, prove {steps.times['prove']:.0f} s")
+    print(f"prove {steps.times['prove']:.0f} s")
+    compare(box, images, census.read(serial))
+
+
+def compare(box, images, after):
+    with open(images[0] + ".census") as file:
+        before = set(file.read().splitlines())
+    if not after:
+        raise vm.VmError(f"{box.name} did not say on its serial line what it has")
+    lost = census.lost(before, after)
+    for line in lost:
+        print(line)
+    if lost:
+        raise vm.VmError(f"{box.name} has not all that it had: {lost[0]}")
+    print(f"as before: {', '.join(sorted(line for line in before if not line.startswith(('link', 'end'))))}")
 
 
 STEPS = {"physical": physical, "untouched": untouched, "converted": converted}
@@ -79,16 +133,17 @@ STEPS = {"physical": physical, "untouched": untouched, "converted": converted}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("steps", nargs="*", choices=[*STEPS, []])
     parser.add_argument("--build", default="build")
     options = parser.parse_args()
     server.require("qemu-system-x86_64", "qemu-img")
     box = server.Server(options.name)
     box.require()
-    image = server.image_path(options.name)
+    images = server.image_paths(box)
     try:
-        with tempfile.TemporaryDirectory(prefix="p2v-matrix.", dir="/var/tmp") as work, vm.heavy_lock():
-            STEPS[options.step](box, image, work, os.path.abspath(options.build))
+        for step in options.steps or STEPS:
+            with tempfile.TemporaryDirectory(prefix="p2v-matrix.", dir="/var/tmp") as work, vm.heavy_lock():
+                STEPS[step](box, images, work, os.path.abspath(options.build))
     except (walk.StepFailed, subprocess.TimeoutExpired) as error:
         raise vm.VmError(str(error))
 

@@ -20,7 +20,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="p2v-untouched.") as work, vm.heavy_lock():
         port = vm.free_port()
         disk = vm.overlay_create(image, "raw", f"{work}/disk.qcow2")
-        with vm.Vm(web.virtio_argv(disk, port), work, limit_s=LIMIT_S + 60) as machine:
+        with vm.Vm(web.virtio_argv([disk], port), work, limit_s=LIMIT_S + 60) as machine:
 
             def gave_up():
                 banner = vm.tcp_banner(port, limit_s=1)
@@ -31,7 +31,7 @@ def main():
             machine.wait("shell of the initramfs", gave_up, LIMIT_S)
             print(f"{machine.seconds():.0f} s: the initramfs gave up and started its shell")
             text = machine.vga_text()
-            disk_stats = machine.disk_stats("disk")
+            disk_stats = machine.disk_stats("disk1")
     print(text)
     if f"UUID={web.root_uuid} does not exist" not in text:
         raise vm.VmError("the initramfs gave up for another reason than its missing root")

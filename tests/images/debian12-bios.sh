@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 [ $# -eq 1 ] || { echo "usage: $0 OUT.img" >&2; exit 2; }
 out=$1
-! image_is_made "$out" "$here"/{debian12-bios.sh,debian12-bios.env,lib.sh,two-kernels.sh} || exit 0
+! image_is_made "$out" "$here"/{debian12-bios.sh,debian12-bios.env,lib.sh,two-kernels.sh,census.sh,census-install.sh} || exit 0
 image_require mmdebstrap sfdisk losetup addpart mkfs.ext4 mkswap
 
 # What `mkinitramfs` with MODULES=dep takes when it runs on the machine of debian12-bios.env (compared
@@ -50,6 +50,7 @@ END
 
   configure_system "$image_root"
   configure_network "$image_root"
+  "$here/census-install.sh" "$image_root" "$SERVER_GATEWAY"
   build_initramfs "$image_root"
   install_grub "$image_root"
   image_finish "$out" "${image_loop}p1"

@@ -18,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 [ $# -eq 1 ] || { echo "usage: $0 OUT.img" >&2; exit 2; }
 out=$1
-! image_is_made "$out" "$here"/{el-uefi.sh,el-uefi.env,lib.sh,two-kernels.sh} || exit 0
+! image_is_made "$out" "$here"/{el-uefi.sh,el-uefi.env,lib.sh,two-kernels.sh,census.sh,census-install.sh} || exit 0
 image_require mmdebstrap sfdisk losetup addpart mkfs.xfs mkswap mkfs.vfat mcopy mmd lvm
 
 # What a host-only dracut keeps on that machine, and not a driver more.
@@ -60,6 +60,7 @@ main() {
 
   configure_system "$image_root"
   configure_network "$image_root"
+  "$here/census-install.sh" "$image_root" "$SERVER_GATEWAY"
   configure_lvm "$image_root"
   build_initramfs "$image_root"
   configure_grub "$image_root"

@@ -14,17 +14,36 @@ IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "i
 SKIPPED = 77
 
 
+# How a disk hangs on the physical machine: QEMU's device, and the place of disk number i.
+DISKS = {
+    "ide": lambda i: ["ide-hd", f"bus=ide.{i}"],
+    "nvme": lambda i: ["nvme", f"addr={8 + i}"],
+    "megasas": lambda i: ["scsi-hd", f"bus=raid.0,scsi-id={i}"],
+}
+
+
 class Server:
-    """The keys of an .env file in lower case, without SERVER_: server.mac, server.address, ..."""
+    """The keys of an .env file in lower case, without SERVER_: server.mac, server.address, ...
+    A second disk or card has the same keys with a 2 behind them."""
+
+    disks, disk_bus, nic_model, firmware, key = "1", "ide", "e1000", "bios", None
 
     def __init__(self, name):
+        self.image = name
         with open(os.path.join(IMAGES, f"{name}.env")) as file:
             for line in file:
                 if "=" in line and not line.startswith("#"):
                     key, value = line.strip().split("=", 1)
-                    setattr(self, key.removeprefix("SERVER_").lower(), value)
+                    setattr(self, key.removeprefix("SERVER_").lower(), value.strip('"'))
 
-    firmware = "bios"
+    def nics(self):
+        """(name, MAC, slot) of each card."""
+        return [(getattr(self, "nic" + n), getattr(self, "mac" + n), getattr(self, f"nic{n}_slot"))
+                for n in ("", "2") if hasattr(self, "nic" + n)]
+
+    def disk_names(self):
+        """Names of the files that tests/images makes, without a folder."""
+        return [f"{self.image}.img"] + [f"{self.image}-{n}.img" for n in range(2, int(self.disks) + 1)]
 
     def base_argv(self):
         """The board, with the vendor's strings and without a hypervisor's. A BIOS machine keeps text mode by
@@ -44,7 +63,7 @@ class Server:
         system, which names the partition by way of the disk's controller."""
         if self.firmware != "uefi":
             return []
-        disk = uefi.pci(0x1F, 2) + uefi.sata(0)
+        disk = uefi.pci(8, 0) if self.disk_bus == "nvme" else uefi.pci(0x1F, 2) + uefi.sata(0)
         return uefi.variables([uefi.option("Network", uefi.pci(0x1E, 0)),
                                uefi.option(self.boot_name, disk + self.loader_path())])
 
@@ -65,26 +84,42 @@ class Server:
                 "-drive", f"if=pflash,format=raw,file={store}"]
 
     def wire_argv(self, ssh_port):
-        """The server's own network without a way out; 127.0.0.1:ssh_port leads to its address, port 22."""
-        return ["-netdev", f"user,id=wire,ipv6=off,net={self.network},host={self.gateway},restrict=on,"
-                           f"hostfwd=tcp:127.0.0.1:{ssh_port}-{self.address}:22"]
+        """The server's own network without a way out; 127.0.0.1:ssh_port leads to its address, port 22. All its
+        cards hang on one switch: wire0, wire1."""
+        argv = ["-netdev", f"user,id=lan,ipv6=off,net={self.network},host={self.gateway},restrict=on,"
+                           f"hostfwd=tcp:127.0.0.1:{ssh_port}-{self.address}:22",
+                "-netdev", "hubport,id=uplink,hubid=0,netdev=lan"]
+        for i in range(len(self.nics())):
+            argv += ["-netdev", f"hubport,id=wire{i},hubid=0"]
+        return argv
 
-    def physical_argv(self, disk, ssh_port):
-        """An IDE or SATA disk with id `disk`, and the e1000 that the server's address is bound to."""
-        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), self.efi_vars()),
-                *self.wire_argv(ssh_port),
-                "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
-                "-device", f"ide-hd,id=disk,drive=drive,bus=ide.0,serial={self.disk_serial}",
-                "-device", f"e1000,netdev=wire,mac={self.mac},addr={self.nic_slot}"]
+    def physical_argv(self, disks, ssh_port):
+        """The disks with ids disk, disk2, on the bus that they had, and the cards that the server's address is
+        bound to."""
+        argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), self.efi_vars()),
+                *self.wire_argv(ssh_port)]
+        if self.disk_bus == "megasas":
+            argv += ["-device", "megasas,id=raid,addr=8"]
+        for i, disk in enumerate(disks):
+            device, place = DISKS[self.disk_bus](i)
+            argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
+                     "-device", f"{device},id=disk{i + 1},drive=drive{i},{place},serial={self.disk_serial}{i or ''}"]
+        for i, (_, mac, slot) in enumerate(self.nics()):
+            argv += ["-device", f"{self.nic_model},netdev=wire{i},mac={mac},addr={slot}"]
+        return argv
 
-    def virtio_argv(self, disk, ssh_port):
-        """The same machine with the same addresses, but for the disk's and the NIC's kind. A UEFI one knows the
+    def virtio_argv(self, disks, ssh_port):
+        """The same machine with the same addresses, but for the disks' and the cards' kind. A UEFI one knows the
         system by its partition alone, so that it is not the firmware that fails to find it."""
         named = uefi.variables([uefi.option(self.boot_name, self.loader_path())]) if self.firmware == "uefi" else []
-        return [*self.base_argv(), *self.firmware_argv(os.path.dirname(disk), named), *self.wire_argv(ssh_port),
-                "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
-                "-device", f"virtio-blk-pci,id=disk,drive=drive,addr=4,serial={self.disk_serial}",
-                "-device", f"virtio-net-pci,netdev=wire,mac={self.mac},addr={self.nic_slot},romfile="]
+        argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), named), *self.wire_argv(ssh_port)]
+        for i, disk in enumerate(disks):
+            argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
+                     "-device", f"virtio-blk-pci,id=disk{i + 1},drive=drive{i},addr={8 + i},"
+                                f"serial={self.disk_serial}{i or ''}"]
+        for i, (_, mac, slot) in enumerate(self.nics()):
+            argv += ["-device", f"virtio-net-pci,netdev=wire{i},mac={mac},addr={slot},romfile="]
+        return argv
 
 
 def run(test):
@@ -111,7 +146,8 @@ def skip(reason):
 
 def image_path(name):
     """The server's raw disk, made if it is not there. Never written to by a test: use an overlay.
-    It is kept in the folder P2V_IMAGE_CACHE, else in meson's build folder, else in the temporary one."""
+    It is kept in the folder P2V_IMAGE_CACHE, else in meson's build folder, else in the temporary one.
+    The files of further disks lie beside it."""
     cache = os.environ.get("P2V_IMAGE_CACHE") or os.environ.get("P2V_TEST_IMAGES") or \
         os.path.join(tempfile.gettempdir(), "p2v-images")
     image = os.path.abspath(os.path.join(cache, f"{name}.img"))
@@ -125,3 +161,9 @@ def image_path(name):
         sys.exit(f"FAIL: {name}.sh made no disk (exit code {done.returncode})")
     print(f"disk {image}: there after {time.monotonic() - begin:.0f} s", flush=True)
     return image
+
+
+def image_paths(box):
+    """All disks of a server, made if they are not there."""
+    folder = os.path.dirname(image_path(box.image))
+    return [os.path.join(folder, name) for name in box.disk_names()]

@@ -203,6 +203,13 @@ class Vm:
         with open(self.serial_log, errors="replace") as log:
             return log.read()
 
+    def type(self, text):
+        """Small letters, digits, '-' and newline, as from a keyboard."""
+        for char in text:
+            key = {"\n": "ret", "-": "minus"}.get(char, char)
+            self.qmp.call("send-key", keys=[{"type": "qcode", "data": key}])
+            time.sleep(0.2)
+
     def disk_stats(self, qdev):
         """What the guest did to a disk, by the id of its -device: rd_bytes, wr_bytes, ..."""
         for disk in self.qmp.call("query-blockstats"):

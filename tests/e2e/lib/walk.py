@@ -131,11 +131,14 @@ def machine_json(server, path):
         "serial": server.serial, "arch": "x86_64", "firmware": server.firmware, "secure_boot": False,
         "memory_bytes": int(server.memory_mib) << 20, "cpus": int(server.cpus), "sockets": 1,
         "cores_per_socket": int(server.cpus), "rtc": "utc",
-        "nics": [{"name": server.nic, "mac": server.mac, "driver": "e1000", "pci": f"0000:00:0{server.nic_slot}.0",
-                  "path_name": server.nic, "link": True, "speed_mbit": 1000,
-                  "addresses": [f"{server.address}/{server.prefix}"]}],
+        "nics": [{"name": name, "mac": mac, "driver": server.nic_model, "pci": f"0000:00:0{slot}.0",
+                  "path_name": f"enp0s{slot}", "link": True, "speed_mbit": 1000, "addresses": []}
+                 for name, mac, slot in server.nics()],
     }
-    if server.efi_vars():
+    # An address on a bond or bridge is none of a card's.
+    if len(server.nics()) == 1:
+        machine["nics"][0]["addresses"] = [f"{server.address}/{server.prefix}"]
+    if server.efi_vars() and not hasattr(server, "nvram_lost"):
         machine["efi_vars"] = uefi.inventory(server.efi_vars())
     with open(path, "w") as file:
         json.dump(machine, file, indent=2)
