@@ -79,6 +79,25 @@ static bool is_ours(const struct output *output, const char *device)
 	return false;
 }
 
+/* How the passphrase is asked for by cryptsetup-initramfs, systemd, and cryptsetup itself (dracut's
+ * shell, mkinitcpio); the volume's name and a colon follow. */
+static const char *const prompts[] = {
+	"Please unlock disk ",
+	"Please enter passphrase for disk ",
+	"Enter passphrase for ",
+};
+
+static bool is_prompt(const char *line)
+{
+	for (size_t i = 0; i < P2V_N(prompts); i++) {
+		const char *at = strstr(line, prompts[i]);
+
+		if (at && strchr(at, ':'))
+			return true;
+	}
+	return false;
+}
+
 static bool is_mount(const struct output *output, const char *line)
 {
 	for (size_t i = 0; i < P2V_N(mounts); i++) {
@@ -131,6 +150,12 @@ static void look(struct prove_console *c, bool complete)
 			c->failure_reason = p->reason;
 		}
 	}
+	if (!complete && !c->prompted && is_prompt(c->line)) {
+		*c->prompt = '\0';
+		note(c->prompt, c->line);
+		c->n_prompts++;
+		c->prompted = true;
+	}
 	if (complete && !*c->root && is_mount(c->output, c->line))
 		note(c->root, c->line);
 }
@@ -172,6 +197,7 @@ void prove_console_feed(struct prove_console *c, const void *bytes, size_t n)
 			if (c->len)
 				look(c, true);
 			c->len = 0;
+			c->prompted = false;
 		} else if (p[i] >= 0x20 && p[i] < 0x7f && c->len < sizeof(c->line) - 1) {
 			c->line[c->len++] = (char)p[i];
 		}

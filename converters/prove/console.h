@@ -23,6 +23,10 @@ struct prove_console {
 	char kernel[PROVE_EVIDENCE], root[PROVE_EVIDENCE], login[PROVE_EVIDENCE],
 		failure[PROVE_EVIDENCE];
 	const char *failure_reason; /* of static duration */
+	/* Questions for the passphrase of an encrypted volume: the last one, and how many. */
+	char prompt[PROVE_EVIDENCE];
+	unsigned n_prompts;
+	bool prompted; /* the line so far is one, and counted */
 	/* systemd's lines about units that did not start: the first, and how many. */
 	char unit[PROVE_EVIDENCE];
 	unsigned n_units;

@@ -160,6 +160,12 @@ int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err)
 			       &vm->qmp, (const char *)command.data, NULL, NULL, COMMAND_MS, err);
 }
 
+void prove_vm_type(struct prove_vm *vm, const char *line)
+{
+	(void)!send(vm->serial_fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)!send(vm->serial_fd, "\r", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 bool prove_vm_agent(struct prove_vm *vm)
 {
 	static const char ask[] = "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":9001}}\n";

@@ -15,6 +15,7 @@
 #define TCG_TIMEOUT_MS (600 * 1000)
 #define COMMAND_MS     20000
 #define MAX_RESETS     4 /* firmware resets once or twice by itself */
+#define MAX_TRIES      3 /* of each passphrase */
 
 /* How often what is looked at. */
 #define LISTEN_MS 200
@@ -29,7 +30,8 @@ struct watch {
 	struct prove_vm vm;
 	struct prove_sights sights;
 	uint64_t start_ms, timeout_ms, look_ms, ask_ms, changed_ms;
-	unsigned n_ok;
+	unsigned n_ok, n_typed;
+	const struct prove_options *options;
 };
 
 static int look_at_disks(struct watch *w, struct p2v_err *err)
@@ -53,6 +55,21 @@ static int look_at_disks(struct watch *w, struct p2v_err *err)
 	return 0;
 }
 
+/* A moment after the question, as what asks throws away what was typed before. */
+static void answer(struct watch *w)
+{
+	const struct prove_options *o = w->options;
+
+	if (w->vm.serial.n_prompts <= w->n_typed)
+		return;
+	if (w->n_typed >= o->n_passphrases * MAX_TRIES) {
+		w->sights.locked = true;
+		return;
+	}
+	prove_vm_type(&w->vm, o->passphrases[w->n_typed % o->n_passphrases]);
+	w->n_typed++;
+}
+
 /* One round. P2V_ELINK: QEMU ended. */
 static int look(struct watch *w, struct p2v_err *err)
 {
@@ -65,6 +82,7 @@ static int look(struct watch *w, struct p2v_err *err)
 	}
 	if (r == 0 && now - w->ask_ms >= ASK_MS) {
 		w->ask_ms = now;
+		answer(w);
 		prove_vm_knock(&w->vm);
 		w->sights.agent |= prove_vm_agent(&w->vm);
 		r = look_at_disks(w, err);
@@ -166,7 +184,7 @@ int prove_run(const char *dir, const struct output *output, const struct prove_o
 	bool kvm = strcmp(options->accel, "kvm") == 0;
 	p2v_auto_proof struct proof proof = {0};
 	p2v_autofree char *label = p2v_strf("%s: boot", output->name);
-	struct watch w = {0};
+	struct watch w = {.options = options};
 	int r;
 
 	if (!label)

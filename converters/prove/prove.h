@@ -24,6 +24,9 @@
  * A later stage is evidence for an earlier one where the guest keeps quiet (`quiet` on the kernel's
  * command line): a login prompt means a kernel, and with writes on its only disks, a root.
  *
+ * An encrypted volume's passphrase is typed where the guest asks for it on its serial line; one
+ *that nobody gave, or that is asked for again and again, is a failure with that reason.
+ *
  * failed: a known failure was recognised (panic, rescue shell, ...: its name is the reason), QEMU
  * ended, nothing shows that an operating system runs, or a static address never came up.
  * partial: it runs, something required was not seen: a guest without a serial console whose disk
@@ -39,6 +42,9 @@
 struct prove_options {
 	const char *accel;   /* "kvm" or "tcg" */
 	uint32_t timeout_ms; /* 0: 180 s with kvm, 600 s with tcg */
+	/* Typed in turn where the serial line asks for the passphrase of an encrypted volume. */
+	const char *const *passphrases;
+	size_t n_passphrases;
 };
 
 /* Writes DIR/proof/ and, last, DIR/proof.json. A verdict of any kind is success (0); an error means

@@ -111,7 +111,7 @@ static bool add_network_checks(const struct output *output, const struct prove_n
 bool prove_has_failed(const struct prove_sights *s)
 {
 	return s->serial->failure_reason || s->screen->failure_reason || s->panicked ||
-	       s->reset_loop;
+	       s->reset_loop || s->locked;
 }
 
 static bool all_ok(const struct proof *proof, const char *name)
@@ -153,6 +153,11 @@ static int conclude(const struct prove_sights *s, struct proof *proof)
 	if (bad->failure_reason)
 		return say(proof, VERDICT_FAILED,
 			p2v_strf("%s (\"%s\")", bad->failure_reason, bad->failure));
+	if (s->locked)
+		return say(proof, VERDICT_FAILED,
+			p2v_strf("it asks for a passphrase that was not given, or not the right "
+				 "one (\"%s\")",
+				s->serial->prompt));
 	if (s->panicked)
 		return say(proof, VERDICT_FAILED, strdup("the guest reported a crash"));
 	if (s->reset_loop)

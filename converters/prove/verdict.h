@@ -15,6 +15,7 @@ struct prove_sights {
 	const struct prove_console *serial, *screen;
 	uint64_t writes, flushes; /* of all disks together */
 	bool agent;
+	bool locked;		   /* a passphrase is asked for that nobody has */
 	bool panicked, reset_loop; /* as QEMU says */
 	bool ended, timed_out;
 };

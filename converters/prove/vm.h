@@ -71,6 +71,8 @@ void prove_vm_knock(struct prove_vm *vm);
 /* Reads the text screen. */
 int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err);
 int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err);
+/* Types a line on the serial port. What the guest does not take is lost. */
+void prove_vm_type(struct prove_vm *vm, const char *line);
 /* Asks the guest agent; true where it has answered since the start. */
 bool prove_vm_agent(struct prove_vm *vm);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "converters/prove/prove.h"
+#include "p2v/cli/door.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/verb.h"
 #include "p2v/core/cleanup.h"
@@ -14,12 +15,15 @@
 #include "p2v/core/progress.h"
 #include "p2v/core/publish.h"
 #include "p2v/guest/accel.h"
+#include "p2v/guest/key.h"
 #include "p2v/store/jobdir.h"
 
 struct prove_opts {
 	bool json;
 	const char *progress;
 	uint64_t timeout_s;
+	const char **keys;
+	size_t n_keys;
 	const char **dirs;
 	size_t n_dirs;
 };
@@ -53,6 +57,10 @@ static const struct p2v_opt prove_opts[] = {
 	{"json", 0, NULL, P2V_OPT_FLAG, offsetof(struct prove_opts, json), 0, "Print proof.json."},
 	{"timeout", 0, "SECONDS", P2V_OPT_U64, offsetof(struct prove_opts, timeout_s), 0,
 		"Give up after so long. By default 180 with KVM and 600 without."},
+	{"key", 0, CLI_KEY_ARG, P2V_OPT_STRS, offsetof(struct prove_opts, keys),
+		offsetof(struct prove_opts, n_keys),
+		"As for p2v convert: the passphrases are typed, one after the other, where the "
+		"guest asks on its serial line. SELECTOR says nothing here."},
 	{"progress", 0, "MODE", P2V_OPT_STR, offsetof(struct prove_opts, progress), 0,
 		"auto, json or none."},
 	P2V_OPT_END,
@@ -83,6 +91,25 @@ static const struct p2v_cmd prove_cmd = {
 	.see_also = "p2v(1), p2v-convert(1)",
 };
 
+static int run_with_keys(const char *dir, const struct output *output, const struct prove_opts *o,
+	struct prove_options *options, struct p2v_progress *progress, struct proof *proof,
+	struct p2v_err *err)
+{
+	guest_auto_keys struct guest_keys keys = {0};
+	p2v_autofree const char **texts = calloc(o->n_keys + 1, sizeof(*texts));
+	int r = guest_keys_load(o->keys, o->n_keys, &keys, err);
+
+	if (r < 0)
+		return r;
+	if (!texts)
+		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", dir);
+	for (size_t i = 0; i < keys.n_items; i++)
+		texts[i] = keys.items[i].text;
+	options->passphrases = texts;
+	options->n_passphrases = keys.n_items;
+	return prove_run(dir, output, options, progress, proof, err);
+}
+
 static int prove(const struct prove_opts *o, struct p2v_progress *progress, struct p2v_err *err)
 {
 	const char *dir = o->dirs[0];
@@ -105,7 +132,7 @@ static int prove(const struct prove_opts *o, struct p2v_progress *progress, stru
 	if (r < 0)
 		return r;
 	options.accel = guest_accel_word(accel.accel);
-	r = prove_run(dir, &output, &options, progress, &proof, err);
+	r = run_with_keys(dir, &output, o, &options, progress, &proof, err);
 	p2v_progress_end(progress);
 	if (r < 0)
 		return r;

@@ -125,6 +125,33 @@ static void console_counts_units(void **state)
 	assert_null(c.failure_reason);
 }
 
+static void console_hears_questions_for_a_passphrase(void **state)
+{
+	static const char *const asked[] = {
+		"Please unlock disk sda2_crypt: ",
+		"\x1b[0;1;39mPlease enter passphrase for disk QEMU (luks-1): (press TAB for no "
+		"echo) ",
+		"Enter passphrase for /dev/vda3: ",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(asked); i++) {
+		struct prove_console c = {.output = &output};
+
+		for (int again = 1; again <= 2; again++) {
+			for (size_t at = 0; at < strlen(asked[i]); at++)
+				prove_console_feed(&c, asked[i] + at, 1);
+			assert_int_equal(c.n_prompts, again);
+			assert_non_null(
+				strstr(c.prompt, "lock disk") ?: strstr(c.prompt, "passphrase"));
+			prove_console_feed(&c, "\r\n", 2);
+		}
+	}
+	/* What is said about one is no question. */
+	assert_int_equal(heard("Enter passphrase for /dev/vda3: No key available").n_prompts, 1);
+	assert_int_equal(heard("systemd: Started Forward Password Requests").n_prompts, 0);
+}
+
 static void console_bounds_and_cleans(void **state)
 {
 	struct prove_console c = {.output = &output};
@@ -409,6 +436,9 @@ static void verdict_is_what_was_seen(void **state)
 	expect(&s, VERDICT_FAILED, "nothing shows");
 	scene_init(&s, "Linux version 6\nKernel panic - not syncing: x\n");
 	expect(&s, VERDICT_FAILED, "kernel panic (\"Kernel panic - not syncing: x\")");
+	scene_init(&s, "Please unlock disk sda2_crypt: ");
+	s.sights.locked = true;
+	expect(&s, VERDICT_FAILED, "was not given, or not the right one (\"Please unlock disk");
 	scene_init(&s, whole);
 	s.sights.ended = true;
 	expect(&s, VERDICT_FAILED, "switched itself off");
@@ -441,6 +471,7 @@ int main(void)
 		cmocka_unit_test(console_takes_only_our_disks_for_root),
 		cmocka_unit_test(console_names_failures),
 		cmocka_unit_test(console_counts_units),
+		cmocka_unit_test(console_hears_questions_for_a_passphrase),
 		cmocka_unit_test(console_bounds_and_cleans),
 		cmocka_unit_test(console_reads_the_text_screen),
 		cmocka_unit_test(wire_wants_address_and_mac),
