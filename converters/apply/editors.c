@@ -17,6 +17,8 @@ static const struct apply_editor editors[] = {
 	{.op = "boot-args", .edit = edit_boot_args},
 	{.op = "nic-link", .edit = edit_nic_link, .creates = true},
 	{.op = "nic-rule", .edit = edit_nic_rule, .creates = true},
+	{.op = "nic-line", .edit = edit_nic_line},
+	{.op = "nic-file", .run = run_nic_file},
 	{.op = "unit-mask", .run = run_unit_mask},
 	{.op = "rc-disable", .run = run_rc_disable},
 };

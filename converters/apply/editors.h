@@ -57,6 +57,10 @@ int edit_nic_link(struct p2v_span text, const struct plan_step *step, struct p2v
 	struct p2v_err *err);
 int edit_nic_rule(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
+int edit_nic_line(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+int run_nic_file(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
 int run_initramfs_inject(struct guest *g, const struct plan_step *step,
 	struct apply_details *details, struct p2v_err *err);
 int run_file_remove(struct guest *g, const struct plan_step *step, struct apply_details *details,

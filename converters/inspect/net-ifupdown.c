@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * interfaces(5): stanzas. A line that begins with one of the words in `stanzas` ends the stanza
- * before it; other lines are options of the iface stanza that is open. '\' at the end of a line
- * joins the next one to it.
+ * interfaces(5) of Debian, Alpine and busybox: stanzas. A line that begins with one of the words in
+ * `stanzas` ends the stanza before it; other lines are options of the iface stanza that is open.
+ * '\' at the end of a line joins the next one to it.
  */
 
 #include <string.h>
@@ -19,6 +19,7 @@ struct stanza {
 
 struct reader {
 	const char *path;
+	struct p2v_span mapped; /* the name of the mapping stanza that is open */
 	struct facts_os *os;
 	struct net_includes *includes;
 	struct stanza now;
@@ -49,27 +50,27 @@ static int end_stanza(struct reader *rd)
 		return net_address(n, "dhcp", s.address, s.netmask, s.gateway, rd->err);
 	if (p2v_span_eq(s.method, "static"))
 		return net_address(n, "static", s.address, s.netmask, s.gateway, rd->err);
+	/* No card: ppp, wvdial, tunnel, v4tunnel, 6to4, can. */
+	if (!p2v_span_eq(s.method, "manual") && !p2v_span_eq(s.method, "auto") &&
+		!p2v_span_eq(s.method, "none") && s.method.n && strcmp(n->kind, "ethernet") == 0)
+		return net_kind(n, "other", rd->err);
 	return 0;
 }
 
 /* eth0.5 is VLAN 5 on eth0, vlan5 is VLAN 5 on what vlan-raw-device says. */
 static int vlan_by_name(struct reader *rd)
 {
-	struct p2v_span id, base = p2v_span_until(rd->now.name, '.', &id);
+	struct p2v_span base;
 	struct facts_nic *n;
-	uint64_t number;
+	uint32_t id;
 	int r;
 
-	if (p2v_span_starts(rd->now.name, "vlan")) {
-		id = p2v_span_skip(rd->now.name, 4);
-		base.n = 0;
-	}
-	if (!p2v_span_u64(id, 4094, &number))
+	if (!net_is_vlan_name(rd->now.name, &base, &id))
 		return 0;
 	n = nic(rd);
 	if (!n)
 		return rd->err ? rd->err->kind : P2V_ENOMEM;
-	n->vlan_id = (uint32_t)number;
+	n->vlan_id = id;
 	r = net_kind(n, "vlan", rd->err);
 	return r == 0 && base.n ? net_member(n, base, rd->err) : r;
 }
@@ -106,14 +107,28 @@ static int add_members(struct reader *rd, const char *kind, struct p2v_span name
 static int add_to_bond(struct reader *rd, struct p2v_span bond)
 {
 	struct p2v_span name;
-	struct facts_nic *n;
-	int r;
 
 	if (!p2v_word_next(&bond, &name))
 		return 0;
-	n = net_nic(rd->os, name, "ifupdown", rd->path, rd->err);
-	r = n ? net_kind(n, "bond", rd->err) : P2V_ENOMEM;
-	return r < 0 ? r : net_member(n, rd->now.name, rd->err);
+	return net_join(rd->os, name, "bond", rd->now.name, "ifupdown", rd->path, rd->err);
+}
+
+/* "bond-primary eth0", or the order in which they are preferred. */
+static int set_primary(struct reader *rd, struct p2v_span value)
+{
+	struct facts_nic *n = nic(rd);
+	struct p2v_span word;
+
+	if (!n)
+		return P2V_ENOMEM;
+	return p2v_word_next(&value, &word) ? net_primary(n, word, rd->err) : 0;
+}
+
+static int set_mode(struct reader *rd, struct p2v_span value)
+{
+	struct facts_nic *n = nic(rd);
+
+	return n ? net_mode(n, p2v_span_trim(value), rd->err) : P2V_ENOMEM;
 }
 
 static int set_mac(struct reader *rd, struct p2v_span value)
@@ -123,8 +138,21 @@ static int set_mac(struct reader *rd, struct p2v_span value)
 	int r = n ? 0 : P2V_ENOMEM;
 
 	while (r == 0 && p2v_word_next(&value, &word))
-		r = net_mac(n, word, rd->err);
+		r = net_clone_mac(n, word, rd->err);
 	return r;
+}
+
+static int set_vlan_id(struct reader *rd, struct p2v_span value)
+{
+	struct facts_nic *n = nic(rd);
+	uint64_t id;
+
+	if (!n)
+		return P2V_ENOMEM;
+	if (!p2v_span_u64(p2v_span_trim(value), 4094, &id))
+		return 0;
+	n->vlan_id = (uint32_t)id;
+	return net_kind(n, "vlan", rd->err);
 }
 
 /* '_' and '-' are the same in an option's name. */
@@ -156,6 +184,12 @@ static int read_option(struct reader *rd, struct p2v_span option, struct p2v_spa
 		return add_members(rd, "bridge", value);
 	else if (is_option(option, "vlan-raw-device"))
 		return add_members(rd, "vlan", value);
+	else if (is_option(option, "vlan-id"))
+		return set_vlan_id(rd, value);
+	else if (is_option(option, "bond-primary"))
+		return set_primary(rd, value);
+	else if (is_option(option, "bond-mode"))
+		return set_mode(rd, value);
 	return 0;
 }
 
@@ -180,24 +214,75 @@ static int add_include(struct reader *rd, struct p2v_span rest, bool directory)
 		(const char *)pattern.data, rd->err);
 }
 
+static int add_word(struct reader *rd, char ***items, size_t *n_items, struct p2v_span word)
+{
+	char *copy;
+	int r;
+
+	if (*n_items == NET_MAX_NICS)
+		return 0;
+	copy = p2v_span_dup(word);
+	r = copy ? p2v_json_add_str(items, n_items, copy, rd->err)
+		 : p2v_err_set(rd->err, P2V_ENOMEM, "no memory");
+	free(copy);
+	return r;
+}
+
+static int add_started(struct reader *rd, struct p2v_span names)
+{
+	struct net_includes *inc = rd->includes;
+	struct p2v_span name;
+	int r = 0;
+
+	while (r == 0 && p2v_word_next(&names, &name))
+		r = add_word(rd, &inc->started, &inc->n_started, p2v_span_until(name, ':', NULL));
+	return r;
+}
+
+/* mapping(s): "map HINT LOGICAL" in the stanza of a card: its configuration is LOGICAL's. */
+static int add_map(struct reader *rd, struct p2v_span rest)
+{
+	struct net_includes *inc = rd->includes;
+	struct p2v_span word = {0};
+	int r;
+
+	while (p2v_word_next(&rest, &word))
+		continue;
+	if (!word.n || net_is_pattern(rd->mapped))
+		return 0;
+	r = add_word(rd, &inc->maps, &inc->n_maps, rd->mapped);
+	return r == 0 ? add_word(rd, &inc->maps, &inc->n_maps, word) : r;
+}
+
+static bool starts_stanza(struct p2v_span word)
+{
+	return p2v_span_eq(word, "iface") || p2v_span_eq(word, "auto") ||
+	       p2v_span_eq(word, "mapping") || p2v_span_starts(word, "allow-") ||
+	       p2v_span_starts(word, "source") || p2v_span_starts(word, "no-") ||
+	       p2v_span_eq(word, "rename") || p2v_span_eq(word, "template");
+}
+
 static int read_line(struct reader *rd, struct p2v_span line)
 {
 	struct p2v_span rest = line, word;
-	bool starts;
 	int r;
 
 	if (!p2v_word_next(&rest, &word) || word.p[0] == '#')
 		return 0;
-	starts = p2v_span_eq(word, "iface") || p2v_span_eq(word, "auto") ||
-		 p2v_span_eq(word, "mapping") || p2v_span_starts(word, "allow-") ||
-		 p2v_span_starts(word, "source") || p2v_span_starts(word, "no-");
-	if (!starts)
+	if (!starts_stanza(word) && rd->mapped.n)
+		return p2v_span_eq(word, "map") ? add_map(rd, rest) : 0;
+	if (!starts_stanza(word))
 		return rd->now.open ? read_option(rd, word, rest) : 0;
+	rd->mapped = (struct p2v_span){0};
 	r = end_stanza(rd);
 	if (r == 0 && p2v_span_eq(word, "iface"))
 		r = begin_iface(rd, rest);
 	else if (r == 0 && p2v_span_starts(word, "source"))
 		r = add_include(rd, rest, p2v_span_eq(word, "source-directory"));
+	else if (r == 0 && p2v_span_eq(word, "mapping"))
+		p2v_word_next(&rest, &rd->mapped);
+	else if (r == 0 && (p2v_span_eq(word, "auto") || p2v_span_starts(word, "allow-")))
+		r = add_started(rd, rest);
 	return r;
 }
 
@@ -230,6 +315,102 @@ int net_ifupdown_parse(struct p2v_span text, const char *path, struct facts_os *
 	return r == 0 ? end_stanza(&rd) : r;
 }
 
+static bool is_started(const struct net_includes *i, const char *name)
+{
+	for (size_t k = 0; k < i->n_started; k++) {
+		struct p2v_span s = p2v_span_str(i->started[k]);
+
+		/* "auto /en*": what a pattern brings up is not worked out. */
+		if (p2v_span_eq(s, name) || p2v_span_has(s, '*') || p2v_span_starts(s, "/"))
+			return true;
+	}
+	return false;
+}
+
+static struct facts_nic *find(struct facts_os *os, const char *name)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (strcmp(os->nics[i].dialect, "ifupdown") == 0 &&
+			strcmp(os->nics[i].name, name) == 0)
+			return &os->nics[i];
+	return NULL;
+}
+
+/* The card gets what its logical name is configured with; the first of several. */
+static int apply_map(
+	struct facts_os *os, const char *card, const char *logical, struct p2v_err *err)
+{
+	struct facts_nic *from = find(os, logical), *to;
+	struct facts_address *addresses;
+	size_t n;
+
+	if (!from || strcmp(card, logical) == 0)
+		return 0;
+	addresses = from->addresses;
+	n = from->n_addresses;
+	from->addresses = NULL;
+	from->n_addresses = 0;
+	if (net_kind(from, "other", err) < 0)
+		to = NULL;
+	else
+		to = net_nic(os, p2v_span_str(card), "ifupdown", from->path, err);
+	if (to && to->n_addresses == 0) {
+		to->addresses = addresses;
+		to->n_addresses = n;
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		free(addresses[i].method);
+		free(addresses[i].address);
+		free(addresses[i].gateway);
+	}
+	free(addresses);
+	return to ? 0 : P2V_ENOMEM;
+}
+
+int net_ifupdown_end(const struct net_includes *includes, struct facts_os *os, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i + 1 < includes->n_maps; i += 2)
+		r = apply_map(os, includes->maps[i], includes->maps[i + 1], err);
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (strcmp(os->nics[i].dialect, "ifupdown") == 0)
+			os->nics[i].manual = !is_started(includes, os->nics[i].name);
+	return r;
+}
+
+/* ifup gives up where a command of its stanza fails, and these talk to the old card. */
+static int note_commands(struct inspection *in, struct p2v_span text, const char *path)
+{
+	static const char *const tools[] = {"ethtool", "mii-tool"};
+	struct p2v_span line, word, rest;
+	uint32_t number = 0;
+	int r = 0;
+
+	while (r == 0 && p2v_line_next(&text, &line)) {
+		number++;
+		rest = line = p2v_span_trim(line);
+		if (!p2v_word_next(&rest, &word) || !p2v_span_ends(word, "up") ||
+			memmem(rest.p, rest.n, "||", 2) || p2v_span_ends(rest, "\\"))
+			continue;
+		for (size_t i = 0; i < P2V_N(tools); i++)
+			if (memmem(rest.p, rest.n, tools[i], strlen(tools[i]))) {
+				r = inspect_net_ref(in, "nic-ethtool", path, number, line);
+				break;
+			}
+	}
+	return r;
+}
+
+static int read_file(
+	struct inspection *in, const char *path, struct p2v_span text, struct net_includes *more)
+{
+	int r = net_ifupdown_parse(text, path, in->os, more, in->err);
+
+	return r == 0 ? note_commands(in, text, path) : r;
+}
+
 /* A pattern's directory must be named in full: "/etc/network/interfaces.d/x". */
 static int read_included(struct inspection *in, const char *pattern, struct net_includes *more)
 {
@@ -248,7 +429,7 @@ static int read_included(struct inspection *in, const char *pattern, struct net_
 			path = NULL;
 		r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &text) : P2V_ENOMEM;
 		if (r > 0)
-			r = net_ifupdown_parse(inspect_span(&text), path, in->os, more, in->err);
+			r = read_file(in, path, inspect_span(&text), more);
 	}
 	guest_dir_finish(&d);
 	return r;
@@ -262,10 +443,12 @@ int inspect_ifupdown(struct inspection *in)
 	int r = inspect_text(in, path, INSPECT_NEEDED, &text);
 
 	if (r > 0)
-		r = net_ifupdown_parse(inspect_span(&text), path, in->os, &includes, in->err);
+		r = read_file(in, path, inspect_span(&text), &includes);
 	/* The list grows where an included file includes; its bound ends a circle. */
 	for (size_t i = 0; r == 0 && i < includes.n_patterns; i++)
 		r = read_included(in, includes.patterns[i], &includes);
+	if (r == 0)
+		r = net_ifupdown_end(&includes, in->os, in->err);
 	net_includes_finish(&includes);
 	return r < 0 ? p2v_err_wrap(in->err, r, "%s", path) : 0;
 }

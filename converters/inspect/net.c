@@ -25,15 +25,11 @@ static int set(char **to, struct p2v_span s, struct p2v_err *err)
 	return 0;
 }
 
-struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char *dialect,
+struct facts_nic *net_nic_new(struct facts_os *os, struct p2v_span name, const char *dialect,
 	const char *path, struct p2v_err *err)
 {
 	struct facts_nic *nic;
 
-	for (size_t i = 0; i < os->n_nics; i++)
-		if (p2v_span_eq(name, os->nics[i].name) &&
-			strcmp(os->nics[i].dialect, dialect) == 0)
-			return &os->nics[i];
 	if (os->n_nics == NET_MAX_NICS) {
 		p2v_err_set(err, P2V_EFORMAT, "more than %zu interfaces", NET_MAX_NICS);
 		return NULL;
@@ -49,6 +45,17 @@ struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char 
 	return nic;
 }
 
+struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char *dialect,
+	const char *path, struct p2v_err *err)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (p2v_span_eq(name, os->nics[i].name) &&
+			strcmp(os->nics[i].dialect, dialect) == 0 &&
+			(name.n || strcmp(os->nics[i].path, path) == 0))
+			return &os->nics[i];
+	return net_nic_new(os, name, dialect, path, err);
+}
+
 int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err)
 {
 	return set(&nic->kind, p2v_span_str(kind), err);
@@ -57,31 +64,48 @@ int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err)
 int net_pin(struct facts_os *os, struct p2v_span name, struct p2v_span mac, const char *dialect,
 	const char *path, struct p2v_err *err)
 {
-	struct facts_nic *nic = net_nic(os, name, dialect, path, err);
+	struct facts_nic *nic = NULL;
 	int r;
 
+	/* Several cards may have had a name, one after the other: each has its entry. */
+	for (size_t i = 0; i < os->n_nics && !nic; i++)
+		if (p2v_span_eq(name, os->nics[i].name) &&
+			strcmp(os->nics[i].dialect, dialect) == 0 &&
+			strcmp(os->nics[i].path, path) == 0 && os->nics[i].mac &&
+			mac.n == strlen(os->nics[i].mac) &&
+			strncasecmp(mac.p, os->nics[i].mac, mac.n) == 0)
+			return 0;
+	nic = net_nic_new(os, name, dialect, path, err);
 	if (!nic)
 		return err ? err->kind : P2V_ENOMEM;
 	r = net_kind(nic, "name", err);
 	return r < 0 ? r : net_mac(nic, mac, err);
 }
 
+bool net_ip4(struct p2v_span text, uint32_t *ret)
+{
+	char copy[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (text.n == 0 || text.n >= sizeof(copy))
+		return false;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	if (inet_pton(AF_INET, copy, &a) != 1)
+		return false;
+	*ret = ntohl(a.s_addr);
+	return true;
+}
+
 /* 255.255.255.0 -> 24; a mask with holes is none. */
 static bool mask_prefix(struct p2v_span mask, uint64_t *ret)
 {
-	char text[64];
-	struct in_addr a;
 	uint32_t bits;
 
 	if (p2v_span_u64(mask, 128, ret))
 		return true;
-	if (mask.n == 0 || mask.n >= sizeof(text))
+	if (!net_ip4(mask, &bits))
 		return false;
-	memcpy(text, mask.p, mask.n);
-	text[mask.n] = '\0';
-	if (inet_pton(AF_INET, text, &a) != 1)
-		return false;
-	bits = ntohl(a.s_addr);
 	if ((~bits & (~bits + 1)) != 0)
 		return false;
 	*ret = (uint64_t)__builtin_popcount(bits);
@@ -167,20 +191,102 @@ int net_member(struct facts_nic *nic, struct p2v_span name, struct p2v_err *err)
 	return r;
 }
 
-int net_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err)
+int net_join(struct facts_os *os, struct p2v_span name, const char *kind, struct p2v_span member,
+	const char *dialect, const char *path, struct p2v_err *err)
 {
-	char text[18];
+	struct facts_nic *nic = net_nic(os, name, dialect, path, err);
+	int r = nic ? 0 : P2V_ENOMEM;
 
+	if (r == 0 && strcmp(nic->kind, "ethernet") == 0)
+		r = net_kind(nic, kind, err);
+	return r == 0 && member.n ? net_member(nic, member, err) : r;
+}
+
+static bool mac_text(struct p2v_span mac, char text[18])
+{
 	if (mac.n != 17)
-		return 0;
+		return false;
 	for (size_t i = 0; i < 17; i++) {
 		char c = (char)tolower((unsigned char)mac.p[i]);
 
 		text[i] = c == '-' ? ':' : c;
 		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)c))
-			return 0;
+			return false;
 	}
-	return set(&nic->mac, p2v_span_of(text, 17), err);
+	text[17] = '\0';
+	return true;
+}
+
+bool net_is_mac(struct p2v_span text)
+{
+	char mac[18];
+
+	return mac_text(text, mac);
+}
+
+int net_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err)
+{
+	char text[18];
+
+	return mac_text(mac, text) ? set(&nic->mac, p2v_span_str(text), err) : 0;
+}
+
+int net_clone_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err)
+{
+	char text[18];
+
+	return mac_text(mac, text) ? set(&nic->clone_mac, p2v_span_str(text), err) : 0;
+}
+
+int net_primary(struct facts_nic *nic, struct p2v_span member, struct p2v_err *err)
+{
+	return set(&nic->primary, member, err);
+}
+
+int net_mode(struct facts_nic *nic, struct p2v_span mode, struct p2v_err *err)
+{
+	return set(&nic->mode, mode, err);
+}
+
+int net_match(struct facts_nic *nic, const struct net_match *from, struct p2v_err *err)
+{
+	struct facts_nic_match *m;
+	int r;
+
+	if (nic->n_matches == NET_MAX_MATCHES)
+		return 0;
+	m = p2v_json_grow((void **)&nic->matches, &nic->n_matches, sizeof(*m));
+	if (!m)
+		return no_memory(err);
+	m->line = from->line;
+	r = set(&m->key, p2v_span_str(from->key), err);
+	if (r == 0)
+		r = set(&m->value, from->value, err);
+	if (r == 0)
+		r = set(&m->path, p2v_span_str(from->path), err);
+	return r == 0 ? set(&m->text, from->text, err) : r;
+}
+
+bool net_is_vlan_name(struct p2v_span name, struct p2v_span *ret_base, uint32_t *ret_id)
+{
+	struct p2v_span id, base = p2v_span_until(name, '.', &id);
+	uint64_t number;
+
+	if (p2v_span_starts(name, "vlan")) {
+		id = p2v_span_skip(name, 4);
+		base.n = 0;
+	}
+	if (!p2v_span_u64(id, 4094, &number))
+		return false;
+	*ret_base = base;
+	*ret_id = (uint32_t)number;
+	return true;
+}
+
+bool net_is_pattern(struct p2v_span name)
+{
+	return p2v_span_has(name, '*') || p2v_span_has(name, '?') || p2v_span_has(name, '[') ||
+	       p2v_span_has(name, ' ') || p2v_span_has(name, '!');
 }
 
 void net_includes_finish(struct net_includes *i)
@@ -188,5 +294,11 @@ void net_includes_finish(struct net_includes *i)
 	for (size_t k = 0; k < i->n_patterns; k++)
 		free(i->patterns[k]);
 	free(i->patterns);
+	for (size_t k = 0; k < i->n_started; k++)
+		free(i->started[k]);
+	free(i->started);
+	for (size_t k = 0; k < i->n_maps; k++)
+		free(i->maps[k]);
+	free(i->maps);
 	memset(i, 0, sizeof(*i));
 }

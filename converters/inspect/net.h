@@ -9,51 +9,157 @@
 
 #include "converters/inspect/inspection.h"
 
-#define NET_MAX_NICS	 ((size_t)512)
-#define NET_MAX_FILES	 ((size_t)256)
-#define NET_MAX_INCLUDES ((size_t)64)
+#define NET_MAX_NICS	  ((size_t)512)
+#define NET_MAX_FILES	  ((size_t)256)
+#define NET_MAX_INCLUDES  ((size_t)64)
+#define NET_MAX_ADDRESSES ((size_t)32)
+#define NET_MAX_MATCHES	  ((size_t)16)
 
-/* The interface of that name, made where it is new; NULL with err set. Pointers to others move. */
+/* The interface of that name, made where it is new; NULL with err set. Pointers to others move. One
+ * without a name is its file's. */
 struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char *dialect,
+	const char *path, struct p2v_err *err);
+/* A new one, though another may have that name. */
+struct facts_nic *net_nic_new(struct facts_os *os, struct p2v_span name, const char *dialect,
 	const char *path, struct p2v_err *err);
 /* Static where method says so; address with or without a prefix, netmask as 255.255.255.0 or as a
  * number, or empty. What is not an address is passed over. */
 int net_address(struct facts_nic *nic, const char *method, struct p2v_span address,
 	struct p2v_span netmask, struct p2v_span gateway, struct p2v_err *err);
 int net_member(struct facts_nic *nic, struct p2v_span name, struct p2v_err *err);
+/* It is a bond, bridge or VLAN (kind) of that member. */
+int net_join(struct facts_os *os, struct p2v_span name, const char *kind, struct p2v_span member,
+	const char *dialect, const char *path, struct p2v_err *err);
 /* Lower case, colons; passed over where it is no MAC address. */
 int net_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err);
+int net_clone_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err);
+int net_primary(struct facts_nic *nic, struct p2v_span member, struct p2v_err *err);
+int net_mode(struct facts_nic *nic, struct p2v_span mode, struct p2v_err *err);
 int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err);
+/* eth0.5, vlan5: the number; base is empty where the name says none. */
+bool net_is_vlan_name(struct p2v_span name, struct p2v_span *ret_base, uint32_t *ret_id);
+bool net_ip4(struct p2v_span text, uint32_t *ret); /* host order */
+bool net_is_mac(struct p2v_span text);
+bool net_is_pattern(struct p2v_span name);
+
+/* What a card is looked for by. text: as written. */
+struct net_match {
+	const char *key; /* of facts_nic_match */
+	struct p2v_span value, text;
+	const char *path;
+	uint32_t line;
+};
+int net_match(struct facts_nic *nic, const struct net_match *m, struct p2v_err *err);
 
 /* The name that a card with this address is given: an entry of the kind "name". */
 int net_pin(struct facts_os *os, struct p2v_span name, struct p2v_span mac, const char *dialect,
 	const char *path, struct p2v_err *err);
 
+/* One interface, gathered from one or more texts in which its spans lie. */
+struct net_config {
+	struct p2v_span name, mac, clone_mac, primary, mode;
+	const char *kind; /* NULL: ethernet */
+	struct p2v_span gateway, gateway6, netmask;
+	struct p2v_span address[NET_MAX_ADDRESSES], mask[NET_MAX_ADDRESSES];
+	size_t n_addresses;
+	struct p2v_span vlan_id, raw_device; /* of a VLAN */
+	struct p2v_span master;		     /* that it is a member of */
+	const char *master_kind;
+	struct p2v_span members[NET_MAX_ADDRESSES];
+	size_t n_members;
+	struct net_match matches[NET_MAX_MATCHES];
+	size_t n_matches;
+	bool dhcp, manual;
+};
+
+void net_config_address(struct net_config *c, struct p2v_span address, struct p2v_span mask);
+void net_config_member(struct net_config *c, struct p2v_span member);
+void net_config_match(struct net_config *c, const char *key, struct p2v_span value,
+	struct p2v_span text, const char *path, uint32_t line);
+/* By the address's family. */
+void net_config_gateway(struct net_config *c, struct p2v_span gateway);
+/* To the facts; nothing where it names no card and none could be meant. */
+int net_config_add(const struct net_config *c, const char *path, const char *dialect,
+	struct facts_os *os, struct p2v_err *err);
+/* bond, bridge, vlan, ... of the words that files use, in any case; ethernet for unknown ones. */
+const char *net_kind_of(struct p2v_span word);
+
+/* Lines "key=value" under lines "[section]"; comments begin with '#' or ';'. */
+struct net_ini {
+	struct p2v_span rest;
+	struct p2v_span section, key, value; /* value: without quotes around it */
+	struct p2v_span text;		     /* the line, without blanks at its ends */
+	uint32_t line;
+};
+bool net_ini_next(struct net_ini *i);
+bool net_is_yes(struct p2v_span value);
+
 /* Files that one interfaces(5) text asks to be read as well. */
 struct net_includes {
 	char **patterns; /* such as /etc/network/interfaces.d/x* */
 	size_t n_patterns;
+	char **started; /* names and patterns that "auto" and "allow-" lines bring up */
+	size_t n_started;
+	char **maps; /* a card's name and the logical name whose configuration it gets, in turn */
+	size_t n_maps;
 };
 void net_includes_finish(struct net_includes *i);
+
+/* A text and where it is from. */
+struct net_file {
+	const char *path;
+	struct p2v_span text;
+};
 
 /* The parsers. path: of the file, for facts_nic.path. */
 int net_ifupdown_parse(struct p2v_span text, const char *path, struct facts_os *os,
 	struct net_includes *includes, struct p2v_err *err);
+/* After the last of its files: mappings, and what is brought up at the start. */
+int net_ifupdown_end(const struct net_includes *includes, struct facts_os *os, struct p2v_err *err);
+/* The file and its drop-ins. */
 int net_networkd_parse(
+	const struct net_file *files, size_t n_files, struct facts_os *os, struct p2v_err *err);
+int net_netdev_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
-int net_keyfile_parse(
-	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+/* ids: uuid and name of each profile, in turn, as masters are told by either; may be empty. */
+int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, size_t n_ids,
+	struct facts_os *os, struct p2v_err *err);
+/* Empty where it has none. */
+void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_span *ret_name);
 /* dialect: ifcfg-rh or ifcfg-suse; the interface's name is the file's where no key says it. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	struct facts_os *os, struct p2v_err *err);
+/* SUSE's list of routes, or Red Hat's "GATEWAY=" for all: the default one, for the addresses that
+ * reach its gateway. */
+int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *err);
+/* P2V_EFORMAT where it is no YAML; *ret_managed: it says anything of the network. */
+int net_netplan_parse(struct p2v_span text, const char *path, struct facts_os *os,
+	bool *ret_managed, struct p2v_err *err);
+int net_dhcpcd_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+int net_netctl_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 
-/* .link files and udev rules that name a card by its address. */
+/* Files that name a card by its address: .link files, udev rules, iftab(5), ifname= on the kernel's
+ * command line. */
 int net_link_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 int net_rules_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+int net_iftab_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+int net_cmdline_parse(const char *cmdline, struct facts_os *os, struct p2v_err *err);
 
 /* The rows' functions that need more than "each file of a directory". */
 int inspect_ifupdown(struct inspection *in);
+int inspect_keyfiles(struct inspection *in);
+/* The files of a directory that fit the pattern, in the order of their names. */
+int inspect_each_file(struct inspection *in, const char *dir, const char *pattern,
+	int (*read)(struct inspection *in, const char *path, struct p2v_span text));
+/* How udev names cards here, and files that bind a driver to a name. */
+int inspect_net_naming(struct inspection *in);
+/* A place that names hardware; device and stable stay empty. */
+int inspect_net_ref(struct inspection *in, const char *what, const char *path, uint32_t line,
+	struct p2v_span text);
 
 #endif

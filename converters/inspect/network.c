@@ -5,14 +5,36 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
-static int read_networkd(struct inspection *in, const char *path, struct p2v_span text)
+/* Each file of a directory that fits, by name; left: what editors and package tools leave behind.
+ */
+int inspect_each_file(struct inspection *in, const char *dir, const char *pattern,
+	int (*read)(struct inspection *in, const char *path, struct p2v_span text))
 {
-	return net_networkd_parse(text, path, in->os, in->err);
+	static const char *const left[] = {"~", ".bak", ".orig", ".old", ".rpmnew", ".rpmsave",
+		".rpmorig", ".dpkg-old", ".dpkg-dist", ".swp", ".template"};
+	struct guest_dir d = {0};
+	int r = inspect_list(in, dir, pattern, &d);
+
+	for (size_t k = 0; r == 0 && k < d.n_entries && k < NET_MAX_FILES; k++) {
+		p2v_autofree char *path = p2v_path_join(dir, d.entries[k].name);
+		p2v_autobuf struct p2v_buf text = {0};
+		bool skip = d.entries[k].st.type == GUEST_DIR || d.entries[k].name[0] == '.';
+
+		for (size_t i = 0; i < P2V_N(left); i++)
+			skip |= p2v_span_ends(p2v_span_str(d.entries[k].name), left[i]);
+		if (skip)
+			continue;
+		r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &text) : P2V_ENOMEM;
+		if (r > 0)
+			r = read(in, path, inspect_span(&text));
+	}
+	guest_dir_finish(&d);
+	return r;
 }
 
-static int read_keyfile(struct inspection *in, const char *path, struct p2v_span text)
+static int read_netdev(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return net_keyfile_parse(text, path, in->os, in->err);
+	return net_netdev_parse(text, path, in->os, in->err);
 }
 
 static int read_ifcfg_rh(struct inspection *in, const char *path, struct p2v_span text)
@@ -25,56 +47,174 @@ static int read_ifcfg_suse(struct inspection *in, const char *path, struct p2v_s
 	return net_ifcfg_parse(text, path, "ifcfg-suse", in->os, in->err);
 }
 
+static int read_routes(struct inspection *in, const char *path, struct p2v_span text)
+{
+	(void)path;
+	return net_routes_parse(text, in->os, in->err);
+}
+
+static int read_dhcpcd(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_dhcpcd_parse(text, path, in->os, in->err);
+}
+
+static int read_netctl(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_netctl_parse(text, path, in->os, in->err);
+}
+
+static int read_iftab(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_iftab_parse(text, path, in->os, in->err);
+}
+
 static int read_link(struct inspection *in, const char *path, struct p2v_span text)
 {
 	return net_link_parse(text, path, in->os, in->err);
 }
 
-static int read_rules(struct inspection *in, const char *path, struct p2v_span text)
+static int read_netplan(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return net_rules_parse(text, path, in->os, in->err);
+	struct p2v_err why = {0};
+	bool managed;
+	int r = net_netplan_parse(text, path, in->os, &managed, &why);
+
+	return r == P2V_EFORMAT ? inspect_note(in, "%s; passed over", why.text)
+	       : r < 0		? p2v_err_set(in->err, r, "%s", why.text)
+				: 0;
 }
 
-static int note_netplan(struct inspection *in, const char *path, struct p2v_span text)
+static int note_unread(struct inspection *in, const char *path, struct p2v_span text)
 {
 	(void)text;
-	return inspect_note(
-		in, "%s: netplan is not read yet; check the network after conversion", path);
+	return inspect_note(in,
+		"%s is not read: check the names and addresses of the network after the "
+		"conversion",
+		path);
 }
 
-/* Dialects whose files are all of a directory, each for itself. */
+/* A drop-in directory's files follow its file: x.network, then x.network.d/ *.conf by name. */
+static int read_drop_ins(struct inspection *in, const char *path, struct net_file *files,
+	struct p2v_buf *texts, struct inspect_paths *paths, size_t *n_files)
+{
+	p2v_autofree char *pattern = p2v_strf("%s.d/*.conf", path);
+	int r = pattern ? inspect_glob(in, pattern, paths)
+			: p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+
+	for (size_t i = 0; r >= 0 && i < paths->n_items && *n_files < NET_MAX_ADDRESSES; i++) {
+		r = inspect_text(in, paths->items[i], INSPECT_OPTIONAL, &texts[*n_files]);
+		if (r <= 0)
+			continue;
+		files[*n_files].path = paths->items[i];
+		files[*n_files].text = inspect_span(&texts[*n_files]);
+		++*n_files;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_networkd(struct inspection *in, const char *path, struct p2v_span text)
+{
+	struct net_file files[NET_MAX_ADDRESSES] = {{path, text}};
+	struct p2v_buf texts[NET_MAX_ADDRESSES] = {{0}};
+	struct inspect_paths paths = {0};
+	size_t n_files = 1;
+	int r = read_drop_ins(in, path, files, texts, &paths, &n_files);
+
+	if (r == 0)
+		r = net_networkd_parse(files, n_files, in->os, in->err);
+	for (size_t i = 0; i < NET_MAX_ADDRESSES; i++)
+		p2v_buf_finish(&texts[i]);
+	inspect_paths_finish(&paths);
+	return r;
+}
+
+/* Dialects whose files are all of a directory, each for itself. What makes an interface comes
+ * before what uses it. */
 static const struct {
 	const char *dir, *pattern;
 	int (*read)(struct inspection *in, const char *path, struct p2v_span text);
 } dialects[] = {
+	{"/etc/netplan", "*.yaml", read_netplan},
+	{"/etc/systemd/network", "*.netdev", read_netdev},
 	{"/etc/systemd/network", "*.network", read_networkd},
-	{"/etc/NetworkManager/system-connections", "*", read_keyfile},
 	{"/etc/sysconfig/network-scripts", "ifcfg-*", read_ifcfg_rh},
 	{"/etc/sysconfig/network", "ifcfg-*", read_ifcfg_suse},
-	{"/etc/netplan", "*.yaml", note_netplan},
+	{"/etc/sysconfig/network", "routes", read_routes},
+	{"/etc/sysconfig", "network", read_routes},
+	{"/etc", "dhcpcd.conf", read_dhcpcd},
+	{"/etc/netctl", "*", read_netctl},
+	{"/etc/wicked/ifconfig", "*.xml", note_unread},
+	{"/etc/conf.d", "net", note_unread},
+	{"/etc/rc.d", "rc.inet1.conf", note_unread},
 	{"/etc/systemd/network", "*.link", read_link},
-	{"/etc/udev/rules.d", "*net*.rules", read_rules},
+	{"/etc", "iftab", read_iftab},
+	{"/etc", "mactab", read_iftab},
 };
+
+/* Profiles name each other by what is their interface's name or their number. */
+struct profiles {
+	char **ids;
+	size_t n_ids;
+};
+
+static int note_profile(struct inspection *in, struct profiles *p, struct p2v_span text)
+{
+	struct p2v_span uuid, name;
+	p2v_autofree char *id = NULL, *called = NULL;
+	int r;
+
+	net_keyfile_id(text, &uuid, &name);
+	id = p2v_span_dup(uuid);
+	called = p2v_span_dup(name);
+	if (!id || !called)
+		return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+	r = inspect_add_str(in, &p->ids, &p->n_ids, id);
+	return r == 0 ? inspect_add_str(in, &p->ids, &p->n_ids, called) : r;
+}
+
+int inspect_keyfiles(struct inspection *in)
+{
+	static const char dir[] = "/etc/NetworkManager/system-connections";
+	struct p2v_buf texts[NET_MAX_ADDRESSES] = {{0}};
+	struct profiles profiles = {0};
+	struct guest_dir d = {0};
+	int r = inspect_list(in, dir, "*", &d);
+	size_t n = d.n_entries < NET_MAX_ADDRESSES ? d.n_entries : NET_MAX_ADDRESSES;
+
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		p2v_autofree char *path = p2v_path_join(dir, d.entries[i].name);
+
+		if (d.entries[i].st.type == GUEST_DIR || d.entries[i].name[0] == '.' ||
+			p2v_span_ends(p2v_span_str(d.entries[i].name), "~"))
+			continue;
+		r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &texts[i]) : P2V_ENOMEM;
+		if (r > 0)
+			r = note_profile(in, &profiles, inspect_span(&texts[i]));
+	}
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		p2v_autofree char *path = p2v_path_join(dir, d.entries[i].name);
+
+		if (texts[i].len)
+			r = path ? net_keyfile_parse(inspect_span(&texts[i]), path, profiles.ids,
+					   profiles.n_ids, in->os, in->err)
+				 : P2V_ENOMEM;
+	}
+	for (size_t i = 0; i < NET_MAX_ADDRESSES; i++)
+		p2v_buf_finish(&texts[i]);
+	for (size_t i = 0; i < profiles.n_ids; i++)
+		free(profiles.ids[i]);
+	free(profiles.ids);
+	guest_dir_finish(&d);
+	return r < 0 ? r : 0;
+}
 
 int inspect_network(struct inspection *in)
 {
 	int r = inspect_ifupdown(in);
 
-	for (size_t i = 0; r == 0 && i < P2V_N(dialects); i++) {
-		struct guest_dir d = {0};
-
-		r = inspect_list(in, dialects[i].dir, dialects[i].pattern, &d);
-		for (size_t k = 0; r == 0 && k < d.n_entries && k < NET_MAX_FILES; k++) {
-			p2v_autofree char *path = p2v_path_join(dialects[i].dir, d.entries[k].name);
-			p2v_autobuf struct p2v_buf text = {0};
-
-			if (d.entries[k].st.type == GUEST_DIR)
-				continue;
-			r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &text) : P2V_ENOMEM;
-			if (r > 0)
-				r = dialects[i].read(in, path, inspect_span(&text));
-		}
-		guest_dir_finish(&d);
-	}
-	return r;
+	for (size_t i = 0; r == 0 && i < P2V_N(dialects); i++)
+		r = inspect_each_file(in, dialects[i].dir, dialects[i].pattern, dialects[i].read);
+	if (r == 0)
+		r = inspect_keyfiles(in);
+	return r == 0 ? inspect_net_naming(in) : r;
 }

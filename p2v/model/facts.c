@@ -13,6 +13,7 @@ static const struct p2v_json_field facts_disk_fields[] = {
 	P2V_JSON_STR(struct facts_disk, table, 0),
 	P2V_JSON_BOOL(struct facts_disk, bios_boot, 0),
 	P2V_JSON_STR(struct facts_disk, boot_code, 0),
+	P2V_JSON_STRS(struct facts_disk, names, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_disk_type = {
@@ -88,6 +89,7 @@ static const struct p2v_json_type facts_kernel_type = {
 
 static const struct p2v_json_field facts_ref_fields[] = {
 	P2V_JSON_STR(struct facts_ref, path, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_ref, inside, 0),
 	P2V_JSON_U32(struct facts_ref, line, 0),
 	P2V_JSON_STR(struct facts_ref, what, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct facts_ref, text, P2V_JSON_REQUIRED),
@@ -107,12 +109,29 @@ static const struct p2v_json_field facts_address_fields[] = {
 static const struct p2v_json_type facts_address_type = {
 	"facts_address", sizeof(struct facts_address), facts_address_fields};
 
+static const struct p2v_json_field facts_nic_match_fields[] = {
+	P2V_JSON_STR(struct facts_nic_match, key, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_nic_match, value, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_nic_match, path, 0),
+	P2V_JSON_U32(struct facts_nic_match, line, 0),
+	P2V_JSON_STR(struct facts_nic_match, text, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type facts_nic_match_type = {
+	"facts_nic_match", sizeof(struct facts_nic_match), facts_nic_match_fields};
+
 static const struct p2v_json_field facts_nic_fields[] = {
 	P2V_JSON_STR(struct facts_nic, name, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct facts_nic, kind, 0),
 	P2V_JSON_STR(struct facts_nic, mac, 0),
 	P2V_JSON_STR(struct facts_nic, dialect, 0),
 	P2V_JSON_STR(struct facts_nic, path, 0),
+	P2V_JSON_STR(struct facts_nic, clone_mac, 0),
+	P2V_JSON_STR(struct facts_nic, primary, 0),
+	P2V_JSON_STR(struct facts_nic, mode, 0),
+	P2V_JSON_BOOL(struct facts_nic, manual, P2V_JSON_OMIT),
+	P2V_JSON_OBJS(struct facts_nic, matches, P2V_JSON_OMIT, &facts_nic_match_type),
+	P2V_JSON_STRS(struct facts_nic, settings, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_nic, members, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_nic, vlan_id, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct facts_nic, addresses, 0, &facts_address_type),
@@ -155,10 +174,16 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_STR(struct facts_os, init, 0),
 	P2V_JSON_BOOL(struct facts_os, udev_links, 0),
 	P2V_JSON_BOOL(struct facts_os, udev_rules, 0),
+	P2V_JSON_BOOL(struct facts_os, udev_sysfs, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_os, udev_once, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_os, kernel_names, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, selinux, 0),
 	P2V_JSON_STR(struct facts_os, rtc, 0),
 	P2V_JSON_STR(struct facts_os, machine_id, 0),
 	P2V_JSON_BOOL(struct facts_os, console_getty, 0),
+	P2V_JSON_STR(struct facts_os, getty, 0),
+	P2V_JSON_BOOL(struct facts_os, console_root, P2V_JSON_OMIT),
+	P2V_JSON_STR(struct facts_os, guest_agent, 0),
 	P2V_JSON_OBJS(struct facts_os, mounts, 0, &facts_mount_type),
 	P2V_JSON_OBJS(struct facts_os, kernels, 0, &facts_kernel_type),
 	P2V_JSON_OBJ(struct facts_os, bootloader, 0, &facts_bootloader_type),

@@ -31,6 +31,9 @@ struct facts_disk {
 	char *table;	 /* gpt, dos, none */
 	bool bios_boot;	 /* has a BIOS boot partition */
 	char *boot_code; /* grub2, grub-legacy, syslinux, lilo, windows, none, unknown */
+	char **names;	 /* what the guest calls it, where its files show that: /dev/sdb,
+			    /dev/disk/by-id/scsi-3600..., /dev/mapper/mpatha */
+	size_t n_names;
 };
 
 /* A partition, logical volume or other thing with content. */
@@ -94,10 +97,11 @@ struct facts_kernel {
 
 /* A place in a guest file that names a piece of hardware. */
 struct facts_ref {
-	char *path; /* file in the guest */
+	char *path;   /* file in the guest */
+	char *inside; /* path is an initramfs, and this the file in it; else NULL */
 	uint32_t line;
 	char *what;   /* fstab, crypttab, grub-cmdline, device-map, resume, mdadm, lvm-filter,
-			 lvm-devices, ... */
+			 lvm-devices, nic-driver, nic-ethtool, cloud-network, ... */
 	char *text;   /* the reference as written: /dev/sda5, root=/dev/sda5 */
 	char *device; /* door device that it means; empty: none of these disks */
 	char *stable; /* what to say instead: UUID=..., root=UUID=...; empty: nothing fits */
@@ -109,14 +113,34 @@ struct facts_address {
 	char *gateway;
 };
 
+/* What a configuration looks for in a card, beside its exact name and address. */
+struct facts_nic_match {
+	char *key;   /* name, path, driver: patterns of what udev says of the card; kernel: the name
+			that the kernel gave; other: what no card here is known to have */
+	char *value; /* "pci-0000:02:00.*", several with blanks between */
+	char *path;  /* file that says so */
+	uint32_t line;
+	char *text; /* as written: Path=pci-0000:02:00.0; a file's name where that says it (line 0)
+		     */
+};
+
 /* A network interface that the guest configures. */
 struct facts_nic {
 	char *name;
-	char *kind;    /* ethernet, bond, bridge, vlan, loopback; name: a card's name by its MAC */
-	char *mac;     /* where the guest names it */
-	char *dialect; /* ifupdown, networkd, netplan, networkmanager, ifcfg-rh, ifcfg-suse, wicked;
-			  of a name: link, rule */
+	char *kind;    /* ethernet, bond, bridge, vlan, loopback, other (tunnels and such); name: a
+			  card's name by its MAC or by the matches */
+	char *mac;     /* by which the guest finds the card */
+	char *dialect; /* ifupdown, networkd, netplan, networkmanager, ifcfg-rh, ifcfg-suse, ...;
+			  of a name: link, rule, netplan, iftab, cmdline */
 	char *path;    /* file that says so */
+	char *clone_mac; /* that the guest gives the interface itself; else NULL */
+	char *primary;	 /* bond: the member that it prefers; else NULL */
+	char *mode;	 /* bond: as written; else NULL */
+	bool manual;	 /* is not brought up when the guest starts */
+	struct facts_nic_match *matches;
+	size_t n_matches;
+	char **settings; /* of a link: the other lines of its [Link] part */
+	size_t n_settings;
 	char **members;
 	size_t n_members;
 	uint32_t vlan_id;
@@ -125,7 +149,7 @@ struct facts_nic {
 };
 
 struct facts_bootloader {
-	char *kind;	/* grub2, grub-legacy, systemd-boot, extlinux, lilo, unknown */
+	char *kind; /* grub2, grub-legacy, systemd-boot, extlinux, lilo, elilo, efi-stub, unknown */
 	char *firmware; /* bios or uefi */
 	char **configs; /* generated files that are read at boot */
 	size_t n_configs;
@@ -155,13 +179,19 @@ struct facts_os {
 	char *pretty;
 	char *arch;
 	char *hostname;
-	char *init;	 /* systemd, sysvinit, upstart, unknown */
+	char *init;	 /* systemd, sysvinit, upstart, openrc, unknown */
 	bool udev_links; /* its udev reads .link files */
 	bool udev_rules; /* has a generated list of network names (70-persistent-net.rules) */
+	bool udev_sysfs; /* its rules say SYSFS{}, not ATTR{}: udev before 098 */
+	bool udev_once;	 /* .link files leave a card alone that the initramfs renamed: before 241 */
+	bool kernel_names; /* no default .link: cards keep the names that the kernel gives */
 	bool selinux;
 	char *rtc; /* utc or localtime */
 	char *machine_id;
 	bool console_getty; /* a getty on ttyS0 comes up by itself or is configured */
+	char *getty;	    /* the program for one, where it has to be configured; else NULL */
+	bool console_root;  /* root may log in there: securetty is not there, or names it */
+	char *guest_agent;  /* qemu-guest-agent: installed, or the path of its package; else NULL */
 	struct facts_mount *mounts;
 	size_t n_mounts;
 	struct facts_kernel *kernels;

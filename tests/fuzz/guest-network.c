@@ -9,17 +9,22 @@
 static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 {
 	struct net_includes includes = {0};
+	const struct net_file network = {"/etc/systemd/network/x.network", text};
+	struct p2v_span uuid, name;
 	struct p2v_err err = {0};
+	bool managed;
 
-	switch (dialect % 6) {
+	switch (dialect % 13) {
 	case 0:
 		net_ifupdown_parse(text, "/etc/network/interfaces", os, &includes, &err);
+		net_ifupdown_end(&includes, os, &err);
 		break;
 	case 1:
-		net_networkd_parse(text, "/etc/systemd/network/x.network", os, &err);
+		net_networkd_parse(&network, 1, os, &err);
 		break;
 	case 2:
-		net_keyfile_parse(text, "/x.nmconnection", os, &err);
+		net_keyfile_id(text, &uuid, &name);
+		net_keyfile_parse(text, "/x.nmconnection", NULL, 0, os, &err);
 		break;
 	case 3:
 		net_link_parse(text, "/etc/systemd/network/x.link", os, &err);
@@ -27,8 +32,35 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 	case 4:
 		net_rules_parse(text, "/etc/udev/rules.d/70-persistent-net.rules", os, &err);
 		break;
-	default:
+	case 5:
 		net_ifcfg_parse(text, "/ifcfg-x", "ifcfg-rh", os, &err);
+		break;
+	case 6:
+		net_ifcfg_parse(text, "/ifcfg-bus-pci-0000:02:01.0", "ifcfg-suse", os, &err);
+		net_routes_parse(text, os, &err);
+		break;
+	case 7:
+		net_netplan_parse(text, "/etc/netplan/x.yaml", os, &managed, &err);
+		break;
+	case 8:
+		net_netdev_parse(text, "/etc/systemd/network/x.netdev", os, &err);
+		break;
+	case 9:
+		net_dhcpcd_parse(text, "/etc/dhcpcd.conf", os, &err);
+		break;
+	case 10:
+		net_netctl_parse(text, "/etc/netctl/x", os, &err);
+		break;
+	case 11:
+		net_iftab_parse(text, "/etc/iftab", os, &err);
+		break;
+	default: {
+		char *cmdline = p2v_span_dup(text);
+
+		if (cmdline)
+			net_cmdline_parse(cmdline, os, &err);
+		free(cmdline);
+	}
 	}
 	net_includes_finish(&includes);
 }

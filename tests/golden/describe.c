@@ -70,8 +70,8 @@ static void describe_os(const struct facts_os *os, struct p2v_buf *out)
 			os->refs[i].line, os->refs[i].what, os->refs[i].text,
 			text(os->refs[i].stable));
 	for (size_t i = 0; i < os->n_nics; i++)
-		p2v_buf_addf(out, "nic      %s %s %s %s\n", os->nics[i].name, os->nics[i].kind,
-			text(os->nics[i].dialect), text(os->nics[i].mac));
+		p2v_buf_addf(out, "nic      %s %s %s %s\n", text(os->nics[i].name),
+			os->nics[i].kind, text(os->nics[i].dialect), text(os->nics[i].mac));
 	for (size_t i = 0; i < os->n_services; i++)
 		p2v_buf_addf(out, "service  %s %s\n", os->services[i].name, os->services[i].reason);
 }

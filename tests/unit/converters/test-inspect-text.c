@@ -94,7 +94,8 @@ static void test_ifupdown(void **state)
 	assert_string_equal(nic(&os, "eth0")->addresses[0].gateway, "192.0.2.1");
 	assert_string_equal(nic(&os, "eth0")->addresses[1].address, "198.51.100.1/24");
 	assert_string_equal(nic(&os, "eth0")->addresses[2].address, "2001:db8::1/64");
-	assert_string_equal(nic(&os, "eth0")->mac, "aa:bb:cc:dd:ee:ff");
+	assert_string_equal(nic(&os, "eth0")->clone_mac, "aa:bb:cc:dd:ee:ff");
+	assert_null(nic(&os, "eth0")->mac);
 	assert_string_equal(nic(&os, "bond0")->kind, "bond");
 	assert_int_equal(nic(&os, "bond0")->n_members, 2);
 	assert_string_equal(nic(&os, "bond0")->addresses[0].method, "dhcp");
@@ -113,21 +114,20 @@ static void test_other_dialects(void **state)
 	struct facts_os os = {0};
 
 	(void)state;
-	assert_int_equal(
-		net_networkd_parse(p2v_span_str("[Match]\nName=ens3\n[Network]\n"
-						"Address=192.0.2.3/24\nGateway=192.0.2.1\n"),
-			"/a.network", &os, NULL),
-		0);
-	assert_int_equal(
-		net_networkd_parse(p2v_span_str("[Match]\nName=en*\n[Network]\nDHCP=yes\n"),
-			"/b.network", &os, NULL),
-		0);
+	const struct net_file ens3 = {
+		"/a.network", p2v_span_str("[Match]\nName=ens3\n[Network]\nAddress=192.0.2.3/24\n"
+					   "Gateway=192.0.2.1\n")};
+	const struct net_file any = {
+		"/b.network", p2v_span_str("[Match]\nName=en*\n[Network]\nDHCP=yes\n")};
+
+	assert_int_equal(net_networkd_parse(&ens3, 1, &os, NULL), 0);
+	assert_int_equal(net_networkd_parse(&any, 1, &os, NULL), 0);
 	assert_int_equal(
 		net_keyfile_parse(
 			p2v_span_str("[connection]\ninterface-name=eno1\ntype=ethernet\n"
 				     "[ethernet]\nmac-address=AA:BB:CC:00:00:01\n"
 				     "[ipv4]\nmethod=manual\naddress1=10.0.0.2/8,10.0.0.1\n"),
-			"/c.nmconnection", &os, NULL),
+			"/c.nmconnection", NULL, 0, &os, NULL),
 		0);
 	assert_int_equal(net_ifcfg_parse(p2v_span_str("DEVICE=\"em1\"\nBOOTPROTO=none\n"
 						      "IPADDR=10.0.0.3\nPREFIX=16\nMASTER=bond1\n"),
@@ -142,7 +142,8 @@ static void test_other_dialects(void **state)
 	assert_string_equal(nic(&os, "em1")->addresses[0].address, "10.0.0.3/16");
 	assert_string_equal(nic(&os, "bond1")->members[0], "em1");
 	assert_string_equal(nic(&os, "eth5")->addresses[0].method, "dhcp");
-	assert_int_equal(os.n_nics, 5);
+	assert_int_equal(os.n_nics, 6);
+	assert_string_equal(nic(&os, "")->matches[0].value, "en*");
 	free_os(&os);
 }
 
@@ -172,7 +173,9 @@ static void test_names(void **state)
 	assert_string_equal(nic(&os, "eth1")->mac, "00:1b:21:aa:00:02");
 	assert_string_equal(nic(&os, "lan0")->dialect, "link");
 	assert_string_equal(nic(&os, "unfinished")->mac, "00:1b:21:aa:00:06");
-	assert_int_equal(os.n_nics, 4);
+	assert_string_equal(nic(&os, "lan1")->matches[0].key, "path");
+	assert_string_equal(nic(&os, "lan1")->matches[0].text, "Path=pci-0000:00:19.0");
+	assert_int_equal(os.n_nics, 5);
 	free_os(&os);
 }
 

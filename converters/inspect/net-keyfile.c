@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* NetworkManager's keyfiles: nm-settings-keyfile(5). */
+
+#include <string.h>
+
+#include "converters/inspect/net.h"
+#include "p2v/core/cleanup.h"
+
+static bool is_key(const struct net_ini *i, const char *section, const char *key)
+{
+	return p2v_span_eq(i->section, section) && p2v_span_eq(i->key, key);
+}
+
+/* "192.0.2.10/24,192.0.2.1", and before 0.9.10 "192.0.2.10;24;192.0.2.1;". */
+static void take_address(struct net_config *c, struct p2v_span v)
+{
+	bool old = p2v_span_has(v, ';') && !p2v_span_has(v, '/');
+	struct p2v_span rest, address = p2v_span_until(v, old ? ';' : ',', &rest), mask = {0};
+
+	if (old)
+		mask = p2v_span_until(rest, ';', &rest);
+	net_config_address(c, p2v_span_trim(address), p2v_span_trim(mask));
+	net_config_gateway(c, p2v_span_trim(p2v_span_until(rest, old ? ';' : ',', NULL)));
+}
+
+/* address1, addresses1, address: of both families. */
+static void take_ip(struct net_config *c, const struct net_ini *i)
+{
+	if (p2v_span_starts(i->key, "address"))
+		take_address(c, i->value);
+	else if (p2v_span_eq(i->key, "gateway"))
+		net_config_gateway(c, i->value);
+	else if (p2v_span_eq(i->key, "method") && p2v_span_eq(i->section, "ipv4"))
+		c->dhcp = p2v_span_eq(i->value, "auto");
+}
+
+static void take_connection(struct net_config *c, const struct net_ini *i)
+{
+	if (p2v_span_eq(i->key, "interface-name"))
+		c->name = i->value;
+	else if (p2v_span_eq(i->key, "type"))
+		c->kind = net_kind_of(i->value);
+	else if (p2v_span_eq(i->key, "master") || p2v_span_eq(i->key, "controller"))
+		c->master = i->value;
+	else if (p2v_span_eq(i->key, "slave-type") || p2v_span_eq(i->key, "port-type"))
+		c->master_kind = net_kind_of(i->value);
+	else if (p2v_span_eq(i->key, "autoconnect"))
+		c->manual = p2v_span_eq(i->value, "false") || p2v_span_eq(i->value, "0");
+}
+
+/* [match] lists: name;name; where a '!' or '|' may stand before each. */
+static void take_match(struct net_config *c, const struct net_ini *i, const char *path)
+{
+	if (p2v_span_eq(i->key, "interface-name"))
+		net_config_match(c, "name", i->value, i->text, path, i->line);
+	else if (p2v_span_eq(i->key, "path"))
+		net_config_match(c, "path", i->value, i->text, path, i->line);
+	else if (p2v_span_eq(i->key, "driver"))
+		net_config_match(c, "driver", i->value, i->text, path, i->line);
+}
+
+static void take_ethernet(struct net_config *c, const struct net_ini *i)
+{
+	if (p2v_span_eq(i->key, "mac-address"))
+		c->mac = i->value;
+	else if (p2v_span_eq(i->key, "cloned-mac-address"))
+		c->clone_mac = i->value;
+}
+
+static void take_bond(struct net_config *c, const struct net_ini *i)
+{
+	if (p2v_span_eq(i->key, "primary"))
+		c->primary = i->value;
+	else if (p2v_span_eq(i->key, "mode"))
+		c->mode = i->value;
+	else if (p2v_span_eq(i->key, "interface-name") && !c->name.n)
+		c->name = i->value;
+}
+
+static struct p2v_span name_of(struct p2v_span id, char *const *ids, size_t n_ids)
+{
+	for (size_t i = 0; i + 1 < n_ids; i += 2)
+		if (p2v_span_eq(id, ids[i]) && *ids[i + 1])
+			return p2v_span_str(ids[i + 1]);
+	return id;
+}
+
+int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, size_t n_ids,
+	struct facts_os *os, struct p2v_err *err)
+{
+	struct net_ini i = {.rest = text};
+	struct net_config c = {0};
+
+	while (net_ini_next(&i)) {
+		if (p2v_span_eq(i.section, "connection"))
+			take_connection(&c, &i);
+		else if (p2v_span_eq(i.section, "match"))
+			take_match(&c, &i, path);
+		else if (p2v_span_ends(i.section, "ethernet"))
+			take_ethernet(&c, &i);
+		else if (p2v_span_eq(i.section, "bond") || p2v_span_eq(i.section, "bridge"))
+			take_bond(&c, &i);
+		else if (is_key(&i, "vlan", "id"))
+			c.vlan_id = i.value;
+		else if (is_key(&i, "vlan", "parent"))
+			c.raw_device = i.value;
+		else if (is_key(&i, "vlan", "interface-name") && !c.name.n)
+			c.name = i.value;
+		else if (p2v_span_eq(i.section, "ipv4") || p2v_span_eq(i.section, "ipv6"))
+			take_ip(&c, &i);
+	}
+	c.master = name_of(c.master, ids, n_ids);
+	c.raw_device = name_of(c.raw_device, ids, n_ids);
+	c.master_kind = c.master_kind ? c.master_kind : "bond";
+	/* A profile for cards that names none is used for any. */
+	if (!c.name.n && !c.mac.n && !c.n_matches && c.kind && strcmp(c.kind, "ethernet") == 0)
+		net_config_match(&c, "name", p2v_span_str("*"), p2v_span_str(""), path, 0);
+	return net_config_add(&c, path, "networkmanager", os, err);
+}
+
+void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_span *ret_name)
+{
+	struct net_ini i = {.rest = text};
+	struct p2v_span uuid = {0}, name = {0};
+
+	while (net_ini_next(&i))
+		if (is_key(&i, "connection", "uuid"))
+			uuid = i.value;
+		else if (p2v_span_eq(i.key, "interface-name") && !p2v_span_eq(i.section, "match"))
+			name = i.value;
+	*ret_uuid = uuid;
+	*ret_name = name;
+}
