@@ -18,25 +18,28 @@
 #define LOCKED_MS   20000
 #define GRAIN	    BLOCK_GRAIN_BYTES
 
-static int image_create(const struct recv_disk *disk, struct p2v_err *err)
+static int qemu_create(
+	void *ctx, const char *path, const char *format, uint64_t size_bytes, struct p2v_err *err)
 {
-	p2v_autofree char *size = p2v_strf("%llu", (unsigned long long)disk->size_bytes);
-	bool qcow2 = strcmp(disk->format, "qcow2") == 0;
-	const char *const argv[] = {"qemu-img", "create", "-q", "-f", disk->format, "-o",
-		qcow2 ? "preallocation=off,cluster_size=65536" : "preallocation=off", "--",
-		disk->path, size, NULL};
+	p2v_autofree char *size = p2v_strf("%llu", (unsigned long long)size_bytes);
+	bool qcow2 = strcmp(format, "qcow2") == 0;
+	const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, "-o",
+		qcow2 ? "preallocation=off,cluster_size=65536" : "preallocation=off", "--", path,
+		size, NULL};
 	int r;
 
+	(void)ctx;
 	if (!size)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	r = p2v_proc_run(argv, NULL, 0, QEMU_IMG_MS, NULL, err);
-	return r < 0 ? p2v_err_wrap(err, r, "%s: cannot be made", disk->path) : 0;
+	return r < 0 ? p2v_err_wrap(err, r, "%s: cannot be made", path) : 0;
 }
 
-int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err)
+static int qemu_open(void *ctx, const char *path, const char *format, bool writable,
+	struct block_io **ret, struct p2v_err *err)
 {
-	const struct block_io_nbd_spec spec = {.path = disk->path,
-		.format = disk->format,
+	const struct block_io_nbd_spec spec = {.path = path,
+		.format = format,
 		.writable = writable,
 		.connections = RECV_DISK_THREADS,
 		.direct = true};
@@ -46,17 +49,25 @@ int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *
 
 	/* The daemon of a receiver that was killed a moment ago may still hold the image's lock: on
 	 * a slow medium it cannot die before its last write is done. */
-	while ((r = block_io_nbd_open(&spec, &disk->io, &why)) < 0 &&
+	(void)ctx;
+	while ((r = block_io_nbd_open(&spec, ret, &why)) < 0 &&
 		strstr(why.text, "another process using the image") && p2v_now_ms() < until_ms &&
 		!p2v_stop_requested())
 		p2v_sleep_ms(500);
-	if (r < 0) {
-		if (err)
-			*err = why;
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}
+
+const struct recv_images recv_images_qemu = {qemu_create, qemu_open, NULL};
+
+int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err)
+{
+	const struct recv_images *images = disk->images;
+	int r = images->open(images->ctx, disk->path, disk->format, writable, &disk->io, err);
+
+	if (r < 0 || disk->io->size_bytes == disk->size_bytes)
 		return r;
-	}
-	if (disk->io->size_bytes == disk->size_bytes)
-		return 0;
 	return p2v_err_set(err, P2V_EFORMAT, "%s: the image has %llu bytes, the disk %llu",
 		disk->path, (unsigned long long)disk->io->size_bytes,
 		(unsigned long long)disk->size_bytes);
@@ -81,11 +92,12 @@ static int disk_paths(struct recv_disk *disk, const char *dir, uint16_t index, c
 
 static int disk_prepare(struct recv_disk *disk, const char *dir, struct p2v_err *err)
 {
+	const struct recv_images *images = disk->images;
 	int r = 0;
 
 	if (!p2v_file_exists(disk->path) || !p2v_file_exists(disk->journal_path)) {
 		unlink(disk->journal_path);
-		r = image_create(disk, err);
+		r = images->create(images->ctx, disk->path, disk->format, disk->size_bytes, err);
 		if (r == 0)
 			r = p2v_dir_sync(dir, err);
 	}
@@ -100,12 +112,13 @@ static int disk_prepare(struct recv_disk *disk, const char *dir, struct p2v_err 
 	return r == 0 ? p2v_dir_sync(dir, err) : r;
 }
 
-int recv_disk_open(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
-	uint64_t size_bytes, struct p2v_err *err)
+int recv_disk_open(struct recv_disk *disk, const struct recv_images *images, const char *dir,
+	uint16_t index, const char *format, uint64_t size_bytes, struct p2v_err *err)
 {
 	struct recv_disk made;
 	int r = disk_paths(&made, dir, index, format, size_bytes, err);
 
+	made.images = images;
 	if (r == 0)
 		r = disk_prepare(&made, dir, err);
 	if (r < 0) {
@@ -145,8 +158,14 @@ int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, cons
 static int disk_settle(struct recv_disk *disk, struct p2v_err *err)
 {
 	uint64_t mark = recv_journal_mark(disk->journal);
-	int r = block_flush(disk->io, err);
+	int r;
 
+	if (atomic_load(&disk->unsure))
+		return p2v_err_set(err, P2V_EIO, "%s: an earlier flush has failed", disk->path);
+	r = block_flush(disk->io, err);
+	/* The kernel reports what it could not write once, and counts it as clean from then on. */
+	if (r < 0)
+		atomic_store(&disk->unsure, true);
 	return r < 0 ? r : recv_journal_commit(disk->journal, mark, err);
 }
 

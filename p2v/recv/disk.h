@@ -13,6 +13,7 @@
  * journalled as missing.
  */
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "p2v/block/io.h"
@@ -22,7 +23,19 @@
 
 #define RECV_DISK_THREADS 4 /* that read or write an image at once with profit */
 
+/* How images are made and opened: by QEMU (recv_images_qemu), or as a test likes. */
+struct recv_images {
+	/* path does not exist, or holds what is of no worth; afterwards it exists */
+	int (*create)(void *ctx, const char *path, const char *format, uint64_t size_bytes,
+		struct p2v_err *err);
+	int (*open)(void *ctx, const char *path, const char *format, bool writable,
+		struct block_io **ret, struct p2v_err *err);
+	void *ctx;
+};
+extern const struct recv_images recv_images_qemu;
+
 struct recv_disk {
+	const struct recv_images *images;
 	uint16_t index;
 	char *path, *journal_path; /* of the image */
 	const char *format;	   /* qcow2 or raw */
@@ -30,12 +43,13 @@ struct recv_disk {
 	struct block_io *io; /* NULL: not open */
 	struct journal *journal;
 	uint64_t unsynced_bytes, synced_ms; /* taken since the last sync, and when that was */
+	atomic_bool unsure; /* a flush has failed: what was noted since the last one may be lost */
 };
 
 /* Finds or makes the image and the journal of disk `index` below dir (JOB/image) and opens both.
  * A journal without image, or an image without journal, starts anew. */
-int recv_disk_open(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
-	uint64_t size_bytes, struct p2v_err *err);
+int recv_disk_open(struct recv_disk *disk, const struct recv_images *images, const char *dir,
+	uint16_t index, const char *format, uint64_t size_bytes, struct p2v_err *err);
 void recv_disk_finish(struct recv_disk *disk);
 /* The journal of a disk that may have been received before; NULL where there is none yet. */
 int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, const char *format,

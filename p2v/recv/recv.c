@@ -198,8 +198,8 @@ static int disk_open(struct conversation *c, const struct wire_open *open, struc
 	if (r == 0)
 		r = open_admit(c, open, err);
 	if (r == 0)
-		r = recv_disk_open(
-			&c->disk, c->job.image_dir, open->disk, c->spec->format, open->size, err);
+		r = recv_disk_open(&c->disk, c->spec->images ? c->spec->images : &recv_images_qemu,
+			c->job.image_dir, open->disk, c->spec->format, open->size, err);
 	if (r < 0)
 		return r;
 	c->refresh = open->pass == WIRE_PASS_REFRESH;
@@ -228,6 +228,25 @@ static int verify_progress(void *ctx, uint64_t done_bytes, struct p2v_err *err)
 	return r < 0 ? r : recv_peer_poll(&p->c->peer, err);
 }
 
+/* Each leaf was checked when it came and again just now: what A sent is what we hold, and still it
+ * names another root. Nobody knows which chunk went to a wrong place, so none of it is kept: else A
+ * would take our leaves for its own the next time. */
+static int root_differs(struct conversation *c, struct p2v_err *err)
+{
+	struct journal *journal = c->disk.journal;
+	int r = recv_journal_add(
+		journal, JOURNAL_MISSING, 0, recv_journal_grains(journal), NULL, err);
+
+	if (r == 0)
+		r = recv_journal_commit(journal, recv_journal_mark(journal), err);
+	if (r < 0)
+		return r;
+	return p2v_err_set(err, P2V_EFORMAT,
+		"%s: the agent's digest of the whole disk is not that of the chunks it sent: all "
+		"of it has to be sent again",
+		c->disk.path);
+}
+
 static int verified_say(struct conversation *c, const struct intake_done *done,
 	const struct digest *root, struct p2v_err *err)
 {
@@ -236,13 +255,8 @@ static int verified_say(struct conversation *c, const struct intake_done *done,
 		*root, done->read_bytes, done->sent_bytes, done->zero_bytes, done->free_bytes};
 	int r;
 
-	/* Each leaf was checked when it came and again just now: what A sent is what we hold, and
-	 * still it names another root. */
 	if (!block_digest_equal(root, &done->root))
-		return p2v_err_set(err, P2V_EFORMAT,
-			"%s: the agent's digest of the whole disk is not that of the chunks it "
-			"sent",
-			c->disk.path);
+		return root_differs(c, err);
 	c->fresh[c->disk.index] = true;
 	r = recv_journal_add_verified(c->disk.journal, &verified, err);
 	if (r == 0)

@@ -10,11 +10,13 @@
 
 #include "p2v/core/err.h"
 #include "p2v/link/link.h"
+#include "p2v/recv/disk.h"
 
 struct recv_spec {
-	const char *base;   /* an existing directory */
-	const char *format; /* qcow2 or raw */
-	const char *name;   /* of the job; NULL: the machine's own */
+	const char *base;		  /* an existing directory */
+	const char *format;		  /* qcow2 or raw */
+	const char *name;		  /* of the job; NULL: the machine's own */
+	const struct recv_images *images; /* NULL: recv_images_qemu */
 };
 
 /*
