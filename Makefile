@@ -17,7 +17,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	python3 clang-format binutils man-db libxml2-utils expect
 
-.PHONY: all deps setup check check-fast check-asan matrix demo bench install clean
+.PHONY: all deps setup check check-fast check-asan matrix soak demo bench install clean
 
 all: setup
 	ninja -C $(BUILD)
@@ -44,6 +44,10 @@ check: all check-asan
 # without KVM.
 matrix: all
 	$(SUDO) tests/run $(BUILD) --matrix
+
+# Faults and kills of a transfer, hundreds of each: some minutes.
+soak: all
+	$(SUDO) tests/run $(BUILD) --soak
 
 check-fast: all check-asan
 	tests/run $(BUILD) --fast
