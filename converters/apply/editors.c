@@ -7,9 +7,11 @@
 
 static const struct apply_editor editors[] = {
 	{.op = "initramfs-inject", .run = run_initramfs_inject},
+	{.op = "initramfs-edit", .run = run_initramfs_edit},
 	{.op = "lines-add", .edit = edit_lines_add, .creates = true},
 	{.op = "file-write", .edit = edit_file_write, .creates = true},
 	{.op = "file-remove", .run = run_file_remove},
+	{.op = "file-set-aside", .run = run_file_set_aside},
 	{.op = "file-copy", .run = run_file_copy},
 	{.op = "line-comment", .edit = edit_line_comment},
 	{.op = "device-replace", .edit = edit_device_replace},
@@ -19,8 +21,12 @@ static const struct apply_editor editors[] = {
 	{.op = "nic-rule", .edit = edit_nic_rule, .creates = true},
 	{.op = "nic-line", .edit = edit_nic_line},
 	{.op = "nic-file", .run = run_nic_file},
+	{.op = "words-add", .edit = edit_words_add, .creates = true},
+	{.op = "swap-unit", .run = run_swap_unit},
 	{.op = "unit-mask", .run = run_unit_mask},
 	{.op = "rc-disable", .run = run_rc_disable},
+	{.op = "job-disable", .run = run_job_disable},
+	{.op = "runlevel-remove", .run = run_runlevel_remove},
 };
 
 const struct apply_editor *apply_editor_find(const char *op)

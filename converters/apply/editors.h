@@ -61,7 +61,19 @@ int edit_nic_line(struct p2v_span text, const struct plan_step *step, struct p2v
 	struct p2v_err *err);
 int run_nic_file(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
+int edit_words_add(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
 int run_initramfs_inject(struct guest *g, const struct plan_step *step,
+	struct apply_details *details, struct p2v_err *err);
+int run_initramfs_edit(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_file_set_aside(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_swap_unit(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_job_disable(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+int run_runlevel_remove(struct guest *g, const struct plan_step *step,
 	struct apply_details *details, struct p2v_err *err);
 int run_file_remove(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);

@@ -38,6 +38,7 @@ struct boot_entry {
 	size_t n_initrds;
 	uint32_t line; /* 1-based, of the command that names the kernel */
 	bool unified;  /* kernel and initramfs are one EFI program (UKI): `kernel` is its path */
+	uint64_t initrd_offset, initrd_length; /* unified: where in that file it is; 0: none seen */
 };
 
 /* Filled file by file; boot_menu_settle then says what starts by itself. */

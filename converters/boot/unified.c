@@ -18,6 +18,7 @@
 struct section {
 	char name[9];
 	struct p2v_span bytes; /* the part of it that was read */
+	uint64_t offset, length;
 };
 
 static struct p2v_span cut(struct p2v_span image, uint64_t at, uint64_t n)
@@ -41,7 +42,9 @@ static void read_section(struct p2v_rd *rd, struct p2v_span image, struct sectio
 	memset(ret, 0, sizeof(*ret));
 	if (name)
 		memcpy(ret->name, name, 8);
-	ret->bytes = cut(image, at, size && size < stored ? size : stored);
+	ret->offset = at;
+	ret->length = size && size < stored ? size : stored;
+	ret->bytes = cut(image, ret->offset, ret->length);
 }
 
 /* Text sections are filled with zeros, and some with a line end. */
@@ -58,6 +61,10 @@ static int take_section(struct boot_entry *e, const struct section *s, struct p2
 		return boot_set(&e->version, text_of(s), err);
 	if (strcmp(s->name, ".cmdline") == 0)
 		return boot_set(&e->cmdline, text_of(s), err);
+	if (strcmp(s->name, ".initrd") == 0) {
+		e->initrd_offset = s->offset;
+		e->initrd_length = s->length;
+	}
 	if (strcmp(s->name, ".osrel") != 0)
 		return 0;
 	while (p2v_line_next(&rest, &line))

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "converters/inspect/inspection.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
 
 /* The first line of a file; 0 and nothing set where there is none. */
 static int first_line(struct inspection *in, const char *path, char **to)
@@ -64,6 +66,9 @@ static int read_init(struct inspection *in)
 				     guest_is_dir(in->g, "/usr/lib/systemd/network");
 	} else if (inspect_may_exist(in, "/etc/init/x") && guest_is_file(in->g, "/sbin/initctl")) {
 		init = "upstart";
+	} else if (inspect_may_exist(in, "/etc/runlevels/x") &&
+		   guest_is_dir(in->g, "/etc/runlevels")) {
+		init = "openrc";
 	} else if (inspect_may_exist(in, "/etc/inittab")) {
 		init = "sysvinit";
 	}
@@ -73,18 +78,30 @@ static int read_init(struct inspection *in)
 	return inspect_set(in, &in->os->init, init);
 }
 
+/* Without a policy nobody would label anything. */
 static int read_selinux(struct inspection *in)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	struct p2v_span rest, line, value;
+	struct p2v_span rest, line, value, type = p2v_span_str("targeted");
+	p2v_autofree char *policy = NULL;
+	bool on = false;
 	int r = inspect_text(in, "/etc/selinux/config", INSPECT_OPTIONAL, &text);
 
 	if (r <= 0)
 		return r;
 	rest = inspect_span(&text);
-	while (p2v_line_next(&rest, &line))
-		if (p2v_span_eq(p2v_span_until(p2v_span_trim(line), '=', &value), "SELINUX"))
-			in->os->selinux = !p2v_span_eq(p2v_span_trim(value), "disabled");
+	while (p2v_line_next(&rest, &line)) {
+		struct p2v_span key = p2v_span_until(p2v_span_trim(line), '=', &value);
+
+		if (p2v_span_eq(key, "SELINUX"))
+			on = !p2v_span_eq(p2v_span_trim(value), "disabled");
+		else if (p2v_span_eq(key, "SELINUXTYPE"))
+			type = p2v_span_trim(value);
+	}
+	if (!on || p2v_span_has(type, '/') || type.n > 100)
+		return 0;
+	policy = p2v_strf("/etc/selinux/%.*s", (int)type.n, type.p);
+	in->os->selinux = policy && guest_is_dir(in->g, policy);
 	return 0;
 }
 
@@ -104,27 +121,87 @@ static int read_rtc(struct inspection *in)
 	return inspect_set(in, &in->os->rtc, local ? "localtime" : "utc");
 }
 
-/* systemd starts a getty on what the kernel has as console; others must have one configured. */
+static bool has_serial_line(struct p2v_span text)
+{
+	struct p2v_span line;
+
+	while (p2v_line_next(&text, &line)) {
+		line = p2v_span_trim(line);
+		if (line.n && line.p[0] != '#' && memmem(line.p, line.n, "ttyS0", 5))
+			return true;
+	}
+	return false;
+}
+
+/* securetty(5): on other lines root cannot log in. */
+static int read_securetty(struct inspection *in)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	int r = inspect_text(in, "/etc/securetty", INSPECT_OPTIONAL, &text);
+
+	in->os->console_root = r == 0 || (r > 0 && has_serial_line(inspect_span(&text)));
+	return r < 0 ? r : 0;
+}
+
+/* The program for a getty, where the guest's init must be told of one. */
+static int read_getty_program(struct inspection *in)
+{
+	static const char *const programs[] = {"/sbin/agetty", "/sbin/getty"};
+
+	for (size_t i = 0; !in->os->console_getty && i < P2V_N(programs); i++)
+		if (guest_exists(in->g, programs[i]))
+			return inspect_set(in, &in->os->getty, programs[i]);
+	return 0;
+}
+
+/* systemd starts a getty on what the kernel has as console, and so does RHEL 6 (by serial.conf);
+ * others must have one configured. */
 static int read_getty(struct inspection *in)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	struct p2v_span rest, line;
 	int r;
 
 	if (strcmp(in->os->init, "systemd") == 0) {
 		in->os->console_getty = true;
-		return 0;
+		return read_securetty(in);
 	}
+	in->os->console_getty = strcmp(in->os->init, "upstart") == 0 &&
+				(guest_exists(in->g, "/etc/init/serial.conf") ||
+					guest_exists(in->g, "/etc/init/ttyS0.conf"));
 	r = inspect_text(in, "/etc/inittab", INSPECT_OPTIONAL, &text);
-	if (r <= 0)
-		return r;
-	rest = inspect_span(&text);
-	while (p2v_line_next(&rest, &line)) {
-		line = p2v_span_trim(line);
-		if (line.n && line.p[0] != '#' && memmem(line.p, line.n, "ttyS0", 5))
-			in->os->console_getty = true;
+	if (r > 0 && has_serial_line(inspect_span(&text)))
+		in->os->console_getty = true;
+	r = r < 0 ? r : read_getty_program(in);
+	return r == 0 ? read_securetty(in) : r;
+}
+
+/* Debian's and Red Hat's names; a unit, or what the package managers have fetched. */
+static int read_guest_agent(struct inspection *in)
+{
+	static const char *const programs[] = {"/usr/bin/qemu-ga", "/usr/sbin/qemu-ga"};
+	static const char *const packages[] = {"/var/cache/apt/archives/qemu-guest-agent_*.deb",
+		"/var/cache/dnf/*/packages/qemu-guest-agent-*.rpm",
+		"/var/cache/zypp/packages/*/*/qemu-guest-agent-*.rpm",
+		"/var/cache/pacman/pkg/qemu-guest-agent-*"};
+	int r = 0;
+
+	for (size_t i = 0; i < P2V_N(programs); i++)
+		if (guest_is_file(in->g, programs[i]))
+			return inspect_set(in, &in->os->guest_agent, "installed");
+	for (size_t i = 0; r == 0 && !in->os->guest_agent && i < P2V_N(packages); i++) {
+		struct inspect_paths paths = {0};
+
+		r = inspect_glob(in, packages[i], &paths);
+		if (r == 0 && paths.n_items)
+			r = inspect_set(in, &in->os->guest_agent, paths.items[0]);
+		inspect_paths_finish(&paths);
 	}
-	return 0;
+	if (r == 0 && in->os->guest_agent)
+		r = inspect_note(in,
+			"the package %s is there, but not installed: the virtual machine's guest "
+			"agent can be installed from it once it runs",
+			in->os->guest_agent);
+	return r;
 }
 
 int inspect_basics(struct inspection *in)
@@ -141,5 +218,7 @@ int inspect_basics(struct inspection *in)
 		r = read_selinux(in);
 	if (r == 0)
 		r = read_rtc(in);
-	return r == 0 ? read_getty(in) : r;
+	if (r == 0)
+		r = read_getty(in);
+	return r == 0 ? read_guest_agent(in) : r;
 }

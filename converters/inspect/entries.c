@@ -53,21 +53,25 @@ static const struct facts_kernel *find(const struct facts_os *os, const struct b
 	return NULL;
 }
 
-/* The file in the guest that a menu's path means; *ret stays NULL where there is none. */
+/* The file in the guest that a menu's path means; *ret stays NULL where there is none. It may be
+ * relative to a partition of its own, or begin with a subvolume's name: "/@/boot/vmlinuz". */
 static int locate(struct inspection *in, const char *path, char **ret)
 {
 	static const char *const tops[] = {"", "/boot", "/efi", "/boot/efi"};
 
-	for (size_t i = 0; *path && i < P2V_N(tops); i++) {
-		p2v_autofree char *full =
-			p2v_strf("%s%s%s", tops[i], *path == '/' ? "" : "/", path);
+	for (unsigned cut = 0; path && *path && cut < 4; cut++) {
+		for (size_t i = 0; i < P2V_N(tops); i++) {
+			p2v_autofree char *full =
+				p2v_strf("%s%s%s", tops[i], *path == '/' ? "" : "/", path);
 
-		if (!full)
-			return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
-		if (guest_is_file(in->g, full)) {
-			*ret = p2v_steal(full);
-			return 0;
+			if (!full)
+				return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+			if (guest_is_file(in->g, full)) {
+				*ret = p2v_steal(full);
+				return 0;
+			}
 		}
+		path = strchr(path + 1, '/');
 	}
 	return 0;
 }
@@ -108,6 +112,21 @@ static struct facts_kernel *by_release(struct facts_os *os, struct p2v_span rele
 	return found;
 }
 
+/* A kernel without modules: all that it drives is built in. */
+static struct facts_kernel *add_alone(struct inspection *in, struct p2v_span release)
+{
+	struct facts_kernel *k;
+
+	if (!release.n || release.n > 200 || p2v_span_has(release, '/'))
+		return NULL;
+	k = inspect_grow(in, (void **)&in->os->kernels, &in->os->n_kernels, sizeof(*k));
+	if (!k || inspect_set_span(in, &k->release, release) < 0 ||
+		inspect_set(in, &k->modules_dir, "") < 0 ||
+		inspect_set(in, &k->arch, in->os->arch) < 0)
+		return NULL;
+	return k;
+}
+
 /* The release: as the entry says, as the image says, or a directory of the path is called so. */
 static struct facts_kernel *kernel_of(
 	struct inspection *in, const struct boot_entry *e, const char *path)
@@ -127,7 +146,7 @@ static struct facts_kernel *kernel_of(
 	/* An image that does not say what it is, and one module tree that has none. */
 	if (!k && e->unified && in->os->n_kernels == 1)
 		k = &in->os->kernels[0];
-	return k;
+	return k || e->unified ? k : add_alone(in, image_release(&head));
 }
 
 /* A kernel of that release once more, with nothing known but that. */
@@ -170,9 +189,10 @@ static int attach(struct inspection *in, const struct boot_entry *e)
 	r = inspect_set(in, &k->path, path);
 	if (r == 0)
 		r = inspect_set(in, &k->initramfs.path, initrd ? initrd : "");
-	if (r == 0)
-		r = inspect_kernel_read(in, k);
-	return r == 0 && e->unified ? inspect_set(in, &k->initramfs.kind, "unified") : r;
+	if (r < 0)
+		return r;
+	return e->unified ? inspect_kernel_unified(in, k, e->initrd_offset, e->initrd_length)
+			  : inspect_kernel_read(in, k);
 }
 
 static void mark_default(struct facts_os *os, const struct boot_entry *e)

@@ -5,6 +5,7 @@
 
 #include "converters/inspect/inspection.h"
 #include "converters/inspect/storage.h"
+#include "p2v/core/cleanup.h"
 
 /* The file systems that hold what a conversion reads and writes, outermost first. */
 static const char *const system_mounts[] = {"/usr", "/var", "/boot", "/boot/efi", "/efi"};
@@ -56,28 +57,84 @@ static int mount_one(struct inspection *in, const struct facts_mount *m)
 	if (strcmp(m->device, in->os->root) == 0 && !m->subvolume)
 		return 0;
 	r = guest_mount(in->g, m->device, m->mountpoint, m->subvolume, true, &why);
-	if (r == 0)
+	/* A directory that poses as a guest has all of it in one. */
+	if (r == 0 || r == P2V_EUNSUPPORTED)
 		return 0;
 	return inspect_note(
 		in, "%s could not be mounted on %s: %s", m->device, m->mountpoint, why.text);
+}
+
+/* The root is known: what fstab calls it is what its disk is called. */
+static int learn_from_root(struct inspection *in)
+{
+	const struct facts_mount *root = find(in->os, "/");
+
+	for (size_t i = 0; root && i < in->facts->n_filesystems; i++) {
+		const struct facts_fs *f = &in->facts->filesystems[i];
+
+		if (strcmp(f->device, in->os->root) == 0)
+			return inspect_storage_call_disk(
+				in->facts, f, p2v_span_str(root->spec), in->err);
+	}
+	return 0;
+}
+
+/* Where fstab says nothing of it, systemd mounts the EFI system partition by its type on /efi or
+ * /boot: that is a mount like the others. */
+static int add_automatic(struct inspection *in)
+{
+	static const char *const places[] = {"/efi", "/boot"};
+	const struct facts_fs *esp = NULL;
+	struct facts_mount *m;
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->facts->n_filesystems; i++)
+		if (in->facts->filesystems[i].esp) {
+			esp = &in->facts->filesystems[i];
+			n++;
+		}
+	if (n != 1 || find(in->os, "/boot") || find(in->os, "/efi") || find(in->os, "/boot/efi"))
+		return 0;
+	for (size_t i = 0; i < P2V_N(places); i++) {
+		struct guest_dir d = {0};
+		bool empty = guest_is_dir(in->g, places[i]) &&
+			     guest_list_dir(in->g, places[i], NULL, 1, &d, NULL) == 0 &&
+			     d.n_entries == 0;
+
+		guest_dir_finish(&d);
+		if (!empty)
+			continue;
+		m = inspect_grow(in, (void **)&in->os->mounts, &in->os->n_mounts, sizeof(*m));
+		if (!m || inspect_set(in, &m->spec, "") < 0 ||
+			inspect_set(in, &m->mountpoint, places[i]) < 0 ||
+			inspect_set(in, &m->kind, "vfat") < 0 ||
+			inspect_set(in, &m->options, "") < 0)
+			return P2V_ENOMEM;
+		return inspect_set(in, &m->device, esp->device);
+	}
+	return 0;
 }
 
 int inspect_fstab(struct inspection *in)
 {
 	p2v_autobuf struct p2v_buf text = {0};
 	const struct facts_mount *m;
-	int r = inspect_names(in);
+	int r = inspect_text(in, "/etc/fstab", INSPECT_NEEDED, &text);
 
-	if (r == 0)
-		r = inspect_text(in, "/etc/fstab", INSPECT_NEEDED, &text);
 	if (r > 0) {
 		r = fstab_parse(inspect_span(&text), in->os, in->err);
 		if (r < 0)
 			p2v_err_wrap(in->err, r, "/etc/fstab");
 	}
+	if (r == 0)
+		r = learn_from_root(in);
+	if (r == 0)
+		r = inspect_names(in);
 	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
 		r = resolve(in, &in->os->mounts[i]);
-	for (size_t i = 0; r == 0 && i < sizeof(system_mounts) / sizeof(system_mounts[0]); i++) {
+	if (r == 0)
+		r = add_automatic(in);
+	for (size_t i = 0; r == 0 && i < P2V_N(system_mounts); i++) {
 		m = find(in->os, system_mounts[i]);
 		if (m)
 			r = mount_one(in, m);

@@ -60,6 +60,22 @@ static int read_mkinitcpio(struct inspection *in, struct p2v_span line)
 	return read_assignment(in, line, "MODULES");
 }
 
+static int read_sysconfig(struct inspection *in, struct p2v_span line)
+{
+	return read_assignment(in, line, "INITRD_MODULES");
+}
+
+/* Red Hat's mkinitrd takes each driver that is called scsi_hostadapter. */
+static int read_modprobe(struct inspection *in, struct p2v_span line)
+{
+	struct p2v_span word;
+
+	if (!p2v_word_next(&line, &word) || !p2v_span_eq(word, "alias") ||
+		!p2v_word_next(&line, &word) || !p2v_span_starts(word, "scsi_hostadapter"))
+		return 0;
+	return add_words(in, line);
+}
+
 static const struct {
 	const char *pattern;
 	int (*read)(struct inspection *in, struct p2v_span line);
@@ -69,6 +85,8 @@ static const struct {
 	{"/etc/dracut.conf.d/*.conf", read_dracut},
 	{"/etc/mkinitcpio.conf", read_mkinitcpio},
 	{"/etc/mkinitcpio.conf.d/*.conf", read_mkinitcpio},
+	{"/etc/sysconfig/kernel", read_sysconfig},
+	{"/etc/modprobe.conf", read_modprobe},
 };
 
 static int read_file(struct inspection *in, size_t place, const char *path)

@@ -39,6 +39,12 @@ struct boot_menu;
 int inspect_entries(struct inspection *in, const struct boot_menu *menu);
 /* Drivers and initramfs of a kernel whose release and paths are set. */
 int inspect_kernel_read(struct inspection *in, struct facts_kernel *k);
+/* The same for a unified one: its initramfs is a part of its file. */
+int inspect_kernel_unified(
+	struct inspection *in, struct facts_kernel *k, uint64_t offset, uint64_t length);
+/* References to hardware in a file that an initramfs holds. */
+int inspect_refs_inside(
+	struct inspection *in, const char *image, const char *inside, struct p2v_span text);
 
 /* The parts, in the order of the table. */
 int inspect_release(struct inspection *in);

@@ -13,13 +13,30 @@
 
 #define MAX_KERNELS ((size_t)64)
 
-/* What a virtual machine may offer. */
-static const char *const wanted[] = {"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net",
-	"ahci", "ata_piix", "e1000", "e1000e", "8139cp", "8139too", "nvme", "sd_mod"};
+/* What a virtual machine may offer, and how a kernel's configuration calls it. */
+static const struct {
+	const char *name, *config;
+} wanted[] = {
+	{"virtio_pci", "CONFIG_VIRTIO_PCI"},
+	{"virtio_blk", "CONFIG_VIRTIO_BLK"},
+	{"virtio_scsi", "CONFIG_SCSI_VIRTIO"},
+	{"virtio_net", "CONFIG_VIRTIO_NET"},
+	{"ahci", "CONFIG_SATA_AHCI"},
+	{"ata_piix", "CONFIG_ATA_PIIX"},
+	{"e1000", "CONFIG_E1000"},
+	{"e1000e", "CONFIG_E1000E"},
+	{"8139cp", "CONFIG_8139CP"},
+	{"8139too", "CONFIG_8139TOO"},
+	{"nvme", "CONFIG_BLK_DEV_NVME"},
+	{"sd_mod", "CONFIG_BLK_DEV_SD"},
+	{"piix", "CONFIG_BLK_DEV_PIIX"},
+	{"ide_gd_mod", "CONFIG_IDE_GD"},
+	{"ide_disk", "CONFIG_BLK_DEV_IDEDISK"},
+};
 
 /* Of these, what its initramfs must load before the root can be mounted. */
 static const char *const early[] = {"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "ahci",
-	"ata_piix", "sd_mod", "nvme"};
+	"ata_piix", "sd_mod", "nvme", "piix", "ide_gd_mod", "ide_disk"};
 
 static const char *const kernel_forms[] = {"vmlinuz-%s", "kernel-%s", "vmlinux-%s", "bzImage-%s"};
 static const char *const initramfs_forms[] = {
@@ -45,63 +62,108 @@ static int find_in_boot(struct inspection *in, const char *const *forms, size_t 
 	return inspect_set(in, to, "");
 }
 
-static int read_drivers(struct inspection *in, struct facts_kernel *k)
+/* "CONFIG_X=y" as a line of the kernel's configuration: it is linked in. Kernels before 2.6.33 have
+ * no list of that, and kernels without modules need none. */
+static bool is_linked_in(struct p2v_span config, const char *symbol)
 {
-	struct linux_modules modules = {0};
-	struct p2v_err why = {0};
-	int r = linux_modules_load(in->g, k->release, &modules, &why);
+	struct p2v_span line, value;
 
-	if (r < 0 && r != P2V_EFORMAT && r != P2V_ENOTFOUND)
-		return p2v_err_set(in->err, r, "%s", why.text);
-	if (r < 0)
-		return inspect_note(
-			in, "kernel %s: %s; taken to have no modules", k->release, why.text);
-	for (size_t i = 0; r == 0 && i < P2V_N(wanted); i++) {
-		const struct linux_module *m = linux_modules_find(&modules, wanted[i]);
-		struct facts_driver *d =
-			inspect_grow(in, (void **)&k->drivers, &k->n_drivers, sizeof(*d));
-
-		r = d ? inspect_set(in, &d->name, wanted[i]) : P2V_ENOMEM;
-		if (d)
-			d->state = !m	     ? DRIVER_STATE_ABSENT
-				   : m->path ? DRIVER_STATE_MODULE
-					     : DRIVER_STATE_BUILTIN;
-	}
-	linux_modules_finish(&modules);
-	return r;
+	while (p2v_line_next(&config, &line))
+		if (p2v_span_eq(p2v_span_until(line, '=', &value), symbol))
+			return p2v_span_eq(p2v_span_trim(value), "y");
+	return false;
 }
 
-static int take_info(
-	struct inspection *in, struct facts_initramfs *i, const struct linux_initramfs_info *info)
+static int load_modules(struct inspection *in, struct facts_kernel *k, struct linux_modules *ret)
+{
+	struct p2v_err why = {0};
+	int r = linux_modules_load(in->g, k->release, ret, &why);
+
+	if (r == 0)
+		return 0;
+	if (r != P2V_EFORMAT && r != P2V_ENOTFOUND)
+		return p2v_err_set(in->err, r, "%s", why.text);
+	return inspect_note(in, "kernel %s: %s; taken to have no modules", k->release, why.text);
+}
+
+static int add_driver(struct inspection *in, struct facts_kernel *k, const char *name, int state)
+{
+	struct facts_driver *d = inspect_grow(in, (void **)&k->drivers, &k->n_drivers, sizeof(*d));
+
+	if (!d)
+		return P2V_ENOMEM;
+	d->state = state;
+	return inspect_set(in, &d->name, name);
+}
+
+static int read_drivers(struct inspection *in, struct facts_kernel *k)
+{
+	p2v_autofree char *path = p2v_strf("/boot/config-%s", k->release);
+	p2v_autobuf struct p2v_buf config = {0};
+	struct linux_modules modules = {0};
+	int r = path ? load_modules(in, k, &modules)
+		     : p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+
+	if (r == 0)
+		r = inspect_text(in, path, INSPECT_OPTIONAL, &config);
+	for (size_t i = 0; r >= 0 && i < P2V_N(wanted); i++) {
+		const struct linux_module *m = linux_modules_find(&modules, wanted[i].name);
+		int state = !m && is_linked_in(inspect_span(&config), wanted[i].config)
+				    ? DRIVER_STATE_BUILTIN
+			    : !m      ? DRIVER_STATE_ABSENT
+			    : m->path ? DRIVER_STATE_MODULE
+				      : DRIVER_STATE_BUILTIN;
+
+		r = add_driver(in, k, wanted[i].name, state);
+	}
+	linux_modules_finish(&modules);
+	return r < 0 ? r : 0;
+}
+
+static const char *plain(const char *text)
+{
+	return text ? text : "";
+}
+
+static int take_info(struct inspection *in, const struct facts_kernel *k,
+	const struct linux_initramfs_info *info, struct facts_initramfs *i)
 {
 	int r = inspect_set(in, &i->kind, linux_initramfs_tool_word(info->tool));
 
 	if (r == 0)
 		r = inspect_set(in, &i->compression, archive_compression_word(info->compression));
-	for (size_t k = 0; r == 0 && k < info->n_present; k++)
-		r = inspect_add_str(in, &i->modules, &i->n_modules, info->present[k]);
+	for (size_t n = 0; r == 0 && n < info->n_present; n++)
+		r = inspect_add_str(in, &i->modules, &i->n_modules, info->present[n]);
 	i->injected = info->marked;
 	i->tail_ok = info->compression != ARCHIVE_COMP_LZOP;
+	/* What a rescue kernel or a signed program holds is not ours to change. */
+	for (size_t n = 0; r == 0 && !k->rescue && *plain(i->path) && n < info->n_files; n++)
+		r = inspect_refs_inside(in, i->path, info->files[n].path,
+			p2v_span_of(info->files[n].text.data, info->files[n].text.len));
 	return r;
 }
 
-static int read_initramfs(struct inspection *in, struct facts_kernel *k)
+/* at: where in the file it lies; of length 0, it is the whole. */
+static int read_initramfs(struct inspection *in, struct facts_kernel *k, const char *path,
+	uint64_t offset, uint64_t length)
 {
-	const struct linux_initramfs_request rq = {.image = k->initramfs.path,
+	const struct linux_initramfs_request rq = {.image = path,
 		.kernel = k->release,
 		.modules = early,
-		.n_modules = P2V_N(early)};
+		.n_modules = P2V_N(early),
+		.offset = offset,
+		.length = length};
 	struct linux_initramfs_info info = {0};
 	struct guest_stat st;
 	struct p2v_err why = {0};
-	int r = guest_stat(in->g, k->initramfs.path, &st, &why);
+	int r = guest_stat(in->g, path, &st, &why);
 
 	if (r == 0) {
-		k->initramfs.size_bytes = st.size_bytes;
+		k->initramfs.size_bytes = length ? length : st.size_bytes;
 		r = linux_initramfs_inspect(in->g, &rq, &info, &why);
 	}
 	if (r == 0) {
-		r = take_info(in, &k->initramfs, &info);
+		r = take_info(in, k, &info, &k->initramfs);
 		linux_initramfs_info_finish(&info);
 		return r;
 	}
@@ -111,11 +173,21 @@ static int read_initramfs(struct inspection *in, struct facts_kernel *k)
 	return r < 0 ? r : inspect_note(in, "%s", why.text);
 }
 
+int inspect_kernel_unified(
+	struct inspection *in, struct facts_kernel *k, uint64_t offset, uint64_t length)
+{
+	int r = read_drivers(in, k);
+
+	if (r == 0 && length)
+		r = read_initramfs(in, k, k->path, offset, length);
+	return r == 0 ? inspect_set(in, &k->initramfs.kind, "unified") : r;
+}
+
 int inspect_kernel_read(struct inspection *in, struct facts_kernel *k)
 {
 	int r = read_drivers(in, k);
 
-	return r == 0 && *k->initramfs.path ? read_initramfs(in, k) : r;
+	return r == 0 && *k->initramfs.path ? read_initramfs(in, k, k->initramfs.path, 0, 0) : r;
 }
 
 static int add_kernel(struct inspection *in, const char *release)

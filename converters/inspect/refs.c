@@ -8,30 +8,36 @@
 #include <string.h>
 
 #include "converters/boot/boot.h"
-#include "converters/inspect/inspection.h"
+#include "converters/inspect/refs.h"
 #include "converters/inspect/storage.h"
 #include "p2v/core/cleanup.h"
 
-struct place {
-	const char *path, *what;
-	int (*read)(struct inspection *in, const struct place *place, struct p2v_span text);
-};
+#define MAX_REFS ((size_t)1024)
 
-/* key: "root=" before the device, or "". */
-static int add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
+int refs_add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
 	struct p2v_span spec, const struct facts_fs *f)
 {
 	p2v_autobuf struct p2v_buf text = {0}, stable = {0};
-	struct facts_ref *ref =
-		inspect_grow(in, (void **)&in->os->refs, &in->os->n_refs, sizeof(*ref));
-	int r = ref ? 0 : P2V_ENOMEM;
+	struct facts_ref *ref;
+	int r;
 
+	/* Each becomes a step that reads and writes the whole file. */
+	if (in->os->n_refs == MAX_REFS)
+		return p2v_err_set(in->err, P2V_EFORMAT,
+			"%s: line %u: more than %zu names of hardware in this system", p->path,
+			line, MAX_REFS);
+	ref = inspect_grow(in, (void **)&in->os->refs, &in->os->n_refs, sizeof(*ref));
+	r = ref ? 0 : P2V_ENOMEM;
 	p2v_buf_addf(&text, "%s", key);
 	p2v_buf_add(&text, spec.p, spec.n);
 	if (f && f->uuid && *f->uuid)
 		p2v_buf_addf(&stable, "%sUUID=%s", key, f->uuid);
+	else if (f && f->label && *f->label && !strpbrk(f->label, " \t\"'\\"))
+		p2v_buf_addf(&stable, "%sLABEL=%s", key, f->label);
 	if (r == 0)
 		r = inspect_set(in, &ref->path, p->path);
+	if (r == 0 && p->inside)
+		r = inspect_set(in, &ref->inside, p->inside);
 	if (r == 0)
 		r = inspect_set(in, &ref->what, p->what);
 	if (r == 0)
@@ -45,12 +51,20 @@ static int add(struct inspection *in, const struct place *p, uint32_t line, cons
 	return r;
 }
 
-static bool known(const struct facts_os *os, const char *path, struct p2v_span arg)
+static bool known(const struct facts_os *os, const struct place *p, struct p2v_span arg)
 {
 	for (size_t i = 0; i < os->n_refs; i++)
-		if (!strcmp(os->refs[i].path, path) && p2v_span_eq(arg, os->refs[i].text))
+		if (!strcmp(os->refs[i].path, p->path) && p2v_span_eq(arg, os->refs[i].text) &&
+			p2v_span_eq(p2v_span_str(p->inside),
+				os->refs[i].inside ? os->refs[i].inside : ""))
 			return true;
 	return false;
+}
+
+/* A line that stands there twice is dealt with once. */
+int refs_add_line(struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text)
+{
+	return known(in->os, p, text) ? 0 : refs_add(in, p, line, "", text, NULL);
 }
 
 static int read_fstab(struct inspection *in, const struct place *p, struct p2v_span text)
@@ -63,7 +77,7 @@ static int read_fstab(struct inspection *in, const struct place *p, struct p2v_s
 		struct p2v_span spec = p2v_span_str(m->spec);
 
 		if (inspect_is_hardware_name(spec))
-			r = add(in, p, m->line, "", spec, inspect_find_fs(in->facts, spec));
+			r = refs_add(in, p, m->line, "", spec, inspect_find_fs(in->facts, spec));
 	}
 	return r;
 }
@@ -77,28 +91,68 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
 		if (p2v_word_next(&line, &name) && name.p[0] != '#' &&
 			p2v_word_next(&line, &spec) && inspect_is_hardware_name(spec))
-			r = add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
+			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
 	return r;
+}
+
+/* cryptdevice=/dev/sda2:root: the whole argument is exchanged. */
+static int read_cryptdevice(
+	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span spec)
+{
+	struct p2v_span device = p2v_span_until(spec, ':', NULL);
+	const struct facts_fs *f = inspect_find_fs(in->facts, device);
+	p2v_autobuf struct p2v_buf stable = {0};
+	int r;
+
+	if (!inspect_is_hardware_name(device))
+		return 0;
+	r = refs_add(in, p, line, "cryptdevice=", spec, f);
+	if (r < 0 || !f || !f->uuid || !*f->uuid)
+		return r;
+	p2v_buf_addf(&stable, "cryptdevice=UUID=%s", f->uuid);
+	p2v_buf_add(&stable, spec.p + device.n, spec.n - device.n);
+	return inspect_set_span(
+		in, &in->os->refs[in->os->n_refs - 1].stable, inspect_span(&stable));
+}
+
+/* Arguments that must not stay: what they name is not there. */
+static bool is_stale(struct p2v_span arg)
+{
+	static const char *const prefixes[] = {"console=ttyS1", "console=ttyS2", "console=ttyS3",
+		"console=ttyUSB", "rd.driver.blacklist=virtio", "modprobe.blacklist=virtio",
+		"rd.md.uuid=ddf1_", "rd.dm.uuid=ddf1_", "rd.dm.uuid=isw_", "rd_DM_UUID=ddf1_",
+		"rd_DM_UUID=isw_"};
+
+	for (size_t i = 0; i < P2V_N(prefixes); i++)
+		if (p2v_span_starts(arg, prefixes[i]))
+			return true;
+	return false;
 }
 
 /* One argument of a kernel: root=/dev/sda1; resume= also where it names what is gone. */
 static int read_argument(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span arg)
 {
-	static const char *const keys[] = {"root=", "resume="};
-	int r = 0;
+	static const char *const keys[] = {"root=", "resume=", "cryptdevice="};
+	struct p2v_span spec;
+	const struct facts_fs *f;
 
-	for (size_t i = 0; r == 0 && i < P2V_N(keys); i++) {
-		struct p2v_span spec = p2v_span_skip(arg, strlen(keys[i]));
-		const struct facts_fs *f;
-
-		if (!p2v_span_starts(arg, keys[i]) || known(in->os, p->path, arg))
+	if (known(in->os, p, arg))
+		return 0;
+	if (is_stale(arg))
+		return refs_add_line(in, p, line, arg);
+	for (size_t i = 0; i < P2V_N(keys); i++) {
+		if (!p2v_span_starts(arg, keys[i]))
 			continue;
+		spec = p2v_span_skip(arg, strlen(keys[i]));
+		/* cryptdevice=DEVICE:NAME */
+		if (i == 2 && p2v_span_has(spec, ':'))
+			return read_cryptdevice(in, p, line, spec);
 		f = inspect_find_fs(in->facts, spec);
 		if (inspect_is_hardware_name(spec) || (i == 1 && !f))
-			r = add(in, p, line, keys[i], spec, f);
+			return refs_add(in, p, line, keys[i], spec, f);
 	}
-	return r;
+	return 0;
 }
 
 /* Any text with kernel arguments in it, quoted or not. */
@@ -142,15 +196,15 @@ static int read_resume(struct inspection *in, const struct place *p, struct p2v_
 			continue;
 		f = inspect_find_fs(in->facts, spec);
 		if (!f || inspect_is_hardware_name(spec))
-			r = add(in, p, n, "RESUME=", spec, f);
+			r = refs_add(in, p, n, "RESUME=", spec, f);
 	}
 	return r;
 }
 
-/* The file as such: only grub-install reads it, and what it says is of the old machine. */
+/* The file as such: what it says is of the old machine, and it is made anew where it is needed. */
 static int read_present(struct inspection *in, const struct place *p, struct p2v_span text)
 {
-	return add(in, p, 1, "", p2v_span_trim(p2v_span_until(text, '\n', NULL)), NULL);
+	return refs_add_line(in, p, 1, p2v_span_trim(p2v_span_until(text, '\n', NULL)));
 }
 
 /* mdadm.conf: DEVICE /dev/sda1 /dev/sdb1 hides the array's members under their new names. */
@@ -168,12 +222,23 @@ static int read_mdadm(struct inspection *in, const struct place *p, struct p2v_s
 		while (p2v_word_next(&rest, &word))
 			hardware |= p2v_span_starts(word, "/dev/");
 		if (hardware)
-			r = add(in, p, n, "", p2v_span_trim(line), NULL);
+			r = refs_add_line(in, p, n, p2v_span_trim(line));
 	}
 	return r;
 }
 
-/* lvm.conf: a filter that accepts disks by name. */
+/* From the key's line to the one that closes its list. */
+static struct p2v_span whole_list(struct p2v_span line, struct p2v_span rest)
+{
+	const char *close, *begin = memchr(line.p, '[', line.n);
+
+	if (!begin)
+		return line;
+	close = memchr(begin, ']', (size_t)(rest.p + rest.n - begin));
+	return p2v_span_of(line.p, close ? (size_t)(close - line.p) + 1 : line.n);
+}
+
+/* lvm.conf: a filter that accepts disks by name, or refuses all others. */
 static int read_lvm(struct inspection *in, const struct place *p, struct p2v_span text)
 {
 	struct p2v_span line, key;
@@ -184,31 +249,139 @@ static int read_lvm(struct inspection *in, const struct place *p, struct p2v_spa
 		key = p2v_span_trim(p2v_span_until(line, '=', NULL));
 		if (!p2v_span_eq(key, "filter") && !p2v_span_eq(key, "global_filter"))
 			continue;
+		line = whole_list(line, text);
 		if (memmem(line.p, line.n, "/dev/", 5) || memmem(line.p, line.n, "r|.*|", 5) ||
 			memmem(line.p, line.n, "r/.*/", 5))
-			r = add(in, p, n, "", line, NULL);
+			r = refs_add_line(in, p, n, line);
 	}
 	return r;
 }
 
+/* systemd's own tables: What=/dev/sda5. */
+static int read_unit(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, spec;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
+		if (p2v_span_eq(p2v_span_trim(p2v_span_until(line, '=', &spec)), "What") &&
+			inspect_is_hardware_name(p2v_span_trim(spec)))
+			r = refs_add(in, p, n, "", p2v_span_trim(spec),
+				inspect_find_fs(in->facts, p2v_span_trim(spec)));
+	return r;
+}
+
+/* initramfs-tools of old: target=sda5_crypt,source=/dev/sda5,key=none */
+static int read_cryptroot(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, part;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
+		while (r == 0 && line.n) {
+			part = p2v_span_trim(p2v_span_until(line, ',', &line));
+			if (!p2v_span_starts(part, "source="))
+				continue;
+			part = p2v_span_skip(part, strlen("source="));
+			if (inspect_is_hardware_name(part))
+				r = refs_add(in, p, n, "", part, inspect_find_fs(in->facts, part));
+		}
+	return r;
+}
+
+/* SUSE: the disks to which its boot loader is written, a line each. */
+static int read_devices(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
+		if (inspect_is_hardware_name(p2v_span_trim(line)))
+			r = refs_add_line(in, p, n, p2v_span_trim(line));
+	return r;
+}
+
 static const struct place places[] = {
-	{"/etc/fstab", "fstab", read_fstab},
-	{"/etc/crypttab", "crypttab", read_crypttab},
-	{"/etc/initramfs-tools/conf.d/resume", "resume", read_resume},
-	{"/boot/grub/device.map", "device-map", read_present},
-	{"/boot/grub2/device.map", "device-map", read_present},
-	{"/etc/mdadm/mdadm.conf", "mdadm", read_mdadm},
-	{"/etc/mdadm.conf", "mdadm", read_mdadm},
-	{"/etc/lvm/lvm.conf", "lvm-filter", read_lvm},
-	{"/etc/lvm/devices/system.devices", "lvm-devices", read_present},
+	{"/etc/fstab", "fstab", read_fstab, NULL},
+	{"/etc/crypttab", "crypttab", read_crypttab, NULL},
+	{"/etc/initramfs-tools/conf.d/*", "resume", read_resume, NULL},
+	{"/boot/grub/device.map", "device-map", read_present, NULL},
+	{"/boot/grub2/device.map", "device-map", read_present, NULL},
+	{"/etc/default/grub_installdevice", "install-device", read_devices, NULL},
+	{"/etc/mdadm/mdadm.conf", "mdadm", read_mdadm, NULL},
+	{"/etc/mdadm.conf", "mdadm", read_mdadm, NULL},
+	{"/etc/lvm/lvm.conf", "lvm-filter", read_lvm, NULL},
+	{"/etc/lvm/lvmlocal.conf", "lvm-filter", read_lvm, NULL},
+	{"/etc/lvm/devices/system.devices", "lvm-devices", read_present, NULL},
+	{"/etc/lvm/cache/.cache", "device-cache", read_present, NULL},
+	{"/etc/lvm/.cache", "device-cache", read_present, NULL},
+	{"/etc/blkid.tab", "device-cache", read_present, NULL},
+	{"/etc/blkid/blkid.tab", "device-cache", read_present, NULL},
+	{"/etc/systemd/system/*.mount", "unit", read_unit, NULL},
+	{"/etc/systemd/system/*.swap", "swap-unit", read_unit, NULL},
+	{"/etc/cmdline", "arguments", read_arguments, NULL},
+	{"/etc/cmdline.d/*.conf", "arguments", read_arguments, NULL},
+	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
+	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
+	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
+	{NULL, NULL, NULL, NULL},
 };
+
+/* The copies that an initramfs holds; a path that ends in '/' is all below it. */
+static const struct {
+	const char *inside, *what;
+	int (*read)(struct inspection *in, const struct place *place, struct p2v_span text);
+} copies[] = {
+	{"conf/conf.d/resume", "resume", read_resume},
+	{"conf/param.conf", "arguments", read_arguments},
+	{"conf/conf.d/cryptroot", "crypttab", read_cryptroot},
+	{"cryptroot/crypttab", "crypttab", read_crypttab},
+	{"etc/crypttab", "crypttab", read_crypttab},
+	{"etc/cmdline", "arguments", read_arguments},
+	{"etc/cmdline.d/", "arguments", read_arguments},
+	{"etc/mdadm.conf", "mdadm", read_mdadm},
+	{"etc/mdadm/mdadm.conf", "mdadm", read_mdadm},
+	{"etc/lvm/lvm.conf", "lvm-filter", read_lvm},
+	{"etc/lvm/lvmlocal.conf", "lvm-filter", read_lvm},
+	{"etc/lvm/devices/system.devices", "lvm-devices", read_present},
+};
+
+int inspect_refs_inside(
+	struct inspection *in, const char *image, const char *inside, struct p2v_span text)
+{
+	for (size_t i = 0; i < P2V_N(copies); i++) {
+		struct place p = {image, copies[i].what, copies[i].read, inside};
+		size_t n = strlen(copies[i].inside);
+
+		if (copies[i].inside[n - 1] == '/' ? strncmp(inside, copies[i].inside, n) == 0
+						   : strcmp(inside, copies[i].inside) == 0)
+			return p.read(in, &p, text);
+	}
+	return 0;
+}
+
+static int read_file(struct inspection *in, const struct place *row, const char *path)
+{
+	struct place p = {path, row->what, row->read, NULL};
+	p2v_autobuf struct p2v_buf text = {0};
+	int r = inspect_text(in, path, INSPECT_OPTIONAL, &text);
+
+	return r > 0 ? p.read(in, &p, inspect_span(&text)) : r;
+}
 
 static int read_place(struct inspection *in, const struct place *p)
 {
-	p2v_autobuf struct p2v_buf text = {0};
-	int r = inspect_text(in, p->path, INSPECT_OPTIONAL, &text);
+	struct inspect_paths paths = {0};
+	int r = 0;
 
-	return r > 0 ? p->read(in, p, inspect_span(&text)) : r;
+	if (!strchr(p->path, '*'))
+		return read_file(in, p, p->path);
+	if (inspect_may_exist(in, p->path))
+		r = inspect_glob(in, p->path, &paths);
+	for (size_t i = 0; r == 0 && i < paths.n_items; i++)
+		r = read_file(in, p, paths.items[i]);
+	inspect_paths_finish(&paths);
+	return r;
 }
 
 int inspect_refs(struct inspection *in)
@@ -216,11 +389,15 @@ int inspect_refs(struct inspection *in)
 	const struct facts_bootloader *b = &in->os->bootloader;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < P2V_N(places); i++)
-		r = read_place(in, &places[i]);
+	for (const struct place *p = places; r == 0 && p->path; p++)
+		r = read_place(in, p);
+	for (const struct place *p = refs_system_places; r == 0 && p->path; p++)
+		r = read_place(in, p);
 	for (size_t i = 0; r == 0 && i < b->n_configs; i++)
-		r = read_place(in, &(struct place){b->configs[i], "boot-config", read_arguments});
+		r = read_file(in, &(struct place){NULL, "boot-config", read_arguments, NULL},
+			b->configs[i]);
 	for (size_t i = 0; r == 0 && i < b->n_sources; i++)
-		r = read_place(in, &(struct place){b->sources[i], "boot-source", read_arguments});
+		r = read_file(in, &(struct place){NULL, "boot-source", read_arguments, NULL},
+			b->sources[i]);
 	return r;
 }

@@ -3,6 +3,7 @@
 /* Services that talk to hardware which a virtual machine does not have, where they are enabled. */
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <string.h>
 
 #include "converters/inspect/inspection.h"
@@ -16,69 +17,150 @@ static const char vendor[] = "is an agent of the hardware's vendor";
 static const char power[] = "watches power supplies and batteries, or sets the processor's clock";
 static const char tools[] = "is a tool of another hypervisor";
 
+static const char clock_speed[] = "sets the speed of the physical machine's processors";
+static const char watchdog[] = "feeds a watchdog of the physical machine";
+static const char kudzu[] = "takes changed hardware for lost and would drop its configuration";
+
+/* A name may be a pattern (fnmatch). irqbalance, kdump, mdmonitor, tuned and such do no harm and
+ * stay. */
 static const struct {
 	const char *name, *reason;
 } candidates[] = {
 	{"smartd", disks},
 	{"smartmontools", disks},
 	{"hddtemp", disks},
+	{"multipathd", disks},
+	{"multipath-tools*", disks},
+	{"dmraid*", disks},
 	{"mcelog", monitoring},
+	{"mcelogd", monitoring},
 	{"rasdaemon", monitoring},
+	{"ras-mc-ctl", monitoring},
 	{"edac", monitoring},
 	{"lm_sensors", monitoring},
 	{"lm-sensors", monitoring},
+	{"sensord", monitoring},
 	{"fancontrol", monitoring},
 	{"thermald", monitoring},
 	{"i8kmon", monitoring},
+	{"acpid-fan", monitoring},
 	{"ipmi", management},
 	{"openipmi", management},
 	{"ipmievd", management},
 	{"ipmidetectd", management},
 	{"ipmiseld", management},
-	{"bmc-watchdog", management},
-	{"multipathd", disks},
-	{"dmraid", disks},
-	{"cpuspeed", power},
-	{"cpufrequtils", power},
+	{"ipmiutil*", management},
+	{"bmc-*", management},
+	{"exchange-bmc-os-info", management},
+	{"watchdog", watchdog},
+	{"wd_keepalive", watchdog},
+	{"hpwdt*", watchdog},
+	{"cpuspeed", clock_speed},
+	{"cpufreq*", clock_speed},
+	{"cpupower*", clock_speed},
+	{"loadcpufreq", clock_speed},
+	{"powernowd", clock_speed},
+	{"ondemand", clock_speed},
+	{"microcode", clock_speed},
+	{"microcode_ctl", clock_speed},
+	{"microcode.ctl", clock_speed},
 	{"apcupsd", power},
-	{"nut-server", power},
-	{"nut-monitor", power},
+	{"nut*", power},
+	{"upsd", power},
+	{"upsmon", power},
 	{"laptop-mode", power},
-	{"hp-health", vendor},
-	{"hp-asrd", vendor},
-	{"hp-snmp-agents", vendor},
+	{"tlp", power},
+	{"kudzu", kudzu},
+	{"hp-*", vendor},
 	{"hpsmhd", vendor},
+	{"hpasm*", vendor},
+	{"hpssa*", vendor},
+	{"cma*", vendor},
+	{"cpq*", vendor},
 	{"amsd", vendor},
-	{"smad", vendor},
+	{"smad*", vendor},
+	{"mr_cpqScsi", vendor},
 	{"ahslog", vendor},
+	{"ilo*", vendor},
 	{"dataeng", vendor},
-	{"dsm_sa_datamgrd", vendor},
-	{"dsm_sa_eventmgrd", vendor},
-	{"dsm_om_connsvc", vendor},
+	{"dsm_*", vendor},
 	{"instsvcdrv", vendor},
+	{"srvadmin-*", vendor},
 	{"racsvc", vendor},
 	{"dcismeng", vendor},
+	{"ibmasm", vendor},
+	{"ibmspm", vendor},
+	{"lnvgy*", vendor},
+	{"eecd", vendor},
+	{"srvmagt*", vendor},
+	{"ssm-*", vendor},
 	{"vivaldiframeworkd", vendor},
+	{"lsi_mrdsnmpd", vendor},
 	{"mrmonitor", vendor},
-	{"nvidia-persistenced", vendor},
-	{"open-vm-tools", tools},
+	{"msm_*", vendor},
+	{"megaraid*", vendor},
+	{"LsiSASH", vendor},
+	{"stor_agent", vendor},
+	{"stor_tomcat", vendor},
+	{"aus-monitor", vendor},
+	{"3dm2", vendor},
+	{"tw_*", vendor},
+	{"arcmsr*", vendor},
+	{"nvidia-*", vendor},
+	{"dcgm", vendor},
+	{"openibd", vendor},
+	{"mst", vendor},
+	{"open-vm-tools*", tools},
+	{"vgauth*", tools},
 	{"vmtoolsd", tools},
-	{"vmware-tools", tools},
-	{"vboxadd", tools},
-	{"vboxadd-service", tools},
+	{"vmware*", tools},
+	{"vboxadd*", tools},
+	{"vboxservice", tools},
+	{"vboxdrv", tools},
+	{"virtualbox-guest-utils", tools},
 	{"hypervkvpd", tools},
 	{"hypervvssd", tools},
-	{"xe-linux-distribution", tools},
+	{"hypervfcopyd", tools},
+	{"hv-*", tools},
+	{"hv_*", tools},
+	{"xe-linux-distribution*", tools},
+	{"xe-daemon", tools},
+	{"xendomains", tools},
+	{"prltoolsd", tools},
 };
 
 /* A link to /dev/null in the place of the unit: it does not start, whoever wants it. */
 static bool is_masked(struct inspection *in, const char *name)
 {
-	p2v_autofree char *path = p2v_strf("/etc/systemd/system/%s.service", name);
+	const char *suffix = strchr(name, '.') ? "" : ".service";
+	p2v_autofree char *path = p2v_strf("/etc/systemd/system/%s%s", name, suffix);
 	p2v_autofree char *target = NULL;
 
-	return path && strcmp(in->os->init, "systemd") == 0 &&
-	       guest_read_link(in->g, path, &target, NULL) == 0 && !strcmp(target, "/dev/null");
+	return path && guest_read_link(in->g, path, &target, NULL) == 0 &&
+	       !strcmp(target, "/dev/null");
+}
+
+/* init(5) of upstart: an override that says "manual". */
+static bool is_manual(struct inspection *in, const char *name)
+{
+	p2v_autofree char *path = p2v_strf("/etc/init/%s.override", name);
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, line;
+
+	if (!path || inspect_text(in, path, INSPECT_OPTIONAL, &text) <= 0)
+		return false;
+	rest = inspect_span(&text);
+	while (p2v_line_next(&rest, &line))
+		if (p2v_span_eq(p2v_span_trim(line), "manual"))
+			return true;
+	return false;
+}
+
+static bool is_off(struct inspection *in, const char *name)
+{
+	if (strcmp(in->os->init, "systemd") == 0)
+		return is_masked(in, name);
+	return strcmp(in->os->init, "upstart") == 0 && is_manual(in, name);
 }
 
 static bool already(const struct facts_os *os, const char *name)
@@ -89,33 +171,45 @@ static bool already(const struct facts_os *os, const char *name)
 	return false;
 }
 
-/* name without ".service", or without the S20 of an rc link. */
-static int consider(struct inspection *in, struct p2v_span name)
+static const char *reason_for(const char *name)
 {
-	for (size_t i = 0; i < P2V_N(candidates); i++) {
-		struct facts_service *s;
-		int r;
-
-		if (!p2v_span_eq(name, candidates[i].name) || already(in->os, candidates[i].name) ||
-			is_masked(in, candidates[i].name))
-			continue;
-		s = inspect_grow(in, (void **)&in->os->services, &in->os->n_services, sizeof(*s));
-		r = s ? inspect_set(in, &s->name, candidates[i].name) : P2V_ENOMEM;
-		return r < 0 ? r : inspect_set(in, &s->reason, candidates[i].reason);
-	}
-	return 0;
+	for (size_t i = 0; i < P2V_N(candidates); i++)
+		if (fnmatch(candidates[i].name, name, 0) == 0)
+			return candidates[i].reason;
+	return NULL;
 }
 
+/* name: a service's as init calls it; suffix: of another kind of unit. */
+static int consider(struct inspection *in, struct p2v_span name, const char *suffix)
+{
+	p2v_autofree char *stem = name.n < 200 ? p2v_span_dup(name) : NULL;
+	p2v_autofree char *whole = stem ? p2v_strf("%s%s", stem, suffix) : NULL;
+	const char *reason = stem ? reason_for(stem) : NULL;
+	struct facts_service *s;
+	int r;
+
+	if (!whole || !reason || already(in->os, whole) || is_off(in, whole) ||
+		in->os->n_services == INSPECT_LIST_MAX)
+		return 0;
+	s = inspect_grow(in, (void **)&in->os->services, &in->os->n_services, sizeof(*s));
+	r = s ? inspect_set(in, &s->name, whole) : P2V_ENOMEM;
+	return r < 0 ? r : inspect_set(in, &s->reason, reason);
+}
+
+/* x.target.wants/smartd.service; sockets and timers start services, too. */
 static int read_wants(struct inspection *in, const struct guest_dir *d)
 {
+	static const char *const suffixes[] = {".service", ".socket", ".timer", ".path"};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < d->n_entries; i++) {
-		struct p2v_span name = p2v_span_str(d->entries[i].name);
+	for (size_t i = 0; r == 0 && i < d->n_entries; i++)
+		for (size_t k = 0; r == 0 && k < P2V_N(suffixes); k++) {
+			struct p2v_span name = p2v_span_str(d->entries[i].name);
 
-		if (p2v_span_ends(name, ".service"))
-			r = consider(in, p2v_span_of(name.p, name.n - strlen(".service")));
-	}
+			if (p2v_span_ends(name, suffixes[k]))
+				r = consider(in, p2v_span_of(name.p, name.n - strlen(suffixes[k])),
+					k ? suffixes[k] : "");
+		}
 	return r;
 }
 
@@ -128,40 +222,89 @@ static int read_rc(struct inspection *in, const struct guest_dir *d)
 
 		if (name.n > 3 && name.p[0] == 'S' && isdigit((unsigned char)name.p[1]) &&
 			isdigit((unsigned char)name.p[2]))
-			r = consider(in, p2v_span_skip(name, 3));
+			r = consider(in, p2v_span_skip(name, 3), "");
 	}
 	return r;
 }
 
-/* Where a service is enabled, by the init that reads it. */
+static int read_jobs(struct inspection *in, const struct guest_dir *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_entries; i++) {
+		struct p2v_span name = p2v_span_str(d->entries[i].name);
+
+		if (p2v_span_ends(name, ".conf"))
+			r = consider(in, p2v_span_of(name.p, name.n - strlen(".conf")), "");
+	}
+	return r;
+}
+
+static int read_names(struct inspection *in, const struct guest_dir *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_entries; i++)
+		r = consider(in, p2v_span_str(d->entries[i].name), "");
+	return r;
+}
+
+/* Where a service is enabled, by the init that reads it. systemd starts what old scripts are
+ * linked for, too. */
 static const struct {
-	const char *init, *path;
+	const char *inits, *path;
 	int (*read)(struct inspection *in, const struct guest_dir *d);
 } places[] = {
-	{"systemd", "/etc/systemd/system/multi-user.target.wants", read_wants},
-	{"systemd", "/etc/systemd/system/sysinit.target.wants", read_wants},
-	{"systemd", "/etc/systemd/system/basic.target.wants", read_wants},
-	{"systemd", "/etc/systemd/system/graphical.target.wants", read_wants},
-	{"sysvinit", "/etc/rc2.d", read_rc},
-	{"sysvinit", "/etc/rc3.d", read_rc},
-	{"sysvinit", "/etc/rc5.d", read_rc},
-	{"upstart", "/etc/rc2.d", read_rc},
-	{"upstart", "/etc/rc3.d", read_rc},
+	{"systemd", "/etc/systemd/system/*.wants", read_wants},
+	{"systemd", "/etc/systemd/system/*.requires", read_wants},
+	{"systemd sysvinit upstart", "/etc/rc[2-5S].d", read_rc},
+	{"systemd sysvinit upstart", "/etc/rc.d/rc[2-5].d", read_rc},
+	{"sysvinit", "/etc/init.d/rc[2-5].d", read_rc},
+	{"upstart", "/etc/init", read_jobs},
+	{"openrc", "/etc/runlevels/*", read_names},
 };
+
+static int read_dir(struct inspection *in, const char *path,
+	int (*read)(struct inspection *in, const struct guest_dir *d))
+{
+	struct guest_dir d = {0};
+	int r = inspect_list(in, path, NULL, &d);
+
+	if (r == 0)
+		r = read(in, &d);
+	guest_dir_finish(&d);
+	return r;
+}
+
+/* All directories of the pattern's parent whose names match its last part. */
+static int read_dirs(struct inspection *in, const char *pattern,
+	int (*read)(struct inspection *in, const struct guest_dir *d))
+{
+	const char *slash = strrchr(pattern, '/');
+	p2v_autofree char *top = strndup(pattern, (size_t)(slash - pattern));
+	struct guest_dir d = {0};
+	int r;
+
+	if (!strpbrk(pattern, "*["))
+		return read_dir(in, pattern, read);
+	r = top ? inspect_list(in, top, slash + 1, &d)
+		: p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+	for (size_t i = 0; r == 0 && i < d.n_entries; i++) {
+		p2v_autofree char *path = p2v_path_join(top, d.entries[i].name);
+
+		if (path && d.entries[i].st.type != GUEST_FILE && guest_is_dir(in->g, path))
+			r = read_dir(in, path, read);
+	}
+	guest_dir_finish(&d);
+	return r;
+}
 
 int inspect_services(struct inspection *in)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < P2V_N(places); i++) {
-		struct guest_dir d = {0};
-
-		if (strcmp(in->os->init, places[i].init) != 0)
-			continue;
-		r = inspect_list(in, places[i].path, NULL, &d);
-		if (r == 0)
-			r = places[i].read(in, &d);
-		guest_dir_finish(&d);
-	}
+	for (size_t i = 0; r == 0 && i < P2V_N(places); i++)
+		if (strstr(places[i].inits, in->os->init))
+			r = read_dirs(in, places[i].path, places[i].read);
 	return r;
 }

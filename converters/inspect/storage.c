@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "converters/inspect/device-name.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
@@ -121,111 +122,15 @@ int inspect_storage(const struct guest_storage *storage, const struct image *ima
 	return r;
 }
 
-/* Kernel names: a prefix, the disk as a letter or a number, and how the partition follows it. */
-static const struct kernel_name {
-	const char *prefix;
-	bool letter;	     /* sda, else c0d1: disk by number */
-	const char *between; /* between disk and partition number */
-	const char *fixed;   /* between prefix's number and the next: "n1" of nvme0n1 */
-} kernel_names[] = {
-	{"/dev/sd", true, "", NULL},
-	{"/dev/hd", true, "", NULL},
-	{"/dev/vd", true, "", NULL},
-	{"/dev/xvd", true, "", NULL},
-	{"/dev/nvme", false, "p", "n1"},
-	{"/dev/mmcblk", false, "p", NULL},
-	{"/dev/cciss/c0d", false, "p", NULL},
-	{"/dev/ida/c0d", false, "p", NULL},
-	{"/dev/rd/c0d", false, "p", NULL},
-};
-
-/* Digits from the front. */
-static bool take_number(struct p2v_span *s, uint64_t *ret)
-{
-	size_t n = 0;
-
-	while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
-		n++;
-	if (!p2v_span_u64(p2v_span_of(s->p, n), 100000, ret))
-		return false;
-	*s = p2v_span_skip(*s, n);
-	return true;
-}
-
-/* The rest after the prefix: "a1", "0n1p2". Partition 0: the whole disk. */
-static bool read_kernel_name(
-	const struct kernel_name *k, struct p2v_span s, uint64_t *ret_disk, uint64_t *ret_part)
-{
-	*ret_part = 0;
-	if (k->letter) {
-		if (s.n == 0 || s.p[0] < 'a' || s.p[0] > 'z')
-			return false;
-		*ret_disk = (uint64_t)(s.p[0] - 'a');
-		s = p2v_span_skip(s, 1);
-	} else if (!take_number(&s, ret_disk)) {
-		return false;
-	}
-	if (k->fixed) {
-		if (!p2v_span_starts(s, k->fixed))
-			return false;
-		s = p2v_span_skip(s, strlen(k->fixed));
-	}
-	if (s.n == 0)
-		return true;
-	if (!p2v_span_starts(s, k->between))
-		return false;
-	s = p2v_span_skip(s, strlen(k->between));
-	return take_number(&s, ret_part) && s.n == 0;
-}
-
-static bool parse_kernel_name(struct p2v_span spec, uint64_t *ret_disk, uint64_t *ret_part)
-{
-	for (size_t i = 0; i < sizeof(kernel_names) / sizeof(kernel_names[0]); i++) {
-		const struct kernel_name *k = &kernel_names[i];
-
-		if (p2v_span_starts(spec, k->prefix) &&
-			read_kernel_name(
-				k, p2v_span_skip(spec, strlen(k->prefix)), ret_disk, ret_part))
-			return true;
-	}
-	return false;
-}
-
-/* ".../pci-0000:00:1f.2-ata-1-part5": with one disk there is no doubt which one is meant. */
-static bool parse_hardware_link(
-	const struct facts *facts, struct p2v_span spec, uint64_t *ret_disk, uint64_t *ret_part)
-{
-	struct p2v_span tail = spec;
-
-	if (facts->n_disks != 1)
-		return false;
-	*ret_disk = 0;
-	*ret_part = 0;
-	for (size_t i = spec.n; i > 6; i--) {
-		tail = p2v_span_skip(spec, i - 6);
-		if (p2v_span_starts(tail, "-part"))
-			return p2v_span_u64(p2v_span_skip(tail, 5), 256, ret_part);
-	}
-	return true;
-}
-
-static bool is_link_name(struct p2v_span spec)
-{
-	return p2v_span_starts(spec, "/dev/disk/by-id/") ||
-	       p2v_span_starts(spec, "/dev/disk/by-path/");
-}
-
 bool inspect_is_hardware_name(struct p2v_span spec)
 {
-	uint64_t disk, part;
+	struct device_name d;
 
-	return is_link_name(spec) || parse_kernel_name(spec, &disk, &part);
+	return device_name_read(spec, &d);
 }
 
-static const struct facts_fs *find_part(const struct facts *facts, uint64_t disk, uint64_t part)
+static const struct facts_fs *find_part(const struct facts *facts, size_t disk, uint64_t part)
 {
-	if (disk >= facts->n_disks)
-		return NULL;
 	for (size_t i = 0; i < facts->n_filesystems; i++) {
 		const struct facts_fs *f = &facts->filesystems[i];
 
@@ -233,6 +138,81 @@ static const struct facts_fs *find_part(const struct facts *facts, uint64_t disk
 			return f;
 	}
 	return NULL;
+}
+
+static bool is_called(const struct facts_disk *disk, struct p2v_span name)
+{
+	for (size_t i = 0; i < disk->n_names; i++)
+		if (p2v_span_eq(name, disk->names[i]))
+			return true;
+	return false;
+}
+
+/* The disk is known to have another name of that sort: it is not the one that is meant. A kernel
+ * may call a disk hda or sda, but not sda and sdb. */
+static bool is_another(const struct facts_disk *disk, const struct device_name *d)
+{
+	for (size_t i = 0; i < disk->n_names; i++) {
+		struct device_name have;
+
+		if (!device_name_read(p2v_span_str(disk->names[i]), &have) ||
+			device_name_counts(&have) != device_name_counts(d))
+			continue;
+		if (!device_name_counts(d) ? have.class == d->class
+					   : have.class != d->class || have.number != d->number)
+			return true;
+	}
+	return false;
+}
+
+/* The only disk left that has such a partition. */
+static const struct facts_fs *find_remaining(const struct facts *facts, const struct device_name *d)
+{
+	const struct facts_fs *found = NULL;
+
+	for (size_t i = 0; (d->part || facts->n_disks == 1) && i < facts->n_disks; i++) {
+		const struct facts_fs *f = find_part(facts, i, d->part);
+
+		if (!f || is_another(&facts->disks[i], d))
+			continue;
+		if (found)
+			return NULL;
+		found = f;
+	}
+	return found;
+}
+
+static const struct facts_fs *find_hardware(const struct facts *facts, const struct device_name *d)
+{
+	for (size_t i = 0; i < facts->n_disks; i++)
+		if (is_called(&facts->disks[i], d->disk))
+			return find_part(facts, i, d->part);
+	if (!device_name_counts(d))
+		return find_remaining(facts, d);
+	if (d->number < facts->n_disks && !is_another(&facts->disks[d->number], d))
+		return find_part(facts, (size_t)d->number, d->part);
+	return d->number < facts->n_disks ? find_remaining(facts, d) : NULL;
+}
+
+int inspect_storage_call_disk(
+	struct facts *facts, const struct facts_fs *f, struct p2v_span spec, struct p2v_err *err)
+{
+	p2v_autofree char *name = NULL;
+	struct device_name d;
+
+	if (!f || !f->disk || !device_name_read(spec, &d) || d.part != f->part || d.disk.n > 250)
+		return 0;
+	name = p2v_span_dup(d.disk);
+	if (!name)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	for (size_t i = 0; i < facts->n_disks; i++) {
+		struct facts_disk *disk = &facts->disks[i];
+
+		if (strcmp(disk->id, f->disk) == 0 && !is_called(disk, d.disk) &&
+			disk->n_names < INSPECT_MAX_ALIASES)
+			return p2v_json_add_str(&disk->names, &disk->n_names, name, err);
+	}
+	return 0;
 }
 
 /* What a name can say about a file system, and the prefixes that say it. */
@@ -300,15 +280,14 @@ static const struct facts_fs *find_device(const struct facts *facts, struct p2v_
 
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec)
 {
-	uint64_t disk, part;
+	struct device_name d;
 
 	spec = p2v_span_unquote(spec);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (p2v_span_starts(spec, names[i].prefix))
 			return find_named(facts, names[i].offset,
 				p2v_span_unquote(p2v_span_skip(spec, strlen(names[i].prefix))));
-	if (parse_kernel_name(spec, &disk, &part) ||
-		(is_link_name(spec) && parse_hardware_link(facts, spec, &disk, &part)))
-		return find_part(facts, disk, part);
+	if (device_name_read(spec, &d))
+		return find_hardware(facts, &d);
 	return find_device(facts, spec);
 }

@@ -7,6 +7,8 @@
  *
  * The k-th disk of the machine is disk k; the guest's own sda, hda or vda is taken to be the first
  * one, and so on: kernel names follow that order on the machines that have them in their files.
+ * Where the guest's files show that a disk has another name (its root is on sdb1, and found on the
+ * first disk), that counts, and the others' names follow from what is left.
  */
 
 #include "p2v/core/span.h"
@@ -20,6 +22,11 @@
 int inspect_storage(const struct guest_storage *storage, const struct image *image,
 	struct facts *facts, struct p2v_err *err);
 
+/* The guest means this file system when it says spec: where that is a name that the hardware gave,
+ * the disk's name is known from now on. Other specs teach nothing. */
+int inspect_storage_call_disk(
+	struct facts *facts, const struct facts_fs *f, struct p2v_span spec, struct p2v_err *err);
+
 /* Another name of an md array, as mdadm.conf writes it: a device, or its name below /dev/md/. */
 int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct p2v_err *err);
 
@@ -27,7 +34,7 @@ int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct 
  * means; NULL: nothing on these disks. Quotes around a value are passed over. */
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec);
 
-/* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path. */
+/* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path, multipath. */
 bool inspect_is_hardware_name(struct p2v_span spec);
 
 #endif

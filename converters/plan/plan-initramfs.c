@@ -2,77 +2,125 @@
 
 /* The virtio drivers: into each initramfs now, and into the ones that the guest makes later. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
 
-/* No virtio_net: a card that appears in the initramfs is named there, by rules that do not know the
+/* Both disk buses, so that the machine can be given the other one later.
+ * No virtio_net: a card that appears in the initramfs is named there, by rules that do not know the
  * kept names, and udev before 243 lets no name be changed twice. */
 const char *const plan_virtio_modules[] = {
 	"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", NULL};
 
-static bool lacks_any(const struct facts_kernel *k)
+static const char *const *wanted(const struct planning *p)
 {
-	for (size_t i = 0; plan_virtio_modules[i]; i++)
-		if (plan_has_module(k, plan_virtio_modules[i]) &&
-			!plan_holds(&k->initramfs, plan_virtio_modules[i]))
+	return p->virtio_disk ? plan_virtio_modules : p->disk_drivers;
+}
+
+static bool lacks_any(const struct facts_kernel *k, const char *const *modules)
+{
+	for (size_t i = 0; modules[i]; i++)
+		if (plan_has_module(k, modules[i]) && !plan_holds(&k->initramfs, modules[i]))
 			return true;
 	return false;
 }
 
+/* The choice of devices has seen to it that this can be done; where it need not be, it may not. */
 static void inject(struct planning *p, const struct facts_kernel *k)
 {
-	if (!lacks_any(k))
+	const char *const *modules = wanted(p);
+
+	if (!lacks_any(k, modules) || !plan_extends(k))
 		return;
-	if (!*plan_text(k->initramfs.path)) {
-		plan_block(p,
-			"kernel %s has its virtio drivers as modules, but no initramfs in "
-			"/boot to load them from",
-			k->release);
-		return;
-	}
-	if (!k->initramfs.tail_ok) {
-		plan_block(p, "%s: this initramfs cannot be extended (%s compression)",
-			k->initramfs.path,
-			*plan_text(k->initramfs.compression) ? k->initramfs.compression
-							     : "unknown");
-		return;
-	}
 	plan_step(p, "initramfs-inject", k->initramfs.path,
-		"Kernel %s must find its disk on virtio: the drivers are not in its initramfs.",
-		k->release);
+		"Kernel %s must find its disk on %s: the drivers are not in its initramfs.",
+		k->release, p->virtio_disk ? "virtio" : p->plan->disks[0].bus);
 	plan_arg(p, "kernel", k->release);
-	for (size_t i = 0; plan_virtio_modules[i]; i++)
-		if (plan_has(k, plan_virtio_modules[i]))
-			plan_arg(p, "module", plan_virtio_modules[i]);
+	for (size_t i = 0; modules[i]; i++)
+		if (plan_has(k, modules[i]))
+			plan_arg(p, "module", modules[i]);
 }
 
-static const char keep[] = "The guest's next update of its initramfs must keep the virtio drivers.";
+static const char *keep(const struct planning *p)
+{
+	return p->virtio_disk ? "The guest's next update of its initramfs must keep the virtio "
+				"drivers."
+			      : "The guest's next update of its initramfs must keep the drivers "
+				"of its disks.";
+}
+
+/* The drivers, a blank between two; at most some. */
+static void join(const struct planning *p, char text[128])
+{
+	const char *const *modules = wanted(p);
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; modules[i] && n < 100; i++)
+		if (!plan_is(modules[i], "sd_mod"))
+			n += (size_t)snprintf(
+				text + n, 128 - n, "%s%.30s", n ? " " : "", modules[i]);
+}
 
 static void keep_initramfs_tools(struct planning *p)
 {
-	plan_step(p, "lines-add", "/etc/initramfs-tools/modules", "%s", keep);
-	for (size_t i = 0; i < 3; i++)
-		plan_arg(p, "line", plan_virtio_modules[i]);
+	plan_step(p, "lines-add", "/etc/initramfs-tools/modules", "%s", keep(p));
+	for (size_t i = 0; wanted(p)[i]; i++)
+		if (!plan_is(wanted(p)[i], "sd_mod"))
+			plan_arg(p, "line", wanted(p)[i]);
 }
 
 static void keep_dracut(struct planning *p)
 {
-	plan_step(p, "file-write", "/etc/dracut.conf.d/50-p2v.conf", "%s", keep);
-	plan_arg(p, "line", "add_drivers+=\" virtio_pci virtio_blk virtio_scsi \"");
+	char text[160], names[128];
+
+	join(p, names);
+	snprintf(text, sizeof(text), "add_drivers+=\" %s \"", names);
+	plan_step(p, "file-write", "/etc/dracut.conf.d/50-p2v.conf", "%s", keep(p));
+	plan_arg(p, "line", text);
 }
 
 /* Versions before 38 do not read mkinitcpio.conf.d; those that may lack the one file do. */
 static void keep_mkinitcpio(struct planning *p)
 {
+	char text[160], names[128];
 	bool has = false;
 
+	join(p, names);
+	snprintf(text, sizeof(text), "MODULES+=(%s)", names);
 	for (size_t i = 0; i < p->os->n_initramfs_config; i++)
 		has |= plan_is(p->os->initramfs_config[i], "/etc/mkinitcpio.conf");
 	plan_step(p, "lines-add",
-		has ? "/etc/mkinitcpio.conf" : "/etc/mkinitcpio.conf.d/50-p2v.conf", "%s", keep);
-	plan_arg(p, "line", "MODULES+=(virtio_pci virtio_blk virtio_scsi)");
+		has ? "/etc/mkinitcpio.conf" : "/etc/mkinitcpio.conf.d/50-p2v.conf", "%s", keep(p));
+	plan_arg(p, "line", text);
+}
+
+/* SUSE: INITRD_MODULES="..." */
+static void keep_sysconfig(struct planning *p)
+{
+	plan_step(p, "words-add", "/etc/sysconfig/kernel", "%s", keep(p));
+	plan_arg(p, "name", "INITRD_MODULES");
+	for (size_t i = 0; wanted(p)[i]; i++)
+		if (!plan_is(wanted(p)[i], "sd_mod"))
+			plan_arg(p, "word", wanted(p)[i]);
+}
+
+/* Red Hat's mkinitrd takes what modprobe.conf names as a disk's driver. */
+static void keep_modprobe(struct planning *p)
+{
+	char text[80];
+
+	plan_step(p, "lines-add", "/etc/modprobe.conf", "%s", keep(p));
+	for (size_t i = 0, n = 0; wanted(p)[i]; i++) {
+		if (plan_is(wanted(p)[i], "sd_mod"))
+			continue;
+		/* Numbers that no installer gives. */
+		snprintf(text, sizeof(text), "alias scsi_hostadapter%zu %.40s", 90 + n++,
+			wanted(p)[i]);
+		plan_arg(p, "line", text);
+	}
 }
 
 static const struct {
@@ -82,16 +130,20 @@ static const struct {
 	{"initramfs-tools", keep_initramfs_tools},
 	{"dracut", keep_dracut},
 	{"mkinitcpio", keep_mkinitcpio},
+	{"mkinitrd-suse", keep_sysconfig},
+	{"mkinitrd-rh", keep_modprobe},
 };
 
 /* The configuration has them in each initramfs already. */
-static bool kept(const struct facts_os *os)
+static bool kept(const struct planning *p)
 {
-	for (size_t i = 0; i < 3; i++) {
-		bool found = false;
+	const struct facts_os *os = p->os;
+
+	for (size_t i = 0; wanted(p)[i]; i++) {
+		bool found = plan_is(wanted(p)[i], "sd_mod");
 
 		for (size_t k = 0; k < os->n_initramfs_modules; k++)
-			found |= plan_is(os->initramfs_modules[k], plan_virtio_modules[i]);
+			found |= plan_is(os->initramfs_modules[k], wanted(p)[i]);
 		if (!found)
 			return false;
 	}
@@ -110,7 +162,7 @@ void plan_initramfs(struct planning *p)
 {
 	bool known = false;
 
-	if (!p->virtio_disk || p->sealed)
+	if (!wanted(p) || p->sealed)
 		return;
 	for (size_t i = 0; i < p->os->n_kernels; i++)
 		if (plan_is_kernel(&p->os->kernels[i]))
@@ -118,7 +170,7 @@ void plan_initramfs(struct planning *p)
 	for (size_t i = 0; i < P2V_N(tools); i++) {
 		if (!used(p->os, tools[i].kind))
 			continue;
-		if (!kept(p->os))
+		if (!kept(p))
 			tools[i].keep(p);
 		known = true;
 	}

@@ -9,7 +9,7 @@
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
 
-#define BY_ADDRESS "It finds its card by the old hardware, which is gone; the card's address stays."
+#define BY_ADDRESS "It finds its card by the old hardware; now by what the virtual machine keeps."
 
 void plan_net_line(struct planning *p, const char *path, uint32_t line, const char *text,
 	const char *to, const char *reason)

@@ -2,6 +2,7 @@
 
 /* Names of the old hardware: replaced by what stays, removed, or told to the operator. */
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,100 +10,311 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/span.h"
 
-static void replace(struct planning *p, const struct facts_ref *ref, const char *op)
+/* Where the reference stands, for sentences. */
+static const char *place_of(const struct facts_ref *ref, char text[400])
+{
+	snprintf(text, 400, "%.200s%s%.180s", ref->path, ref->inside ? ": " : "",
+		plan_text(ref->inside));
+	return text;
+}
+
+/* A step for this file; in an initramfs, the same edit is made to the copy that it holds. */
+static void __attribute__((format(printf, 4, 5)))
+begin(struct planning *p, const struct facts_ref *ref, const char *op, const char *reason, ...)
+{
+	char text[800];
+	va_list ap;
+
+	va_start(ap, reason);
+	vsnprintf(text, sizeof(text), reason, ap);
+	va_end(ap);
+	plan_step(p, ref->inside ? "initramfs-edit" : op, ref->path, "%s", text);
+	if (!ref->inside)
+		return;
+	plan_arg(p, "inside", ref->inside);
+	plan_arg(p, "edit", op);
+}
+
+/* What is exchanged in the step that was begun. */
+static void exchange(struct planning *p, const struct facts_ref *ref, const char *to)
 {
 	char line[16];
 
 	snprintf(line, sizeof(line), "%u", ref->line);
-	plan_step(p, op, ref->path, "%s is a name that the old hardware gave; %s stays the same.",
-		ref->text, ref->stable);
 	plan_arg(p, "line", line);
 	plan_arg(p, "from", ref->text);
-	plan_arg(p, "to", ref->stable);
+	plan_arg(p, "to", to);
+}
+
+static void replace(struct planning *p, const struct facts_ref *ref, const char *op, const char *to)
+{
+	begin(p, ref, op, "%s is a name that the old hardware gave; %s stays the same.", ref->text,
+		to);
+	exchange(p, ref, to);
+}
+
+static void replace_gone(struct planning *p, const struct facts_ref *ref, const char *to)
+{
+	begin(p, ref, "device-replace",
+		"%s is not on these disks; waiting for it would delay each start.", ref->text);
+	exchange(p, ref, to);
 }
 
 static void free_device(struct planning *p, const struct facts_ref *ref)
 {
+	char text[400];
+
 	if (*plan_text(ref->stable))
-		replace(p, ref, "device-replace");
+		replace(p, ref, "device-replace", ref->stable);
 	else
 		plan_warn(p,
 			"%s: line %u: %s is not on these disks; the guest may wait for it "
 			"when it starts",
-			ref->path, ref->line, ref->text);
+			place_of(ref, text), ref->line, ref->text);
+}
+
+/* UUID=x as the path of a link that udev makes: for those who know paths only. */
+static const char *as_path(const char *stable, char text[300])
+{
+	static const struct {
+		const char *prefix, *dir;
+	} ways[] = {
+		{"UUID=", "/dev/disk/by-uuid/"},
+		{"LABEL=", "/dev/disk/by-label/"},
+		{"PARTUUID=", "/dev/disk/by-partuuid/"},
+	};
+
+	for (size_t i = 0; i < P2V_N(ways); i++)
+		if (strncmp(stable, ways[i].prefix, strlen(ways[i].prefix)) == 0) {
+			snprintf(text, 300, "%s%.256s", ways[i].dir,
+				stable + strlen(ways[i].prefix));
+			return text;
+		}
+	return stable;
+}
+
+static void free_unit(struct planning *p, const struct facts_ref *ref)
+{
+	char path[300];
+
+	if (*plan_text(ref->stable))
+		replace(p, ref, plan_is(ref->what, "swap-unit") ? "swap-unit" : "device-replace",
+			as_path(ref->stable, path));
+	else
+		free_device(p, ref);
 }
 
 /* No swap that it names is here: the initramfs would wait half a minute for it. */
 static void free_resume(struct planning *p, const struct facts_ref *ref)
 {
-	char line[16];
+	if (*plan_text(ref->stable))
+		replace(p, ref, "device-replace", ref->stable);
+	else
+		replace_gone(p, ref, "RESUME=none");
+}
 
-	if (*plan_text(ref->stable)) {
-		replace(p, ref, "device-replace");
-		return;
-	}
-	snprintf(line, sizeof(line), "%u", ref->line);
-	plan_step(p, "device-replace", ref->path,
-		"%s is not on these disks; waiting for it would delay each start.", ref->text);
-	plan_arg(p, "line", line);
-	plan_arg(p, "from", ref->text);
-	plan_arg(p, "to", "RESUME=none");
+static bool begins(const struct facts_ref *ref, const char *prefix)
+{
+	return strncmp(plan_text(ref->text), prefix, strlen(prefix)) == 0;
+}
+
+static bool names_device(const struct facts_ref *ref)
+{
+	return begins(ref, "root=") || begins(ref, "resume=") || begins(ref, "cryptdevice=");
+}
+
+/* Its initramfs knows of file systems by paths only. */
+static bool wants_paths(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (plan_is_kernel(&os->kernels[i]) &&
+			plan_is(os->kernels[i].initramfs.kind, "mkinitrd-suse"))
+			return true;
+	return false;
+}
+
+/* A kernel that mounts its root by itself knows no file systems' UUIDs. */
+static bool is_bare(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (plan_is_kernel(&os->kernels[i]) && !*plan_text(os->kernels[i].initramfs.path) &&
+			!plan_is(os->kernels[i].initramfs.kind, "unified"))
+			return true;
+	return false;
+}
+
+/* What the kernel will call the device on the new bus. */
+static bool new_name(const struct planning *p, const struct facts_ref *ref, char text[64])
+{
+	const char *bus = p->plan->n_disks ? p->plan->disks[0].bus : "";
+	const struct facts_fs *f = NULL;
+	size_t disk = 0;
+
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		if (plan_is(p->facts->filesystems[i].device, ref->device))
+			f = &p->facts->filesystems[i];
+	while (f && disk < p->facts->n_disks && !plan_is(p->facts->disks[disk].id, f->disk))
+		disk++;
+	if (!f || !f->part || disk >= p->facts->n_disks || disk > 25)
+		return false;
+	snprintf(text, 64, "/dev/%s%c%u",
+		plan_is(bus, "virtio-blk")				 ? "vd"
+		: p->disk_drivers && plan_is(p->disk_drivers[0], "piix") ? "hd"
+									 : "sd",
+		(char)('a' + disk), f->part);
+	return true;
+}
+
+static const char *argument_for(
+	const struct planning *p, const struct facts_ref *ref, char text[400])
+{
+	const char *value = strchr(plan_text(ref->stable), '=');
+	char name[300];
+
+	if (!value)
+		return plan_text(ref->stable);
+	if (begins(ref, "root=") && is_bare(p->os) && new_name(p, ref, name))
+		snprintf(text, 400, "root=%s", name);
+	else if (wants_paths(p->os))
+		snprintf(text, 400, "%.*s=%s", (int)(value - ref->stable), ref->stable,
+			as_path(value + 1, name));
+	else
+		return ref->stable;
+	return text;
 }
 
 static void free_argument(struct planning *p, const struct facts_ref *ref)
 {
-	bool resume = strncmp(plan_text(ref->text), "resume=", 7) == 0;
+	char text[400];
+	const char *to = argument_for(p, ref, text);
 
-	if (!*plan_text(ref->stable) && !resume) {
+	if (plan_is(to, plan_text(ref->text)))
+		return;
+	if (!*to && names_device(ref) && !begins(ref, "resume=")) {
 		plan_block(p, "%s: line %u: %s is not on these disks", ref->path, ref->line,
 			ref->text);
 		return;
 	}
-	if (*plan_text(ref->stable))
-		plan_step(p, "boot-args", ref->path,
+	if (*to)
+		begin(p, ref, "boot-args",
 			"%s is a name that the old hardware gave; %s stays the same.", ref->text,
-			ref->stable);
-	else
-		plan_step(p, "boot-args", ref->path,
+			to);
+	else if (names_device(ref))
+		begin(p, ref, "boot-args",
 			"%s is not on these disks; waiting for it would delay each start.",
 			ref->text);
+	else
+		begin(p, ref, "boot-args",
+			"%s is about hardware that a virtual machine does not have.", ref->text);
 	plan_arg(p, "loader", p->os->bootloader.kind);
 	plan_arg(p, "from", ref->text);
-	if (*plan_text(ref->stable))
-		plan_arg(p, "to", ref->stable);
+	if (*to)
+		plan_arg(p, "to", to);
+}
+
+/* The same in files that no boot loader reads. */
+static void free_loose_argument(struct planning *p, const struct facts_ref *ref)
+{
+	char text[400];
+	const char *to = argument_for(p, ref, text);
+
+	if (plan_is(to, plan_text(ref->text)))
+		return;
+	if (*to) {
+		replace(p, ref, "device-replace", to);
+	} else if (begins(ref, "resume=")) {
+		replace_gone(p, ref, "noresume");
+	} else if (names_device(ref)) {
+		free_device(p, ref);
+	} else {
+		begin(p, ref, "device-replace",
+			"%s is about hardware that a virtual machine does not have.", ref->text);
+		exchange(p, ref, "");
+	}
 }
 
 static void free_device_map(struct planning *p, const struct facts_ref *ref)
 {
-	plan_step(p, "file-remove", ref->path,
+	begin(p, ref, "file-remove",
 		"It lists the disks of the old machine; grub-install finds the new ones without "
 		"it.");
 }
 
+static void free_install_device(struct planning *p, const struct facts_ref *ref)
+{
+	const char *disk = plan_is(p->plan->disks[0].bus, "virtio-blk") ? "/dev/vda" : "/dev/sda";
+
+	if (plan_is(ref->text, disk))
+		return;
+	begin(p, ref, "device-replace",
+		"The boot loader's next update writes to %s, which is %s now.", ref->text, disk);
+	exchange(p, ref, disk);
+}
+
 static void free_lvm_devices(struct planning *p, const struct facts_ref *ref)
 {
-	plan_step(p, "file-remove", ref->path,
+	begin(p, ref, "file-remove",
 		"It names LVM's disks by the old hardware and would hide them; without it LVM "
 		"looks at all.");
 }
 
+static void free_cache(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "file-remove", "It is a cache of the old machine's disks.");
+}
+
 static void free_lvm_filter(struct planning *p, const struct facts_ref *ref)
 {
-	plan_step(p, "line-comment", ref->path,
+	begin(p, ref, "line-comment",
 		"It accepts disks by their old names and would hide LVM's disks.");
+	plan_arg(p, "text", ref->text);
+}
+
+static void free_module(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "line-comment",
+		"The module %s finds no hardware in a virtual machine; loading it would fail.",
+		ref->text);
+	plan_arg(p, "text", ref->text);
+}
+
+static void free_getty(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "line-comment",
+		"A virtual machine does not have this serial line; a getty on it would start again "
+		"and again.");
+	plan_arg(p, "text", ref->text);
+}
+
+static void free_graphics(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "file-set-aside",
+		"It is made for a graphics card of the old machine (%s); without it the screen is "
+		"found by itself.",
+		ref->text);
+}
+
+/* Drivers that a virtual machine's disks have stay. */
+static void free_disk_alias(struct planning *p, const struct facts_ref *ref)
+{
+	static const char *const good[] = {
+		"virtio", "ata_piix", "ahci", "ata_generic", "sd_mod", "piix", "usb-storage"};
+	const char *last = strrchr(plan_text(ref->text), ' '),
+		   *tab = strrchr(plan_text(ref->text), '\t');
+
+	last = !last || (tab && tab > last) ? tab : last;
+	for (size_t i = 0; last && i < P2V_N(good); i++)
+		if (strncmp(last + 1, good[i], strlen(good[i])) == 0)
+			return;
+	begin(p, ref, "line-comment", "The disks' controller is another one: %s.", ref->text);
 	plan_arg(p, "text", ref->text);
 }
 
 static void free_mdadm(struct planning *p, const struct facts_ref *ref)
 {
-	char line[16];
-
-	snprintf(line, sizeof(line), "%u", ref->line);
-	plan_step(p, "device-replace", ref->path,
+	begin(p, ref, "device-replace",
 		"It looks for the parts of arrays under their old names only.");
-	plan_arg(p, "line", line);
-	plan_arg(p, "from", ref->text);
-	plan_arg(p, "to", "DEVICE partitions containers");
+	exchange(p, ref, "DEVICE partitions containers");
 }
 
 static bool has_option(const char *options, const char *wanted)
@@ -159,13 +371,22 @@ static const struct {
 } kinds[] = {
 	{"fstab", free_device},
 	{"crypttab", free_device},
+	{"unit", free_unit},
+	{"swap-unit", free_unit},
 	{"resume", free_resume},
 	{"boot-config", free_argument},
 	{"boot-source", free_argument},
+	{"arguments", free_loose_argument},
 	{"device-map", free_device_map},
+	{"install-device", free_install_device},
+	{"device-cache", free_cache},
 	{"mdadm", free_mdadm},
 	{"lvm-filter", free_lvm_filter},
 	{"lvm-devices", free_lvm_devices},
+	{"modules-load", free_module},
+	{"serial-getty", free_getty},
+	{"graphics", free_graphics},
+	{"disk-alias", free_disk_alias},
 };
 
 void plan_refs(struct planning *p)

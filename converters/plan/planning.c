@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2v/core/cleanup.h"
+
 static void no_memory(struct planning *p)
 {
 	p->r = p2v_err_set(p->err, P2V_ENOMEM, "no memory");
@@ -109,6 +111,17 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver)
 	for (size_t i = 0; i < k->n_drivers; i++)
 		if (plan_is(k->drivers[i].name, driver))
 			return k->drivers[i].state == DRIVER_STATE_MODULE;
+	return false;
+}
+
+bool plan_extends(const struct facts_kernel *k)
+{
+	static const char *const kinds[] = {
+		"initramfs-tools", "dracut", "mkinitcpio", "mkinitrd-rh", "mkinitrd-suse"};
+
+	for (size_t i = 0; i < P2V_N(kinds); i++)
+		if (plan_is(k->initramfs.kind, kinds[i]))
+			return *plan_text(k->initramfs.path) && k->initramfs.tail_ok;
 	return false;
 }
 

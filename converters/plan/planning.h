@@ -20,8 +20,10 @@ struct planning {
 	const struct target *target;
 	const struct facts_os *os; /* the system to convert; NULL until it is chosen */
 	struct plan *plan;
-	bool virtio_disk, virtio_net; /* decided by plan_devices */
-	bool sealed; /* by plan_devices: kernel and initramfs must stay as they are */
+	/* Decided by plan_devices. */
+	bool virtio_disk, virtio_net;
+	const char *const *disk_drivers; /* of the disk bus, NULL-terminated; NULL: not known */
+	bool sealed;			 /* kernel and initramfs must stay as they are */
 	int r;
 	struct p2v_err *err;
 };
@@ -45,6 +47,8 @@ bool plan_has(const struct facts_kernel *k, const char *driver);
 /* Its initramfs holds the module already. */
 bool plan_holds(const struct facts_initramfs *i, const char *module);
 bool plan_has_module(const struct facts_kernel *k, const char *driver);
+/* Modules can be added to its initramfs. */
+bool plan_extends(const struct facts_kernel *k);
 
 void plan_set(struct planning *p, char **to, const char *text);
 void plan_warn(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -5,20 +5,51 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "drivers-inject/linux/script.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
 #include "p2v/core/publish.h"
 #include "p2v/guest/read.h"
 #include "p2v/guest/write.h"
 
 #define MAX_IMAGE_BYTES ((uint64_t)1 << 30)
+#define MAX_TEXT_BYTES	((uint64_t)256 << 10)
+#define MAX_TEXTS	((size_t)64)
+
+/* Files that say how the image loads modules. */
+static const char *const scripts[] = {"init", "linuxrc", "run_all.sh", "config/start.sh"};
+
+/* Files in which tools repeat what the machine was. One that ends in '/': all files below. */
+static const char *const host_facts[] = {
+	"conf/conf.d/resume",
+	"conf/conf.d/cryptroot",
+	"conf/param.conf",
+	"cryptroot/crypttab",
+	"etc/cmdline",
+	"etc/cmdline.d/",
+	"etc/crypttab",
+	"etc/fstab",
+	"etc/lvm/devices/system.devices",
+	"etc/lvm/lvm.conf",
+	"etc/lvm/lvmlocal.conf",
+	"etc/mdadm.conf",
+	"etc/mdadm/mdadm.conf",
+};
 
 void linux_image_finish(struct linux_image *i)
 {
 	if (i->fd >= 0)
 		close(i->fd);
 	archive_initramfs_finish(&i->list);
+	for (size_t k = 0; k < i->n_texts; k++) {
+		free(i->texts[k].path);
+		p2v_buf_finish(&i->texts[k].text);
+	}
+	free(i->texts);
 	p2v_buf_finish(&i->dep_bin);
 	free(i->has);
 	free(i->base);
@@ -33,18 +64,70 @@ static const struct {
 	{"etc/booster.init.yaml", LINUX_TOOL_BOOSTER},
 	{"usr/lib/dracut", LINUX_TOOL_DRACUT},
 	{"lib/dracut", LINUX_TOOL_DRACUT},
+	{"lib/dracut-lib.sh", LINUX_TOOL_DRACUT}, /* RHEL 6 */
 	{"usr/lib/initrd-release", LINUX_TOOL_DRACUT},
 	{"init_functions", LINUX_TOOL_MKINITCPIO},
 	{"conf/initramfs.conf", LINUX_TOOL_INITRAMFS_TOOLS},
 	{"scripts/functions", LINUX_TOOL_INITRAMFS_TOOLS},
 };
 
-enum linux_initramfs_tool linux_image_tool(const struct linux_image *i)
+static bool is_listed(const char *path, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(list[i]);
+
+		if (list[i][len - 1] == '/' ? strncmp(path, list[i], len) == 0
+					    : strcmp(path, list[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+const struct linux_initramfs_file *linux_image_text(const struct linux_image *i, const char *path)
+{
+	for (size_t k = 0; k < i->n_texts; k++)
+		if (strcmp(i->texts[k].path, path) == 0)
+			return &i->texts[k];
+	return NULL;
+}
+
+static struct p2v_span text_span(const struct linux_initramfs_file *f)
+{
+	return f ? p2v_span_of(f->text.data ? (const char *)f->text.data : "", f->text.len)
+		 : p2v_span_str("");
+}
+
+/* The tools before dracut leave no name: their scripts tell. */
+static enum linux_initramfs_tool find_tool(const struct linux_image *i)
 {
 	for (size_t k = 0; k < P2V_N(marks); k++)
 		if (archive_initramfs_find(&i->list, marks[k].path))
 			return marks[k].tool;
+	if (linux_script_is_nash(text_span(linux_image_text(i, "init"))))
+		return LINUX_TOOL_MKINITRD_RH;
+	if (linux_image_text(i, "run_all.sh") || linux_image_text(i, "config/start.sh"))
+		return LINUX_TOOL_MKINITRD_SUSE;
 	return LINUX_TOOL_UNKNOWN;
+}
+
+int linux_image_take_facts(struct linux_image *i, struct linux_initramfs_file **ret, size_t *ret_n,
+	struct p2v_err *err)
+{
+	struct linux_initramfs_file *files = calloc(i->n_texts + 1, sizeof(*files));
+	size_t n = 0;
+
+	if (!files)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	for (size_t k = 0; k < i->n_texts; k++) {
+		if (!is_listed(i->texts[k].path, host_facts, P2V_N(host_facts)))
+			continue;
+		files[n++] = i->texts[k];
+		i->texts[k] = i->texts[--i->n_texts];
+		k--;
+	}
+	*ret = files;
+	*ret_n = n;
+	return 0;
 }
 
 enum archive_compression linux_image_compression(const struct linux_image *i)
@@ -76,8 +159,14 @@ struct reading {
 	struct linux_image *image;
 	const char *kernel;
 	const struct linux_modules *modules;
-	bool is_dep_bin; /* the body that comes next */
 };
+
+static bool is_text(const struct archive_member *m)
+{
+	return m->size_bytes <= MAX_TEXT_BYTES &&
+	       (is_listed(m->path, scripts, P2V_N(scripts)) ||
+		       is_listed(m->path, host_facts, P2V_N(host_facts)));
+}
 
 static bool note(void *opaque, const struct archive_member *m)
 {
@@ -89,21 +178,56 @@ static bool note(void *opaque, const struct archive_member *m)
 	if (known)
 		r->image->has[known - r->modules->items] = true;
 	if (!name)
-		return false;
+		return is_text(m) && r->image->n_texts < MAX_TEXTS;
 	if (strcmp(name, "modules.alias.bin") == 0)
 		r->image->has_alias_bin = true;
 	return strcmp(name, "modules.dep.bin") == 0;
 }
 
-static int keep_dep_bin(void *opaque, const struct archive_member *m, const void *bytes, size_t n,
+/* A later one of that path takes the place of an earlier one. */
+static int keep_text(
+	struct linux_image *i, const char *path, const void *bytes, size_t n, struct p2v_err *err)
+{
+	struct linux_initramfs_file *f = NULL;
+
+	for (size_t k = 0; k < i->n_texts; k++)
+		if (strcmp(i->texts[k].path, path) == 0)
+			f = &i->texts[k];
+	if (!f) {
+		f = p2v_json_grow((void **)&i->texts, &i->n_texts, sizeof(*f));
+		if (!f || !(f->path = strdup(path)))
+			return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	}
+	p2v_buf_reset(&f->text);
+	p2v_buf_add(&f->text, bytes, n);
+	return p2v_buf_check(&f->text, err);
+}
+
+static int keep(void *opaque, const struct archive_member *m, const void *bytes, size_t n,
 	struct p2v_err *err)
 {
 	struct reading *r = opaque;
 
-	(void)m;
+	if (!below_modules(m->path, r->kernel))
+		return keep_text(r->image, m->path, bytes, n, err);
 	p2v_buf_reset(&r->image->dep_bin);
 	p2v_buf_add(&r->image->dep_bin, bytes, n);
 	return p2v_buf_check(&r->image->dep_bin, err);
+}
+
+/* What a later segment made a link of is gone. */
+static void drop_overridden(struct linux_image *i)
+{
+	for (size_t k = 0; k < i->n_texts; k++) {
+		const struct archive_member *m = archive_initramfs_find(&i->list, i->texts[k].path);
+
+		if (m && S_ISREG(m->mode) && strcmp(m->path, i->texts[k].path) == 0)
+			continue;
+		free(i->texts[k].path);
+		p2v_buf_finish(&i->texts[k].text);
+		i->texts[k] = i->texts[--i->n_texts];
+		k--;
+	}
 }
 
 /* The deepest directory on the way to lib/modules/KV that the image has, and the rest of the way.
@@ -127,33 +251,67 @@ static int read_image(struct linux_image *i, const char *kernel,
 	const struct linux_modules *modules, struct p2v_err *err)
 {
 	struct reading r = {.image = i, .kernel = kernel, .modules = modules};
-	struct archive_wanted wanted = {&r, note, keep_dep_bin};
+	struct archive_wanted wanted = {&r, note, keep};
 	int rc = archive_initramfs_read(i->fd, &wanted, &i->list, err);
 
 	if (rc < 0)
 		return rc;
+	drop_overridden(i);
+	i->tool = find_tool(i);
 	i->base = find_base(&i->list, kernel);
 	return i->base ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 }
 
-int linux_image_load(struct guest *g, const char *path, const char *kernel,
+static int open_temporary(struct p2v_err *err)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd = open(dir && dir[0] ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? p2v_err_errno(err, errno, "temporary file") : fd;
+}
+
+/* A part of the file instead of the whole. */
+static int cut_out(int *fd, uint64_t offset, uint64_t length, struct p2v_err *err)
+{
+	int part = open_temporary(err);
+	off_t from = (off_t)offset;
+
+	if (part < 0)
+		return part;
+	while (length) {
+		size_t want = length < (1 << 20) ? (size_t)length : (size_t)1 << 20;
+		ssize_t n = sendfile(part, *fd, &from, want);
+
+		if (n <= 0) {
+			close(part);
+			return p2v_err_set(err, P2V_EFORMAT, "its initramfs is cut off");
+		}
+		length -= (uint64_t)n;
+	}
+	close(*fd);
+	*fd = part;
+	return 0;
+}
+
+int linux_image_load(struct guest *g, const struct linux_image_place *place, const char *kernel,
 	const struct linux_modules *modules, struct linux_image *ret, struct p2v_err *err)
 {
-	struct linux_image i = {.fd = -1};
-	const char *dir = getenv("TMPDIR");
+	struct linux_image i = {.fd = open_temporary(err)};
 	int rc;
 
-	i.fd = open(dir && dir[0] ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (i.fd < 0)
-		return p2v_err_errno(err, errno, "temporary file");
+		return i.fd;
 	i.has = calloc(modules->n_items + 1, sizeof(*i.has));
 	rc = i.has ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	if (rc == 0)
-		rc = guest_download(g, path, MAX_IMAGE_BYTES, i.fd, err);
+		rc = guest_download(g, place->path, MAX_IMAGE_BYTES, i.fd, err);
 	if (rc == 0) {
-		rc = read_image(&i, kernel, modules, err);
+		if (place->length)
+			rc = cut_out(&i.fd, place->offset, place->length, err);
+		if (rc == 0)
+			rc = read_image(&i, kernel, modules, err);
 		if (rc < 0)
-			p2v_err_wrap(err, rc, "%s", path);
+			p2v_err_wrap(err, rc, "%s", place->path);
 	}
 	if (rc < 0)
 		linux_image_finish(&i);
@@ -173,13 +331,64 @@ static bool index_knows(const struct linux_image *i, const struct linux_module *
 	       memmem(i->dep_bin.data, i->dep_bin.len, needle, strlen(needle));
 }
 
+/* "virtio_blk.ko" of "kernel/drivers/block/virtio_blk.ko". */
+static const char *file_name(const struct linux_module *mod)
+{
+	const char *slash = strrchr(mod->path, '/');
+
+	return slash ? slash + 1 : mod->path;
+}
+
+/* Images that keep all modules in one directory, and load what they are told to. */
+static bool lies_flat(const struct linux_image *i, const char *dir, const struct linux_module *mod)
+{
+	p2v_autofree char *path = p2v_strf("%s/%s", dir, file_name(mod));
+
+	return path && archive_initramfs_find(&i->list, path);
+}
+
+static bool lies_in_booster(const struct linux_image *i, const struct linux_module *mod)
+{
+	p2v_autofree char *path = p2v_strf("usr/lib/modules/%s.ko", mod->name);
+
+	return path && archive_initramfs_find(&i->list, path);
+}
+
+static bool script_loads(const struct linux_image *i, const struct linux_module *mod)
+{
+	if (i->tool == LINUX_TOOL_MKINITRD_RH)
+		return lies_flat(i, "lib", mod) &&
+		       linux_script_nash_loads(
+			       text_span(linux_image_text(i, "init")), file_name(mod));
+	return linux_script_suse_loads(text_span(linux_image_text(i, "run_all.sh")), mod->name) ||
+	       linux_script_suse_loads(
+		       text_span(linux_image_text(i, "config/start.sh")), mod->name);
+}
+
+bool linux_image_holds(
+	const struct linux_image *i, const struct linux_modules *m, const struct linux_module *mod)
+{
+	if (i->tool == LINUX_TOOL_MKINITRD_RH)
+		return lies_flat(i, "lib", mod);
+	return i->has[mod - m->items];
+}
+
 bool linux_image_can_load(
 	const struct linux_image *i, const struct linux_modules *m, const struct linux_module *mod)
 {
-	if (!i->has[mod - m->items] || !index_knows(i, mod))
+	if (i->tool == LINUX_TOOL_BOOSTER)
+		return lies_in_booster(i, mod);
+	if (!linux_image_holds(i, m, mod))
 		return false;
+	if (i->tool == LINUX_TOOL_MKINITRD_RH || i->tool == LINUX_TOOL_MKINITRD_SUSE) {
+		if (!script_loads(i, mod))
+			return false;
+	} else if (!index_knows(i, mod)) {
+		return false;
+	}
 	for (size_t k = 0; k < mod->n_deps; k++)
-		if (m->items[mod->deps[k]].path && !i->has[mod->deps[k]])
+		if (m->items[mod->deps[k]].path &&
+			!linux_image_holds(i, m, &m->items[mod->deps[k]]))
 			return false;
 	return true;
 }

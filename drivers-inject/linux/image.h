@@ -15,18 +15,35 @@ struct linux_image {
 	bool has_alias_bin;
 	bool *has;  /* per item of the guest's modules: its file is in the image */
 	char *base; /* where the image keeps this kernel's modules: "usr/lib/modules/KV" */
+	enum linux_initramfs_tool tool;
+	struct linux_initramfs_file *texts; /* that something here reads: scripts, host facts */
+	size_t n_texts;
+};
+
+/* The whole of the image's copy: offset and length 0. */
+struct linux_image_place {
+	const char *path; /* in the guest */
+	uint64_t offset, length;
 };
 
 /* Takes a copy out of the guest and reads it. The error names the image. */
-int linux_image_load(struct guest *g, const char *path, const char *kernel,
+int linux_image_load(struct guest *g, const struct linux_image_place *place, const char *kernel,
 	const struct linux_modules *modules, struct linux_image *ret, struct p2v_err *err);
 void linux_image_finish(struct linux_image *i);
 
-enum linux_initramfs_tool linux_image_tool(const struct linux_image *i);
+/* The text of a small file that the image holds, or NULL where it holds none that is kept. */
+const struct linux_initramfs_file *linux_image_text(const struct linux_image *i, const char *path);
+/* Takes the texts over that repeat facts of the old machine. */
+int linux_image_take_facts(struct linux_image *i, struct linux_initramfs_file **ret, size_t *ret_n,
+	struct p2v_err *err);
 /* The compression of the segment that holds /init. */
 enum archive_compression linux_image_compression(const struct linux_image *i);
-/* The module and all that it needs are there, and the image's index knows it. */
+/* The module and all that it needs are there, and the image will load it: its index knows it, or
+ * its script names it. */
 bool linux_image_can_load(
+	const struct linux_image *i, const struct linux_modules *m, const struct linux_module *mod);
+/* Its file is there, whether it is loaded or not. */
+bool linux_image_holds(
 	const struct linux_image *i, const struct linux_modules *m, const struct linux_module *mod);
 /* Copies the image's own module files into the directory `dir`, as paths relative to base. */
 int linux_image_extract(const struct linux_image *i, const char *dir, struct p2v_err *err);

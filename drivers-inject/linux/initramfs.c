@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "drivers-inject/linux/initramfs.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,18 +8,24 @@
 #include "drivers-inject/linux/image.h"
 #include "drivers-inject/linux/index.h"
 #include "drivers-inject/linux/modules.h"
-#include "p2v/archive/cpio.h"
+#include "drivers-inject/linux/scripts.h"
+#include "drivers-inject/linux/segment.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/publish.h"
-#include "p2v/guest/write.h"
 
 const char *linux_initramfs_tool_word(enum linux_initramfs_tool tool)
 {
-	static const char *const words[] = {
-		"unknown", "initramfs-tools", "dracut", "mkinitcpio", "booster"};
+	static const char *const words[] = {"unknown", "initramfs-tools", "dracut", "mkinitcpio",
+		"booster", "mkinitrd-rh", "mkinitrd-suse"};
 
 	return words[tool];
+}
+
+/* booster keeps its modules unpacked, and an index of its own. */
+bool linux_initramfs_tool_extends(enum linux_initramfs_tool tool)
+{
+	return tool != LINUX_TOOL_UNKNOWN && tool != LINUX_TOOL_BOOSTER;
 }
 
 static void free_strings(char **v, size_t n)
@@ -36,6 +41,11 @@ void linux_initramfs_info_finish(struct linux_initramfs_info *i)
 	free_strings(i->builtin, i->n_builtin);
 	free_strings(i->missing, i->n_missing);
 	free_strings(i->unknown, i->n_unknown);
+	for (size_t k = 0; k < i->n_files; k++) {
+		free(i->files[k].path);
+		p2v_buf_finish(&i->files[k].text);
+	}
+	free(i->files);
 	*i = (struct linux_initramfs_info){0};
 }
 
@@ -56,6 +66,7 @@ struct work {
 static int work_begin(struct work *w, struct guest *g, const struct linux_initramfs_request *rq,
 	struct p2v_err *err)
 {
+	const struct linux_image_place place = {rq->image, rq->offset, rq->length};
 	int rc;
 
 	*w = (struct work){.g = g, .rq = rq, .image = {.fd = -1}};
@@ -64,8 +75,12 @@ static int work_begin(struct work *w, struct guest *g, const struct linux_initra
 		rq->kernel[0] == '-' || strlen(rq->kernel) > 200)
 		return p2v_err_set(err, P2V_EFORMAT, "not a kernel release");
 	rc = linux_modules_load(g, rq->kernel, &w->modules, err);
-	return rc < 0 ? rc
-		      : linux_image_load(g, rq->image, rq->kernel, &w->modules, &w->image, err);
+	/* A kernel that needs no modules may have an image all the same. */
+	if (rc == P2V_ENOTFOUND) {
+		p2v_err_clear(err);
+		rc = 0;
+	}
+	return rc < 0 ? rc : linux_image_load(g, &place, rq->kernel, &w->modules, &w->image, err);
 }
 
 static void work_finish(struct work *w)
@@ -91,7 +106,7 @@ static int sort_module(
 static int describe(const struct work *w, struct linux_initramfs_info *ret, struct p2v_err *err)
 {
 	struct linux_initramfs_info i = {
-		.tool = linux_image_tool(&w->image),
+		.tool = w->image.tool,
 		.compression = linux_image_compression(&w->image),
 		.marked = archive_initramfs_find(&w->image.list, LINUX_INITRAMFS_MARKER) != NULL,
 	};
@@ -109,81 +124,20 @@ static int describe(const struct work *w, struct linux_initramfs_info *ret, stru
 int linux_initramfs_inspect(struct guest *g, const struct linux_initramfs_request *rq,
 	struct linux_initramfs_info *ret, struct p2v_err *err)
 {
+	struct linux_initramfs_info info = {0};
 	struct work w;
 	int rc = work_begin(&w, g, rq, err);
 
 	if (rc == 0)
-		rc = describe(&w, ret, err);
+		rc = describe(&w, &info, err);
+	if (rc == 0)
+		rc = linux_image_take_facts(&w.image, &info.files, &info.n_files, err);
+	if (rc == 0)
+		*ret = info;
+	else
+		linux_initramfs_info_finish(&info);
 	work_finish(&w);
 	return rc;
-}
-
-/* The segment while it grows. */
-struct segment {
-	const struct archive_initramfs *list;
-	struct archive_file *files;
-	size_t n_files;
-	char **paths; /* owned, what the files point to */
-	size_t n_paths;
-};
-
-static void segment_finish(struct segment *s)
-{
-	free(s->files);
-	free_strings(s->paths, s->n_paths);
-}
-
-static int segment_add(struct segment *s, const char *path, uint32_t mode,
-	const struct p2v_buf *bytes, struct p2v_err *err)
-{
-	struct archive_file *f;
-	int rc = p2v_json_add_str(&s->paths, &s->n_paths, path, err);
-
-	if (rc < 0)
-		return rc;
-	f = p2v_json_grow((void **)&s->files, &s->n_files, sizeof(*f));
-	if (!f)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	f->path = s->paths[s->n_paths - 1];
-	f->mode = mode;
-	f->bytes = bytes ? bytes->data : NULL;
-	f->n = bytes ? bytes->len : 0;
-	return 0;
-}
-
-static bool segment_has(const struct segment *s, const char *path)
-{
-	for (size_t i = 0; i < s->n_files; i++)
-		if (strcmp(s->files[i].path, path) == 0)
-			return true;
-	return false;
-}
-
-/* The directories on the way that the image does not have. One that it has must not come again: a
- * directory "lib" over a link of that name would remove the link, and the system with it. */
-static int segment_add_parents(struct segment *s, const char *path, struct p2v_err *err)
-{
-	for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
-		p2v_autofree char *dir = strndup(path, (size_t)(p - path));
-		int rc;
-
-		if (!dir)
-			return p2v_err_set(err, P2V_ENOMEM, "no memory");
-		if (segment_has(s, dir) || archive_initramfs_find(s->list, dir))
-			continue;
-		rc = segment_add(s, dir, S_IFDIR | 0755, NULL, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int segment_add_file(
-	struct segment *s, const char *path, const struct p2v_buf *bytes, struct p2v_err *err)
-{
-	int rc = segment_add_parents(s, path, err);
-
-	return rc < 0 ? rc : segment_add(s, path, S_IFREG | 0644, bytes, err);
 }
 
 /* Fetches what is wanted and not yet in the image. */
@@ -195,7 +149,7 @@ static int fetch_modules(const struct work *w, const bool *in, struct linux_file
 	for (size_t i = 0; rc == 0 && i < w->modules.n_items; i++) {
 		const struct linux_module *m = &w->modules.items[i];
 
-		if (!in[i] || w->image.has[i])
+		if (!in[i] || linux_image_holds(&w->image, &w->modules, m))
 			continue;
 		rc = linux_files_fetch(w->g, w->rq->kernel, m->path, files, err);
 		if (rc == 0)
@@ -213,62 +167,86 @@ static int make_marker(const struct work *w, const struct linux_initramfs_result
 	return p2v_buf_check(ret, err);
 }
 
-static int pack(const struct work *w, const struct linux_files *files, const struct p2v_buf *marker,
-	struct p2v_buf *ret, struct p2v_err *err)
+/* Where the image keeps a module; nash's has all of them in one directory. */
+static char *place_of(const struct work *w, const char *path)
 {
-	const struct archive_initramfs *list = &w->image.list;
-	struct segment s = {.list = list};
-	/* lz4's old format has no end mark: only more of the same may follow it directly. */
-	enum archive_packing packing =
-		list->segments[list->n_segments - 1].compression == ARCHIVE_COMP_LZ4
-			? ARCHIVE_LZ4_LEGACY
-			: ARCHIVE_GZIP;
+	const char *slash = strrchr(path, '/');
+
+	if (w->image.tool != LINUX_TOOL_MKINITRD_RH)
+		return p2v_path_join(w->image.base, path);
+	return p2v_strf("lib/%s", slash ? slash + 1 : path);
+}
+
+static int add_files(const struct work *w, const struct linux_files *files, struct segment *s,
+	struct p2v_err *err)
+{
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < files->n_items; i++) {
-		p2v_autofree char *path = p2v_path_join(w->image.base, files->items[i].path);
+		p2v_autofree char *path = place_of(w, files->items[i].path);
 
-		rc = path ? segment_add_file(&s, path, &files->items[i].bytes, err)
+		rc = path ? linux_segment_add_file(
+				    s, path, S_IFREG | 0644, &files->items[i].bytes, err)
 			  : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	}
-	if (rc == 0)
-		rc = segment_add_file(&s, LINUX_INITRAMFS_MARKER, marker, err);
-	if (rc == 0)
-		rc = archive_cpio_pack(s.files, s.n_files, packing, ret, err);
-	segment_finish(&s);
 	return rc;
 }
 
-/* On the host's copy, then into the guest beside the old image and over it. */
-static int append(const struct work *w, const struct p2v_buf *segment, struct p2v_err *err)
+/* The image's scripts, where it does not look for hardware by itself. */
+static int edit_scripts(
+	const struct work *w, const bool *in, struct scripts *ret, struct p2v_err *err)
 {
-	int fd = w->image.fd;
-	off_t end = lseek(fd, 0, SEEK_END);
+	switch (w->image.tool) {
+	case LINUX_TOOL_MKINITRD_RH:
+		return linux_scripts_nash(&w->image, &w->modules, in, ret, err);
+	case LINUX_TOOL_MKINITRD_SUSE:
+		return linux_scripts_suse(
+			&w->image, &w->modules, w->rq->modules, w->rq->n_modules, ret, err);
+	default:
+		return 0;
+	}
+}
 
-	if (end < 0 || pwrite(fd, segment->data, segment->len, end) != (ssize_t)segment->len)
-		return p2v_err_errno(err, errno, "write the new image on the host");
-	return guest_upload(w->g, fd, w->rq->image, 0600,
-		"adds the drivers that the virtual hardware needs at boot", err);
+static int append(const struct work *w, const struct linux_files *files,
+	const struct scripts *scripts, struct linux_initramfs_result *ret, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf marker = {0};
+	struct segment s = {.list = &w->image.list};
+	int rc = make_marker(w, ret, &marker, err);
+
+	if (rc == 0)
+		rc = add_files(w, files, &s, err);
+	for (size_t i = 0; rc == 0 && i < scripts->n; i++)
+		rc = linux_segment_add_file(
+			&s, scripts->items[i].path, S_IFREG | 0755, &scripts->items[i].text, err);
+	if (rc == 0)
+		rc = linux_segment_add_file(
+			&s, LINUX_INITRAMFS_MARKER, S_IFREG | 0644, &marker, err);
+	if (rc == 0)
+		rc = linux_segment_append(
+			w->g, &w->image, w->rq->image, &s, &ret->added_bytes, err);
+	linux_segment_finish(&s);
+	return rc;
 }
 
 static int build(const struct work *w, const bool *in, struct linux_files *files,
 	struct linux_initramfs_result *ret, struct p2v_err *err)
 {
-	p2v_autobuf struct p2v_buf marker = {0}, segment = {0};
+	struct scripts scripts = {0};
 	int rc = fetch_modules(w, in, files, ret, err);
 
-	if (rc == 0)
+	/* nash has no index: insmod is given files. */
+	if (rc == 0 && w->image.tool != LINUX_TOOL_MKINITRD_RH)
 		rc = linux_files_add_indexes(
 			w->g, w->rq->kernel, &w->image, files, &ret->used_depmod, err);
 	if (rc == 0)
-		rc = make_marker(w, ret, &marker, err);
+		rc = edit_scripts(w, in, &scripts, err);
 	if (rc == 0)
-		rc = pack(w, files, &marker, &segment, err);
-	if (rc < 0)
-		return rc;
-	ret->changed = true;
-	ret->added_bytes = segment.len;
-	return append(w, &segment, err);
+		rc = append(w, files, &scripts, ret, err);
+	linux_scripts_finish(&scripts);
+	if (rc == 0)
+		ret->changed = true;
+	return rc;
 }
 
 static int inject(const struct work *w, struct linux_initramfs_result *ret, struct p2v_err *err)
@@ -288,7 +266,7 @@ static int inject(const struct work *w, struct linux_initramfs_result *ret, stru
 	if (missing == 0)
 		return 0;
 	/* Their images do not look for modules where kmod does. */
-	if (tool == LINUX_TOOL_UNKNOWN || tool == LINUX_TOOL_BOOSTER)
+	if (!linux_initramfs_tool_extends(tool))
 		return p2v_err_set(err, P2V_EUNSUPPORTED,
 			"%s: drivers cannot be added to an image made by %s tool", w->rq->image,
 			tool == LINUX_TOOL_BOOSTER ? "the booster" : "an unknown");

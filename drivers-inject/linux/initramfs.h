@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "p2v/archive/initramfs.h"
+#include "p2v/core/buf.h"
 #include "p2v/core/err.h"
+#include "p2v/core/span.h"
 #include "p2v/guest/guest.h"
 
 /* "p2v 1\nkernel KV\nmodule virtio_blk\n..." */
@@ -26,6 +28,15 @@ enum linux_initramfs_tool {
 	LINUX_TOOL_DRACUT,
 	LINUX_TOOL_MKINITCPIO,
 	LINUX_TOOL_BOOSTER,
+	LINUX_TOOL_MKINITRD_RH,	  /* nash: RHEL 5 and before */
+	LINUX_TOOL_MKINITRD_SUSE, /* SLES 11 and before */
+};
+
+/* A file of the image that repeats what the machine was: disks by name, filters, a swap to resume
+ * from. */
+struct linux_initramfs_file {
+	char *path; /* in the image, links followed */
+	struct p2v_buf text;
 };
 
 struct linux_initramfs_info {
@@ -37,6 +48,8 @@ struct linux_initramfs_info {
 			    * in the image (loadable: file and index), in the kernel, only in the
 			    * guest's module tree, nowhere */
 	size_t n_present, n_builtin, n_missing, n_unknown;
+	struct linux_initramfs_file *files;
+	size_t n_files;
 };
 
 struct linux_initramfs_request {
@@ -44,7 +57,12 @@ struct linux_initramfs_request {
 	const char *kernel;	    /* its release: "6.1.0-56-amd64" */
 	const char *const *modules; /* wanted; those that the kernel does not have are skipped */
 	size_t n_modules;
+	/* Looking only: where in the file the image lies (a unified kernel's section); 0: all */
+	uint64_t offset, length;
 };
+
+/* Whether drivers can be added to images that this tool makes. */
+bool linux_initramfs_tool_extends(enum linux_initramfs_tool tool);
 
 /* Looks, writes nothing; works on a read-only door. */
 int linux_initramfs_inspect(struct guest *g, const struct linux_initramfs_request *rq,
@@ -66,6 +84,17 @@ struct linux_initramfs_result {
 int linux_initramfs_inject(struct guest *g, const struct linux_initramfs_request *rq,
 	struct linux_initramfs_result *ret, struct p2v_err *err);
 void linux_initramfs_result_finish(struct linux_initramfs_result *r);
+
+/* The new text of a file that the image holds; ret_remove: it is to be gone. */
+typedef int linux_initramfs_edit(void *opaque, struct p2v_span text, struct p2v_buf *out,
+	bool *ret_remove, struct p2v_err *err);
+/*
+ * Changes one file (`inside`) of an image by a further segment that overrides it; gone means a link
+ * to nowhere, which is as good as no file to those that open it. What does not change is no write.
+ * P2V_ENOTFOUND: the image has no such file.
+ */
+int linux_initramfs_change(struct guest *g, const char *image, const char *inside,
+	linux_initramfs_edit *edit, void *opaque, struct p2v_err *err);
 
 const char *linux_initramfs_tool_word(enum linux_initramfs_tool tool); /* "initramfs-tools", ... */
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CONVERTERS_INSPECT_REFS_H
+#define CONVERTERS_INSPECT_REFS_H
+
+/* What the readers of references share: one row a file, or a pattern of files. */
+
+#include "converters/inspect/inspection.h"
+
+struct place {
+	const char *path;
+	const char *what; /* facts_ref.what */
+	int (*read)(struct inspection *in, const struct place *place, struct p2v_span text);
+	const char *inside; /* path is an initramfs, and this the file in it; else NULL */
+};
+
+/* A reference. key stands before the device in both texts ("root="), or is "". */
+int refs_add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
+	struct p2v_span spec, const struct facts_fs *f);
+/* A line, or a file, that is meant as a whole. */
+int refs_add_line(
+	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text);
+
+/* The rows of refs-system.c: what is about other hardware than disks. */
+extern const struct place refs_system_places[]; /* the last has a NULL path */
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* How sure we are: A where all parts together are one row of what the tests boot. */
+
+#include <string.h>
+
+#include "converters/plan/planning.h"
+#include "p2v/core/cleanup.h"
+
+/* What the end-to-end tests boot: all parts of one row, and nothing else. */
+static const struct {
+	const char *loader, *firmware, *initramfs, *network, *root;
+} proven[] = {
+	{"grub2", "bios", "initramfs-tools", "ifupdown", "ext4"},
+};
+
+static bool all_initramfs(const struct facts_os *os, const char *kind)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (plan_is_kernel(&os->kernels[i]) &&
+			!plan_is(os->kernels[i].initramfs.kind, kind))
+			return false;
+	return true;
+}
+
+static bool all_network(const struct facts_os *os, const char *dialect)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (!plan_is(os->nics[i].dialect, dialect) && !plan_is(os->nics[i].kind, "name"))
+			return false;
+	return true;
+}
+
+/* A file system of that kind on a partition of its own, no volume or array. */
+static bool root_is(const struct planning *p, const char *kind)
+{
+	for (size_t i = 0; i < p->facts->n_filesystems; i++) {
+		const struct facts_fs *f = &p->facts->filesystems[i];
+
+		if (plan_is(f->device, p->os->root))
+			return f->part && plan_is(f->kind, kind);
+	}
+	return false;
+}
+
+void plan_grade(struct planning *p)
+{
+	const struct facts_os *os = p->os;
+
+	p->plan->grade = p->plan->n_blockers ? GRADE_COPIED : GRADE_GENERIC;
+	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers)
+		return;
+	for (size_t i = 0; i < P2V_N(proven); i++)
+		if (plan_is(os->bootloader.kind, proven[i].loader) &&
+			plan_is(p->plan->firmware, proven[i].firmware) &&
+			all_initramfs(os, proven[i].initramfs) &&
+			all_network(os, proven[i].network) && root_is(p, proven[i].root))
+			p->plan->grade = GRADE_PROVEN;
+}
