@@ -9,10 +9,11 @@
 
 #include "p2v/cli/verb.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
 #include "p2v/core/stop.h"
 
 static const struct verb *const verbs[] = {
-	&cli_doctor, &cli_inspect, &cli_assess, &cli_convert, &cli_prove, &cli_verify};
+	&cli_doctor, &cli_inspect, &cli_assess, &cli_convert, &cli_prove, &cli_verify, &cli_job};
 
 struct main_opts {
 	const char **operands;
@@ -44,7 +45,7 @@ static const struct p2v_cmd main_cmd = {
 	.operands_offset = offsetof(struct main_opts, operands),
 	.n_operands_offset = offsetof(struct main_opts, n_operands),
 	.see_also = "p2v-doctor(1), p2v-inspect(1), p2v-assess(1), p2v-convert(1), p2v-prove(1), "
-		    "p2v-verify(1), "
+		    "p2v-verify(1), p2v-job(1), "
 		    "p2v-agent(1), "
 		    "p2v-recv(1)",
 };
@@ -55,6 +56,27 @@ static void list_verbs(FILE *out)
 	for (size_t i = 0; i < P2V_N(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i]->word, verbs[i]->cmd->summary);
 	fputs("\n'p2v VERB --help' says more.\n", out);
+}
+
+/* Whoever reads progress as JSON lines gets the failure as one, too, with its kind. */
+static int fail(const struct verb *verb, int argc, char **argv, const struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf line = {0};
+	bool json = false;
+
+	for (int i = 1; i < argc; i++)
+		json = json || strcmp(argv[i], "--progress=json") == 0 ||
+		       (strcmp(argv[i], "--progress") == 0 && i + 1 < argc &&
+			       strcmp(argv[i + 1], "json") == 0);
+	if (!json)
+		return p2v_opt_fail(verb->cmd->name, err);
+	p2v_buf_addf(&line, "{\"version\":1,\"event\":\"error\",\"kind\":\"%s\",\"text\":",
+		p2v_err_word(err->kind));
+	p2v_json_quote(err->text, &line);
+	p2v_buf_add_str(&line, "}\n");
+	if (!line.failed)
+		fputs((const char *)line.data, stderr);
+	return p2v_err_exit_code(err->kind);
 }
 
 static int run_verb(const struct verb *verb, int argc, char **argv)
@@ -68,7 +90,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 		return 0;
 	if (!err.text[0])
 		return p2v_err_exit_code(r);
-	return p2v_opt_fail(verb->cmd->name, &err);
+	return fail(verb, argc, argv, &err);
 }
 
 int main(int argc, char **argv)

@@ -26,5 +26,6 @@ extern const struct verb cli_assess;
 extern const struct verb cli_convert;
 extern const struct verb cli_prove;
 extern const struct verb cli_verify;
+extern const struct verb cli_job;
 
 #endif

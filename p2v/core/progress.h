@@ -12,6 +12,8 @@
  *         "done":123,"total":456,"unit":"bytes","rate":1000,"eta_ms":333}
  *         at the start, once a second and at the end. rate is units per second over the last 5 s;
  *         eta_ms is absent while it is not known.
+ *         A program that fails ends with {"version":1,"event":"error","kind":"no-space",
+ *         "text":...} instead of its sentence; kind is p2v_err_word's.
  * NONE    nothing.
  *
  * Display lines look like:  web01:/dev/sda  1.2 GiB of 8.0 GiB (15 %)  112 MiB/s  1 min 2 s left

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "p2v/control/http.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/stop.h"
@@ -57,10 +59,23 @@ static int serve(const struct main_opts *o, struct p2v_err *err)
 {
 	p2v_auto_config struct server_config config = {0};
 	struct daemon_spec spec = {.config = &config, .poke_fd = -1, .say = say};
+	p2v_autoclose int poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct http *http = NULL;
+	struct api api = {0};
 	int r = control_config_load(
 		o->config ? o->config : CONTROL_CONFIG_PATH, o->config != NULL, &config, err);
 
-	return r < 0 || o->check ? r : daemon_run(&spec, err);
+	if (r < 0 || o->check)
+		return r;
+	spec.poke_fd = poke_fd;
+	r = control_api_init(&api, &config, poke_fd, err);
+	if (r == 0)
+		r = control_http_start(&api, config.socket, &http, err);
+	if (r == 0)
+		r = daemon_run(&spec, err);
+	control_http_stop(http);
+	control_api_finish(&api);
+	return r;
 }
 
 int main(int argc, char **argv)

@@ -357,7 +357,7 @@ static struct ledger_outcome wish_outcome(
 		.status = LEDGER_HELD,
 		.reason = "rolled back",
 		.wish_done = true,
-		.what = "rolled back"};
+		.what = "rollback"};
 }
 
 struct ledger_outcome daemon_worker_outcome(struct worker *w, const struct server_config *config)
