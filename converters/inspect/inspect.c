@@ -6,6 +6,7 @@
 #include "converters/inspect/inspection.h"
 #include "converters/inspect/storage.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/stop.h"
 
 /* File systems that may hold a root, and where on them it may be. */
 static const struct {
@@ -125,6 +126,9 @@ int inspect_run(struct guest *g, const struct image *image, struct facts *ret, s
 	if (r == 0)
 		r = find_roots(g, &facts, err);
 	guest_storage_finish(&storage);
+	/* What could not be looked at for it counts as absent. */
+	if (r == 0)
+		r = p2v_stop_check(err);
 	if (r < 0) {
 		model_facts_finish(&facts);
 		return r;

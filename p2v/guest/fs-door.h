@@ -19,6 +19,7 @@ struct fs_door {
 	guestfs_h *h;
 	struct fs_crypt *crypts;
 	size_t n_crypts;
+	struct fs_watch *watch; /* from the launch on */
 };
 
 static inline guestfs_h *fs_handle(struct guest *g)
@@ -26,11 +27,16 @@ static inline guestfs_h *fs_handle(struct guest *g)
 	return ((struct fs_door *)g)->h;
 }
 
-/* The handle's last error as "<what>: <reason>". */
+/* The handle's last error as "<what>: <reason>"; where the watch has ended the appliance, that. */
 int fs_err(guestfs_h *h, struct p2v_err *err, const char *what);
 
-/* guestfs_launch with an end: P2V_ETIMEDOUT, or P2V_ECANCELED on a stop request. */
-int fs_launch(guestfs_h *h, int timeout_ms, struct p2v_err *err);
+/* guestfs_launch with an end, for itself and for each call that follows: P2V_ETIMEDOUT, or
+ * P2V_ECANCELED on a stop request. The watch is stopped once the handle is closed. */
+int fs_launch(struct fs_door *d, int launch_ms, int call_ms, struct p2v_err *err);
+void fs_watch_stop(struct fs_door *d);
+/* 0, or why the appliance was ended. */
+int fs_watch_check(guestfs_h *h, struct p2v_err *err);
+#define FS_WATCH "p2v-watch" /* the handle's private word for it */
 
 int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err);
 

@@ -16,6 +16,7 @@
 #include "p2v/guest/fs-door.h"
 
 #define DEFAULT_LAUNCH_MS 300000
+#define DEFAULT_CALL_MS	  1200000
 /* A LUKS 2 key may be made to need 1 GiB, or more where its maker's machine was large. */
 #define MEMORY_FOR_KEYS_MIB 3072
 /* Up to here one message holds a file's content; beyond it travels by way of a host file. */
@@ -26,7 +27,10 @@ int fs_err(guestfs_h *h, struct p2v_err *err, const char *what)
 	int e = guestfs_last_errno(h);
 	const char *text = guestfs_last_error(h);
 	char shown[GUEST_SHOWN];
+	int rc = fs_watch_check(h, err);
 
+	if (rc < 0)
+		return rc;
 	if (e == ELOOP)
 		return p2v_err_set(err, P2V_EFORMAT, "symbolic links lead round in a circle");
 	if (e != 0)
@@ -319,7 +323,9 @@ static int fs_close(struct guest *g, struct p2v_err *err)
 
 static void fs_free(struct guest *g)
 {
+	/* Closing asks the appliance to write back, and may hang as any other call. */
 	guestfs_close(fs_handle(g));
+	fs_watch_stop((struct fs_door *)g);
 	fs_crypts_free((struct fs_door *)g);
 	free(g);
 }
@@ -381,8 +387,8 @@ int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p
 	}
 	rc = set_up(d->h, o, err);
 	if (rc == 0)
-		rc = fs_launch(
-			d->h, o->launch_timeout_ms ? o->launch_timeout_ms : DEFAULT_LAUNCH_MS, err);
+		rc = fs_launch(d, o->launch_timeout_ms ? o->launch_timeout_ms : DEFAULT_LAUNCH_MS,
+			o->call_timeout_ms ? o->call_timeout_ms : DEFAULT_CALL_MS, err);
 	if (rc == 0 && o->n_keys)
 		rc = fs_unlock(d, o, err);
 	if (rc < 0) {

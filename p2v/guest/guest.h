@@ -42,6 +42,9 @@ struct guest_options {
 	bool writable; /* else nothing can be written, neither by a call nor by a journal replay */
 	bool use_kvm;  /* from accel.h; false: TCG */
 	int launch_timeout_ms; /* 0: the default, 300000 */
+	/* Of each call into the appliance, and of the time between two: then it is ended, and the
+	 * call is P2V_ETIMEDOUT. 0: the default, 1200000. */
+	int call_timeout_ms;
 	const struct guest_key *keys;
 	size_t n_keys;
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * guestfs_launch has no end of its own: an appliance that hangs (a broken KVM) hangs us. So a
- * second thread watches the clock and ends the QEMU that this launch started, and only that one: it
- * is a child of the launching thread that was not there before.
+ * No call of libguestfs has an end of its own: an appliance that hangs hangs us, be it for a broken
+ * KVM or for a file system that was made to have its kernel loop. So a second thread watches the
+ * clock as long as the door is open, and ends the QEMU that the launch started, and only that one:
+ * it is a child of the launching thread that was not there before. Then each call fails. The same
+ * on a stop request: what the appliance was doing is thrown away anyway.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -23,12 +25,14 @@ struct children {
 	size_t n;
 };
 
-struct watch {
+struct fs_watch {
+	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	bool finished;
-	int timeout_ms;
-	pid_t launcher; /* thread id */
+	int limit_ms;	   /* of the call that is under way: the launch first */
+	uint64_t began_ms; /* the last call of libguestfs */
+	pid_t launcher;	   /* thread id */
 	struct children before;
 	int ended; /* 0, or the kind why QEMU was ended */
 };
@@ -59,7 +63,7 @@ static bool is_qemu(pid_t pid)
 	return f && fgets(comm, sizeof(comm), f) && strncmp(comm, "qemu", 4) == 0;
 }
 
-static void end_qemu(const struct watch *w)
+static void end_qemu(const struct fs_watch *w)
 {
 	struct children now;
 
@@ -76,8 +80,7 @@ static void end_qemu(const struct watch *w)
 
 static void *watch_clock(void *arg)
 {
-	struct watch *w = arg;
-	uint64_t end_ms = p2v_now_ms() + (uint64_t)w->timeout_ms;
+	struct fs_watch *w = arg;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->finished) {
@@ -90,7 +93,7 @@ static void *watch_clock(void *arg)
 			break;
 		if (p2v_stop_requested())
 			w->ended = P2V_ECANCELED;
-		else if (p2v_now_ms() >= end_ms)
+		else if (p2v_now_ms() >= w->began_ms + (uint64_t)w->limit_ms)
 			w->ended = P2V_ETIMEDOUT;
 		/* Again each second: QEMU may be started late. */
 		if (w->ended)
@@ -100,31 +103,97 @@ static void *watch_clock(void *arg)
 	return NULL;
 }
 
-int fs_launch(guestfs_h *h, int timeout_ms, struct p2v_err *err)
+static void call_begins(guestfs_h *h, void *opaque, uint64_t event, int event_handle, int flags,
+	const char *buf, size_t buf_len, const uint64_t *array, size_t array_len)
 {
-	struct watch w = {.lock = PTHREAD_MUTEX_INITIALIZER,
-		.done = PTHREAD_COND_INITIALIZER,
-		.timeout_ms = timeout_ms,
-		.launcher = (pid_t)syscall(SYS_gettid)};
-	pthread_t thread;
+	struct fs_watch *w = opaque;
+
+	(void)h;
+	(void)event;
+	(void)event_handle;
+	(void)flags;
+	(void)buf;
+	(void)buf_len;
+	(void)array;
+	(void)array_len;
+	pthread_mutex_lock(&w->lock);
+	w->began_ms = p2v_now_ms();
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int watch_start(struct fs_door *d, int limit_ms, struct p2v_err *err)
+{
+	struct fs_watch *w = calloc(1, sizeof(*w));
 	int rc;
 
-	list_children(w.launcher, &w.before);
-	rc = pthread_create(&thread, NULL, watch_clock, &w);
-	if (rc != 0)
+	if (!w)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->done, NULL);
+	w->limit_ms = limit_ms;
+	w->began_ms = p2v_now_ms();
+	w->launcher = (pid_t)syscall(SYS_gettid);
+	list_children(w->launcher, &w->before);
+	rc = pthread_create(&w->thread, NULL, watch_clock, w);
+	if (rc != 0) {
+		free(w);
 		return p2v_err_errno(err, rc, "start a thread");
-	rc = guestfs_launch(h);
-	pthread_mutex_lock(&w.lock);
-	w.finished = true;
-	pthread_cond_signal(&w.done);
-	pthread_mutex_unlock(&w.lock);
-	pthread_join(thread, NULL);
-	if (rc == 0)
+	}
+	d->watch = w;
+	guestfs_set_private(d->h, FS_WATCH, w);
+	return 0;
+}
+
+void fs_watch_stop(struct fs_door *d)
+{
+	struct fs_watch *w = d->watch;
+
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->finished = true;
+	pthread_cond_signal(&w->done);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->done);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	d->watch = NULL;
+}
+
+int fs_watch_check(guestfs_h *h, struct p2v_err *err)
+{
+	struct fs_watch *w = guestfs_get_private(h, FS_WATCH);
+	int ended, limit_s;
+
+	if (!w)
 		return 0;
-	if (w.ended == P2V_ECANCELED)
-		return p2v_err_set(err, P2V_ECANCELED, "interrupted");
-	if (w.ended == P2V_ETIMEDOUT)
-		return p2v_err_set(err, P2V_ETIMEDOUT,
-			"libguestfs: the appliance did not start within %d s", timeout_ms / 1000);
-	return fs_err(h, err, "libguestfs: start the appliance");
+	pthread_mutex_lock(&w->lock);
+	ended = w->ended;
+	limit_s = w->limit_ms / 1000;
+	pthread_mutex_unlock(&w->lock);
+	if (ended == P2V_ECANCELED)
+		return p2v_err_set(err, ended, "interrupted");
+	return ended ? p2v_err_set(err, ended,
+			       "libguestfs: the appliance did not answer within %d s, and was "
+			       "ended",
+			       limit_s)
+		     : 0;
+}
+
+int fs_launch(struct fs_door *d, int launch_ms, int call_ms, struct p2v_err *err)
+{
+	int rc = watch_start(d, launch_ms, err);
+
+	if (rc < 0)
+		return rc;
+	if (guestfs_launch(d->h) < 0)
+		return fs_err(d->h, err, "libguestfs: start the appliance");
+	pthread_mutex_lock(&d->watch->lock);
+	d->watch->limit_ms = call_ms;
+	pthread_mutex_unlock(&d->watch->lock);
+	if (guestfs_set_event_callback(d->h, call_begins, GUESTFS_EVENT_ENTER, 0, d->watch) < 0)
+		return fs_err(d->h, err, "libguestfs: watch its calls");
+	call_begins(NULL, d->watch, 0, 0, 0, NULL, 0, NULL, 0);
+	return 0;
 }

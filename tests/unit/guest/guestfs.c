@@ -5,6 +5,7 @@
  */
 #include "tests/unit/guest/scene.h"
 
+#include <signal.h>
 #include <sys/sysmacros.h>
 
 #include "p2v/core/proc.h"
@@ -64,11 +65,14 @@ static int make_disk(void)
 	return run(mkfs);
 }
 
-static int open_door(bool writable)
+static int open_door(bool writable, int call_timeout_ms)
 {
 	struct guest_disk disk = {image, "raw"};
 	struct guest_accel_result accel;
-	struct guest_options o = {.disks = &disk, .n_disks = 1, .writable = writable};
+	struct guest_options o = {.disks = &disk,
+		.n_disks = 1,
+		.writable = writable,
+		.call_timeout_ms = call_timeout_ms};
 	int rc = guest_accel_find(&accel, &err);
 
 	if (rc < 0)
@@ -174,7 +178,7 @@ static void test_again(void **state)
 	assert_int_equal(guest_close(g, &err), 0);
 	g = NULL;
 	assert_int_equal(p2v_file_read(image, 64 << 20, &before, &err), 0);
-	assert_int_equal(open_door(false), 0);
+	assert_int_equal(open_door(false, 0), 0);
 	assert_int_equal(guest_mount(g, "/dev/sda1", "/", NULL, true, &err), 0);
 	expect_read("/etc/hostname", 0, "new\n");
 	assert_int_equal(guest_write_file(g, "/etc/x", "x", 1, 0644, "x", &err), P2V_EREFUSED);
@@ -184,6 +188,44 @@ static void test_again(void **state)
 	assert_memory_equal(before.data, after.data, before.len);
 }
 
+/* The appliance's QEMU: a child of this thread. */
+static pid_t find_qemu(void)
+{
+	p2v_autofclose FILE *f = fopen("/proc/thread-self/children", "re");
+	int pid, found = 0;
+
+	assert_non_null(f);
+	while (fscanf(f, "%d", &pid) == 1) {
+		p2v_autofree char *path = p2v_strf("/proc/%d/comm", pid);
+		p2v_autobuf struct p2v_buf name = {0};
+
+		if (p2v_file_read(path, 64, &name, NULL) == 0 &&
+			strncmp((char *)name.data, "qemu", 4) == 0)
+			found = pid;
+	}
+	return found;
+}
+
+/* An appliance that does not answer is ended, and each later call fails. */
+static void test_hang(void **state)
+{
+	struct guest_stat st;
+	pid_t qemu;
+
+	(void)state;
+	assert_int_equal(open_door(false, 3000), 0);
+	qemu = find_qemu();
+	assert_true(qemu > 0);
+	assert_int_equal(kill(qemu, SIGSTOP), 0);
+	p2v_err_clear(&err);
+	assert_int_equal(guest_stat(g, "/etc", &st, &err), P2V_ETIMEDOUT);
+	assert_non_null(strstr(err.text, "did not answer within 3 s"));
+	assert_int_equal(guest_mount(g, "/dev/sda1", "/", NULL, true, &err), P2V_ETIMEDOUT);
+	guest_free(g);
+	g = NULL;
+	assert_int_equal(kill(qemu, 0), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_writes),
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_hang),
 	};
 	int rc = 77;
 
@@ -199,7 +242,7 @@ int main(void)
 	image = p2v_path_join(top, "disk.img");
 	if (make_disk() < 0)
 		printf("skipped: the test disk cannot be made here: %s\n", err.text);
-	else if (open_door(true) < 0)
+	else if (open_door(true, 0) < 0)
 		printf("skipped: %s\n", err.text);
 	else
 		rc = cmocka_run_group_tests(tests, NULL, NULL);
