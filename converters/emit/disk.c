@@ -181,11 +181,13 @@ int emit_disk_undo(
 	if (!image->owned || strcmp(image->format, "qcow2") != 0)
 		return 0;
 	r = emit_qimg_info(path, "qcow2", EMIT_SNAPSHOT, &info, err);
-	if (r < 0 || only_check || !info.has_snapshot)
+	if (r < 0 || only_check)
 		return r;
-	r = emit_qimg_snapshot(path, "-a", EMIT_SNAPSHOT, err);
+	if (info.has_snapshot)
+		r = emit_qimg_snapshot(path, "-a", EMIT_SNAPSHOT, err);
 	/* Only now is the active state pristine again, and the snapshot may go. */
-	if (r == 0)
+	if (r == 0 && info.has_snapshot)
 		r = emit_qimg_snapshot(path, "-d", EMIT_SNAPSHOT, err);
+	/* Without a snapshot, too: a run may have been killed while it made or deleted it. */
 	return r == 0 ? emit_qimg_check(path, err) : r;
 }

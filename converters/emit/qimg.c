@@ -159,10 +159,14 @@ int emit_qimg_overlay(
 	return run(path, SHORT_MS, argv, NULL, err);
 }
 
+/*
+ * QEMU orders its writes so that what refers to data is always right; reference counts may be too
+ * high after a kill, and the flags that follow from them (QCOW_OFLAG_COPIED) wrong either way.
+ */
 int emit_qimg_check(const char *path, struct p2v_err *err)
 {
 	const char *const mend[] = {
-		"qemu-img", "check", "-q", "-r", "leaks", "-f", "qcow2", "--", path, NULL};
+		"qemu-img", "check", "-q", "-r", "all", "-f", "qcow2", "--", path, NULL};
 	const char *const check[] = {"qemu-img", "check", "-q", "-f", "qcow2", "--", path, NULL};
 	int r = run(path, LONG_MS, check, NULL, err);
 

@@ -41,7 +41,8 @@ int emit_qimg_commit(const char *overlay, struct p2v_err *err);
 int emit_qimg_overlay(
 	const char *path, const char *backing, const char *backing_format, struct p2v_err *err);
 
-/* Frees what an interrupted run leaked in a qcow2, then insists on a clean one. */
+/* Mends the reference counts that an interrupted run left in a qcow2, then insists on a clean one.
+ */
 int emit_qimg_check(const char *path, struct p2v_err *err);
 
 /* A full copy, flattened. options: of the destination format, or NULL. */

@@ -243,7 +243,7 @@ static void make_killer(void)
 				   "test $n = \"$KILLER_AT\" || exec qemu-img \"$@\"\n"
 				   "case $KILLER_HOW in\n"
 				   "before) ;;\n"
-				   "middle) timeout -s KILL 0.03 qemu-img \"$@\" ;;\n"
+				   "middle) timeout -s KILL 0.0$((n % 9 + 1)) qemu-img \"$@\" ;;\n"
 				   "after) qemu-img \"$@\" ;;\n"
 				   "esac\n"
 				   "kill -9 $PPID\n";
