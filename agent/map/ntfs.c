@@ -5,14 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <ntfs-3g/types.h>
-/* the others need that above */
+#include "agent/map/ntfs.h"
+/* the others need what that includes */
 #include <ntfs-3g/attrib.h>
 #include <ntfs-3g/device.h>
 #include <ntfs-3g/inode.h>
 #include <ntfs-3g/logfile.h>
 #include <ntfs-3g/logging.h>
-#include <ntfs-3g/volume.h>
 
 #include "agent/map/runs.h"
 #include "p2v/core/cleanup.h"
@@ -22,6 +21,8 @@
  * NTFS through libntfs-3g, which follows $MFT and the attribute lists of a fragmented $Bitmap.
  * Windows marks a volume dirty only where it knows of damage; whether it was unmounted stands in
  * the restart pages of $LogFile, and whether it sleeps (fast startup included) in hiberfil.sys.
+ * ntfs-3g wipes the log and marks nothing, mounted or not: what it wrote to last is believed only
+ * as far as the file records agree.
  */
 #define PIECE_BYTES ((size_t)64 << 10)
 
@@ -130,13 +131,15 @@ static void volume_close(ntfs_volume **vol)
 		ntfs_umount(*vol, TRUE);
 }
 
-static bool log_is_clean(ntfs_volume *vol)
+/* ret_empty: it says nothing at all. */
+static bool log_is_clean(ntfs_volume *vol, bool *ret_empty)
 {
 	ntfs_inode *ni = ntfs_inode_open(vol, FILE_LogFile);
 	ntfs_attr *na = ni ? ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0) : NULL;
 	RESTART_PAGE_HEADER *page = NULL;
 	bool clean = na && ntfs_check_logfile(na, &page) && ntfs_is_logfile_clean(na, page);
 
+	*ret_empty = !page;
 	free(page);
 	if (na)
 		ntfs_attr_close(na);
@@ -145,9 +148,10 @@ static bool log_is_clean(ntfs_volume *vol)
 	return clean;
 }
 
-/* P2V_EREFUSED where Windows sleeps. ret_why: why not to believe the bitmap, or NULL. */
-static int doubt(
-	ntfs_volume *vol, const struct map_view *v, const char **ret_why, struct p2v_err *err)
+/* P2V_EREFUSED where Windows sleeps. ret_why: why not to believe the bitmap, or NULL; ret_empty:
+ * the log does not say who wrote to it last. */
+static int doubt(ntfs_volume *vol, const struct map_view *v, const char **ret_why, bool *ret_empty,
+	struct p2v_err *err)
 {
 	uint64_t size;
 
@@ -162,7 +166,7 @@ static int doubt(
 		*ret_why = "NTFS: whether Windows sleeps cannot be told: all copied";
 	} else if (vol->flags & VOLUME_IS_DIRTY) {
 		*ret_why = "NTFS: it is marked as dirty: all copied";
-	} else if (!log_is_clean(vol)) {
+	} else if (!log_is_clean(vol, ret_empty)) {
 		*ret_why = "NTFS: its log is not clean: all copied";
 	} else if (vol->nr_clusters <= 0 ||
 		   !p2v_mul_u64((uint64_t)vol->nr_clusters, vol->cluster_size, &size) ||
@@ -199,6 +203,7 @@ int map_ntfs(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	__attribute__((cleanup(volume_close))) ntfs_volume *vol = NULL;
 	struct ntfs_device *dev;
 	const char *why;
+	bool empty = false;
 	int r;
 
 	ntfs_log_set_handler(ntfs_log_handler_null);
@@ -210,10 +215,12 @@ int map_ntfs(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 		ntfs_device_free(dev);
 		return map_odd(err, "it is not as an NTFS should be");
 	}
-	r = doubt(vol, v, &why, err);
+	r = doubt(vol, v, &why, &empty, err);
 	if (r < 0 || why)
 		return r < 0 ? r : map_out_used(out, why);
 	out->why_used = "files and metadata, by its $Bitmap";
-	out->why_free = "free by its $Bitmap; cleanly unmounted";
-	return bitmap_map(vol, v, out, err);
+	out->why_free = empty ? "free by its $Bitmap and in no file's record"
+			      : "free by its $Bitmap; cleanly unmounted";
+	r = bitmap_map(vol, v, out, err);
+	return r == 0 && empty ? map_ntfs_records(vol, v, out, err) : r;
 }

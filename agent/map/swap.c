@@ -14,26 +14,50 @@
  *
  * The header is kept, so label and UUID are; what was swapped out is worth nothing to a machine
  * that is booted anew. But where the signature says that the machine sleeps, its memory is in
- *there, and its file systems are in use.
+ * there, and its file systems are in use. Pages of another processor's size hold the signature at
+ * their own end: then all is copied, or refused.
  */
 #define PAGE_BYTES	4096u
+#define PAGE_MAX_BYTES	65536u
 #define INFO_AT		1024u
 #define SIGNATURE_BYTES 10u
 #define SIGNATURE_AT	(PAGE_BYTES - SIGNATURE_BYTES)
 
-static const char suspended[][SIGNATURE_BYTES] = {
+/* Who wrote it: the kernel (two versions), uswsusp, the kernel through uswsusp, TuxOnIce. */
+static const char *const suspended[] = {
 	"S1SUSPEND",
 	"S2SUSPEND",
 	"ULSUSPEND",
-	{'L', 'I', 'N', 'H', 'I', 'B', '0', '0', '0', '1'},
+	"LINHIB0001",
+	"\xed\xc3\x02\xe9\x98\x56\xe5\x0c",
 };
 
-static bool is_suspended(const uint8_t *page)
+static bool is_suspended(const uint8_t *signature)
 {
 	for (size_t i = 0; i < P2V_N(suspended); i++)
-		if (memcmp(page + SIGNATURE_AT, suspended[i], SIGNATURE_BYTES) == 0)
+		if (memcmp(signature, suspended[i], strlen(suspended[i])) == 0)
 			return true;
 	return false;
+}
+
+/* P2V_EREFUSED where it does. */
+static int refuse_if_it_sleeps(const struct map_view *v, struct p2v_err *err)
+{
+	for (uint32_t page = PAGE_BYTES; page <= PAGE_MAX_BYTES && page <= v->length_bytes;
+		page *= 2) {
+		uint8_t signature[SIGNATURE_BYTES];
+		int r = map_view_read(v, page - SIGNATURE_BYTES, signature, SIGNATURE_BYTES, err);
+
+		if (r < 0)
+			return r;
+		if (is_suspended(signature))
+			return p2v_err_set(err, P2V_EREFUSED,
+				"%s: the swap space of partition %u holds a sleeping system: its "
+				"file systems are in use. Start the machine and shut it down, then "
+				"try again",
+				v->io->name, v->number);
+	}
+	return 0;
 }
 
 int map_swap(const struct map_view *v, struct map_out *out, struct p2v_err *err)
@@ -41,15 +65,12 @@ int map_swap(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	uint8_t page[PAGE_BYTES];
 	struct p2v_rd rd = p2v_rd_init(page + INFO_AT, SIGNATURE_AT - INFO_AT);
 	uint64_t end;
-	int r = map_view_read(v, 0, page, sizeof(page), err);
+	int r = refuse_if_it_sleeps(v, err);
 
+	if (r == 0)
+		r = map_view_read(v, 0, page, sizeof(page), err);
 	if (r < 0)
 		return r;
-	if (is_suspended(page))
-		return p2v_err_set(err, P2V_EREFUSED,
-			"%s: the swap space of partition %u holds a sleeping system: its file "
-			"systems are in use. Start the machine and shut it down, then try again",
-			v->io->name, v->number);
 	if (memcmp(page + SIGNATURE_AT, "SWAPSPACE2", SIGNATURE_BYTES) != 0 ||
 		p2v_rd_le32(&rd) != 1)
 		return map_out_used(out, "its header is not one that is known");

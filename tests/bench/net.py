@@ -7,6 +7,7 @@ import os
 import subprocess
 
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000  # mounts, too: a sandbox that copies the host's would keep ours in use
 SERVER, CLIENT = "10.99.0.1", "10.99.0.2"
 LINE_BYTES = 125_000_000  # a second, of 1 Gbit/s
 
@@ -19,8 +20,9 @@ class Net:
     """links: those that this kernel can make: loopback, and gbit where it has veth and tbf."""
     def __init__(self):
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(CLONE_NEWNET):
+        if libc.unshare(CLONE_NEWNET | CLONE_NEWNS):
             raise OSError(ctypes.get_errno(), "a network namespace cannot be made (root?)")
+        run("mount", "--make-rprivate", "/")
         run("ip", "link", "set", "lo", "up")
         self.links, self.other, self.missing = {"loopback": ("127.0.0.1", [], "lo")}, None, None
         try:

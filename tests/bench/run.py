@@ -181,8 +181,7 @@ class Bench:
         for name, path in [("the benchmark's disk", disk), *self.huge()]:
             row = {"name": name, "size_bytes": os.path.getsize(path)} | self.map_cost(path)
             self.forget("bench")
-            if name == "the benchmark's disk" or self.options.send_huge:
-                row |= self.measured("loopback", lambda path=path: self.agent("loopback", path, "auto")) or {}
+            row |= self.measured("loopback", lambda path=path: self.agent("loopback", path, "auto")) or {}
             programs = row.get("program_peak_bytes", {})
             row["receiver_bytes"] = sum(n for key, n in programs.items() if key.startswith(("server p2v-recv", "server qemu-storage")))
             print(f"   {name:43}{row['map_s']:8.2f}{row['map_peak_bytes'] / 2**20:9.0f}{row.get('wall_s', 0):8.1f}"
@@ -289,7 +288,6 @@ def options_read():
     parser.add_argument("--peers", default="", help="only those whose name has one of these words, by commas")
     parser.add_argument("--huge", type=size_of, default="2T", help="size of the sparse disks (default: 2T)")
     parser.add_argument("--huge-files", type=int, default=20000)
-    parser.add_argument("--send-huge", action="store_true", help="send them, too, not only map them")
     parser.add_argument("--json", help="where the figures go (default: bench.json in the build folder)")
     options = parser.parse_args()
     options.only, options.ways = options.only.split(","), options.ways.split(",")

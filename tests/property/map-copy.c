@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * map-copy SOURCE COPY: what a migration does to a disk, without the wire: COPY is SOURCE with all
- * that the map calls free overwritten, with bytes that no file system would like to find where it
- * looks for its own. Prints "used zero free" in bytes, then a line for each region:
- * depth, used, zero, free, what, why used, why free, with tabs between. A refusal exits with 3.
+ * map-copy SOURCE COPY [TYPE]: what a migration does to a disk, without the wire: COPY is SOURCE
+ * with all that the map calls free overwritten, with bytes that no file system would like to find
+ * where it looks for its own. TYPE: SOURCE is one file system, whatever it looks like. Prints "used
+ * zero free" in bytes, then a line for each region: depth, used, zero, free, what, why used, why
+ * free, with tabs between. A refusal exits with 3.
  */
 
 #include <inttypes.h>
@@ -20,13 +21,18 @@
 #define PIECE_BYTES (1u << 20)
 #define POISON	    0xa5
 
-static int table_map(const char *path, struct block_io *io, struct map *ret, struct p2v_err *err)
+static int table_map(const char *path, const char *type, struct block_io *io, struct map *ret,
+	struct p2v_err *err)
 {
+	const struct map_part whole = {.length_bytes = io->size_bytes, .type = type};
 	source_autotable struct source_table table = {0};
 	struct map_part *parts;
 	size_t n = 0;
-	int r = source_table_read(path, &table, err);
+	int r;
 
+	if (type)
+		return map_disk(io, &whole, 1, ret, err);
+	r = source_table_read(path, &table, err);
 	if (r < 0)
 		return r;
 	parts = calloc(table.n_parts + 1, sizeof(*parts));
@@ -78,14 +84,14 @@ static void map_print(const struct map *map)
 	}
 }
 
-static int run(const char *source, const char *copy, struct p2v_err *err)
+static int run(const char *source, const char *copy, const char *type, struct p2v_err *err)
 {
 	p2v_auto(block_io_free) struct block_io *from = NULL, *to = NULL;
 	map_auto struct map map = {0};
 	int r = block_io_file_open(source, false, &from, err);
 
 	if (r == 0)
-		r = table_map(source, from, &map, err);
+		r = table_map(source, type, from, &map, err);
 	if (r == 0)
 		r = block_io_file_open(copy, true, &to, err);
 	for (size_t i = 0; r == 0 && i < map.extents.n_items; i++)
@@ -101,9 +107,10 @@ int main(int argc, char **argv)
 {
 	struct p2v_err err = {0};
 
-	if (argc != 3 || run(argv[1], argv[2], &err) < 0) {
-		fprintf(stderr, "%s\n", argc == 3 ? err.text : "usage: map-copy SOURCE COPY");
-		return p2v_err_exit_code(err.kind);
+	if (argc < 3 || argc > 4 || run(argv[1], argv[2], argv[3], &err) < 0) {
+		fprintf(stderr, "%s\n",
+			err.text[0] ? err.text : "usage: map-copy SOURCE COPY [TYPE]");
+		return err.kind ? p2v_err_exit_code(err.kind) : 2;
 	}
 	return 0;
 }

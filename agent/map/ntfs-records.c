@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/map/ntfs.h"
+
+#include <ntfs-3g/attrib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2v/core/buf.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+
+/*
+ * A file record (little-endian; the fields are named in ntfs-3g/layout.h):
+ *
+ *	0 "FILE"  20 u16 first attribute  22 u16 flags: bit 0 in use  24 u32 bytes in use
+ *
+ * and an attribute: 0 u32 type, all ones at the end  4 u32 length  8 u8 not resident
+ * 32 u16 where its runs are. Each run: u8 sizes (low half: of the count, high half: of the
+ * step), count of clusters, signed step from where the last run began; no step: a hole. A zero byte
+ * ends them.
+ */
+#define RECORD_MIN  48u
+#define ATTR_END    UINT32_MAX
+#define ATTR_MIN    24u
+#define ATTR_NONRES 64u
+#define IN_USE	    1u
+#define BATCH_BYTES ((size_t)256 << 10)
+
+struct records {
+	const struct map_view *view;
+	struct map_out *out;
+	uint64_t clusters, cluster_bytes;
+};
+
+/* Of 0 to 8 bytes; the sign goes on. */
+static uint64_t number_read(struct p2v_rd *rd, unsigned n, bool is_signed)
+{
+	uint64_t value = 0;
+	uint8_t last = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		last = p2v_rd_u8(rd);
+		value |= (uint64_t)last << (8 * i);
+	}
+	if (is_signed && n && n < 8 && last & 0x80)
+		value |= UINT64_MAX << (8 * n);
+	return value;
+}
+
+/* Up to the first that makes no sense: nobody reads on there. */
+static int runs_take(const struct records *r, struct p2v_rd rd, struct p2v_err *err)
+{
+	uint64_t at = 0;
+
+	for (;;) {
+		uint8_t sizes = p2v_rd_u8(&rd);
+		unsigned n_count = sizes & 15, n_step = sizes >> 4;
+		uint64_t count;
+		int e;
+
+		if (rd.failed || sizes == 0 || n_count > 8 || n_step > 8)
+			return 0;
+		count = number_read(&rd, n_count, false);
+		at += number_read(&rd, n_step, true);
+		if (rd.failed || !p2v_range_within(at, count, r->clusters))
+			return 0;
+		if (n_step == 0 || count == 0)
+			continue;
+		e = block_extents_set(r->out->extents,
+			r->view->offset_bytes + at * r->cluster_bytes, count * r->cluster_bytes,
+			EXTENT_USED, err);
+		if (e < 0)
+			return e;
+	}
+}
+
+static int record_take(
+	const struct records *r, const uint8_t *record, size_t n, struct p2v_err *err)
+{
+	struct p2v_rd rd = p2v_rd_init(record + 20, n - 20);
+	size_t at = p2v_rd_le16(&rd), end;
+	int e = 0;
+
+	if (memcmp(record, "FILE", 4) != 0 || !(p2v_rd_le16(&rd) & IN_USE))
+		return 0;
+	end = p2v_min_u64(p2v_rd_le32(&rd), n);
+	while (e == 0 && at + ATTR_MIN <= end) {
+		uint32_t type, length;
+		uint16_t runs;
+
+		rd = p2v_rd_init(record + at, end - at);
+		type = p2v_rd_le32(&rd);
+		length = p2v_rd_le32(&rd);
+		if (type == ATTR_END || length < ATTR_MIN || length > end - at)
+			return 0;
+		if (p2v_rd_u8(&rd) && length >= ATTR_NONRES) {
+			rd = p2v_rd_init(record + at + 32, 2);
+			runs = p2v_rd_le16(&rd);
+			if (runs < length)
+				e = runs_take(
+					r, p2v_rd_init(record + at + runs, length - runs), err);
+		}
+		at += length;
+	}
+	return e;
+}
+
+int map_ntfs_records(
+	ntfs_volume *vol, const struct map_view *v, struct map_out *out, struct p2v_err *err)
+{
+	const struct records r = {v, out, (uint64_t)vol->nr_clusters, vol->cluster_size};
+	p2v_autofree uint8_t *batch = malloc(BATCH_BYTES);
+	size_t size = vol->mft_record_size;
+	uint64_t n, per;
+	int e = 0;
+
+	if (!batch)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (size < RECORD_MIN || size > BATCH_BYTES || vol->mft_na->initialized_size < 0)
+		return map_odd(err, "its file records make no sense");
+	n = (uint64_t)vol->mft_na->initialized_size / size;
+	per = BATCH_BYTES / size;
+	for (uint64_t at = 0; at < n && e == 0; at += per) {
+		s64 want = (s64)p2v_min_u64(per, n - at);
+
+		if (ntfs_attr_mst_pread(vol->mft_na, (s64)(at * size), want, (u32)size, batch) !=
+			want)
+			return p2v_err_set(err, P2V_EIO, "its file records cannot be read");
+		for (s64 i = 0; i < want && e == 0; i++)
+			e = record_take(&r, batch + (size_t)i * size, size, err);
+	}
+	return e;
+}
