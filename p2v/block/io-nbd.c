@@ -52,6 +52,9 @@ static int nbd_failed(struct nbd_io *io, struct nbd_handle *h, struct p2v_err *e
 {
 	int errnum = nbd_get_errno();
 
+	/* NBD has no number for a file system that is, or became, read-only; this is said then. */
+	if (errnum == EPERM)
+		errnum = EROFS;
 	if (nbd_aio_is_dead(h) || nbd_aio_is_closed(h) || errnum == ENOTCONN) {
 		p2v_err_set(err, P2V_ELINK, "%s at %" PRIu64 ": the NBD server went away", what,
 			offset);

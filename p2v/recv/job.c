@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -74,6 +75,16 @@ int recv_job_lock(struct recv_job *job, struct p2v_err *err)
 	if (r == P2V_EREFUSED)
 		return p2v_err_wrap(err, P2V_EEXIST, "job %s", job->name);
 	return r;
+}
+
+uint64_t recv_job_alive_ns(const struct recv_job *job)
+{
+	p2v_autofree char *path = p2v_path_join(job->dir, STORE_LOCK);
+	struct stat st;
+
+	if (!path || stat(path, &st) < 0)
+		return 0;
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
 }
 
 /* Why the machine that comes is not the one whose job this is; NULL: it is. */

@@ -27,6 +27,9 @@ int recv_job_init(struct recv_job *job, const char *base, const char *as, const 
 void recv_job_finish(struct recv_job *job); /* lets go of the lock */
 /* Takes the directory for this process. P2V_EEXIST: another connection still has it. */
 int recv_job_lock(struct recv_job *job, struct p2v_err *err);
+/* When the receiver that has the directory last heard from its agent, in nanoseconds of any clock;
+ * it touches its lock. 0: not known. */
+uint64_t recv_job_alive_ns(const struct recv_job *job);
 /* Begins the job (publishes machine.json) or continues it. refresh: both sides know second passes.
  * P2V_EREFUSED: it is another machine's, or it is finished and no second pass can be; the sentence
  * says what to do. */

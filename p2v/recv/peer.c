@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/recv/peer.h"
 
+#include <sys/stat.h>
+
 #include "p2v/core/num.h"
 #include "p2v/core/stop.h"
 
 #define TICK_MS	     200
+#define ALIVE_MS     1000
 #define GOODBYE_MS   5000
 #define DEAD_FACTOR  3
 #define SENTENCE_MAX 512
 
 int recv_peer_init(struct peer *peer, struct link *link, struct p2v_err *err)
 {
-	*peer = (struct peer){.link = link};
+	*peer = (struct peer){.link = link, .alive_fd = -1};
 	peer->terms = (struct wire_terms){
 		.max_frame = WIRE_FRAME_MAX_FIRST, .keepalive_ms = WIRE_KEEPALIVE_MS};
 	peer->sent_ms = p2v_now_ms();
@@ -83,6 +86,10 @@ int recv_peer_fill(struct peer *peer, struct p2v_err *err)
 		return wire_feed_end(&peer->feed, err);
 	wire_feed_added(&peer->feed, got);
 	atomic_store(&peer->heard_ms, p2v_now_ms());
+	if (peer->alive_fd >= 0 && p2v_now_ms() - peer->touched_ms >= ALIVE_MS) {
+		futimens(peer->alive_fd, NULL);
+		peer->touched_ms = p2v_now_ms();
+	}
 	return 1;
 }
 

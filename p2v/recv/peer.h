@@ -28,6 +28,8 @@ struct peer {
 	_Atomic uint64_t heard_ms;
 	atomic_bool stop; /* ends the reading thread */
 	uint64_t seq;	  /* chunks that came on this connection */
+	int alive_fd;	  /* a file that is touched once a second while something is heard; -1 */
+	uint64_t touched_ms;
 };
 
 int recv_peer_init(struct peer *peer, struct link *link, struct p2v_err *err);

@@ -12,6 +12,7 @@
 	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
+#define LOCK_DRAINED 6 /* tries after which nothing of a dead link is on its way any more */
 #define PROGRESS_MS  500
 
 struct conversation {
@@ -40,11 +41,13 @@ static int welcome(struct conversation *c, const struct wire_hello *hello, struc
 	return 0;
 }
 
-/* A connection that died a moment ago may still hold the job: the agent waits with us. */
+/* A connection that died a moment ago may still hold the job: the agent waits with us. One whose
+ * agent goes on talking while we wait is alive, and then there are two agents. */
 static int job_lock(struct conversation *c, struct p2v_err *err)
 {
 	const struct wire_msg wait = {WIRE_WAIT,
 		.wait = {1, LOCK_WAIT_MS, wire_text("an older connection still has this job")}};
+	uint64_t alive_ns = 0;
 
 	for (unsigned i = 0;; i++) {
 		uint64_t until_ms = p2v_now_ms() + LOCK_WAIT_MS;
@@ -52,6 +55,13 @@ static int job_lock(struct conversation *c, struct p2v_err *err)
 
 		if (r != P2V_EEXIST || i == LOCK_TRIES)
 			return r;
+		if (i > LOCK_DRAINED && recv_job_alive_ns(&c->job) != alive_ns)
+			return p2v_err_set(err, P2V_EREFUSED,
+				"job %s: another agent is sending it at this moment: end that one "
+				"first, or give this machine another --name",
+				c->job.name);
+		if (i == LOCK_DRAINED)
+			alive_ns = recv_job_alive_ns(&c->job);
 		r = recv_peer_send(&c->peer, &wait, err);
 		while (r == 0 && p2v_now_ms() < until_ms) {
 			p2v_sleep_ms(100);
@@ -125,8 +135,10 @@ static int admit(struct conversation *c, struct p2v_err *err)
 	if (r == 0)
 		r = recv_job_admit(&c->job, inventory.data, inventory.len,
 			c->peer.terms.features & WIRE_FEATURE_REFRESH, err);
-	if (r == 0)
+	if (r == 0) {
+		c->peer.alive_fd = c->job.lock_fd;
 		streams_open(c);
+	}
 	return r < 0 ? r : admit_send(c, err);
 }
 

@@ -11,8 +11,6 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
-#define LOCK_FILE ".lock"
-
 /* The nouns in the order in which they are made, each with the directories that belong to it. The
  * overlays in work/ hold what changes.json reports, so they go with it and with nothing later: the
  * output can be made again from them. */
@@ -33,7 +31,7 @@ static const struct noun {
 
 int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err)
 {
-	p2v_autofree char *path = p2v_path_join(dir, LOCK_FILE);
+	p2v_autofree char *path = p2v_path_join(dir, STORE_LOCK);
 	p2v_autoclose int fd = -1;
 	int r;
 
@@ -57,7 +55,7 @@ int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err)
 
 bool store_jobdir_busy(const char *dir)
 {
-	p2v_autofree char *path = p2v_path_join(dir, LOCK_FILE);
+	p2v_autofree char *path = p2v_path_join(dir, STORE_LOCK);
 	p2v_autoclose int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 
 	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;

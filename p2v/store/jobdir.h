@@ -42,6 +42,7 @@
 #define STORE_OUTPUT_DIR  "output"
 #define STORE_PROOF	  "proof.json"
 #define STORE_PROOF_DIR	  "proof"
+#define STORE_LOCK	  ".lock"
 #define STORE_LOG	  "job.log"
 
 /* Makes dir (and parents, mode 0700) where it is missing, and locks it for this process until it
