@@ -90,7 +90,14 @@ static const struct p2v_cmd cmd = {
 		"disk.\n\n"
 		"A link that is lost is made anew by itself. When the program was interrupted, the "
 		"same command again continues where it stopped. A DISK is the same as --disk "
-		"DISK.",
+		"DISK.\n\n"
+		"While it sends: SIGUSR1 pauses and SIGUSR2 continues; on a terminal the key p "
+		"does "
+		"both, and q ends it, as Ctrl-C does. It stays connected in a pause. The progress "
+		"says how many bytes were sent for those that were read (ratio), and what it is "
+		"bound by: the disk, compression, the link (encryption and network), the server, "
+		"or "
+		"the limit.",
 	.opts = opts,
 	.operands_offset = O(operands),
 	.n_operands_offset = O(n_operands),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/pause.h"
 #include "agent/source/source.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
@@ -89,6 +90,7 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 	p2v_autofree struct send_disk *sources = calloc(disks->n_items, sizeof(*sources));
 	struct send_spec spec = {.connect = ssh_connect,
 		.connect_ctx = &connector,
+		.paused = agent_paused,
 		.machine = m,
 		.disks = sources,
 		.limit_bytes_per_second = o->limit_bytes,
@@ -109,7 +111,9 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 		r = link_ssh_target_parse(o->server, &target, err);
 	if (r == 0) {
 		busy_warn(disks, progress);
+		agent_pause_begin(!o->progress || strcmp(o->progress, "auto") == 0);
 		r = send_run(&spec, ret, err);
+		agent_pause_end();
 	}
 	link_ssh_target_finish(&target);
 	if (r == 0)

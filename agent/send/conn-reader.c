@@ -6,7 +6,8 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/stop.h"
 
-#define SILENCES 3 /* times keepalive_ms without a word: the link is dead */
+/* So many keepalives without a word, and the link is dead; the rest is for noticing it in time. */
+#define SILENCE_TENTHS 28
 
 /* Hands a message to whoever asked. Each question has one answer, and the next one is asked only
  * when that was taken: a slot that is full got an answer to nothing. Needs lock. */
@@ -195,7 +196,7 @@ static int watch(struct conn *c, struct p2v_err *err)
 		r = 1;
 	else if (c->stop_ms && now - c->stop_ms > SEND_STOP_WAIT_MS)
 		r = p2v_err_set(err, P2V_ECANCELED, "interrupted");
-	else if (now - c->heard_ms > (uint64_t)SILENCES * c->terms.keepalive_ms)
+	else if (now - c->heard_ms > (uint64_t)SILENCE_TENTHS * c->terms.keepalive_ms / 10)
 		r = p2v_err_set(err, P2V_ELINK, "%s: has not said a word for %" PRIu64 " s",
 			c->link->name, (now - c->heard_ms) / 1000);
 	pthread_mutex_unlock(&c->lock);

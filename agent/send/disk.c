@@ -269,6 +269,8 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		.rescue = spec->rescue,
 		.load = c->load,
 		.must = must,
+		.paused = spec->paused,
+		.paused_ctx = spec->paused_ctx,
 		.progress = spec->progress,
 		.result = result};
 	uint64_t durable = 0;

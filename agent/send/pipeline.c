@@ -14,6 +14,7 @@
 #define WORKERS_MAX  32u
 #define ITEM_BYTES   (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
 #define TELL_MS	     2000				 /* between two PROGRESS */
+#define PAUSE_MS     100
 #define CHUNK_GRAINS (SEND_CHUNK_BYTES / BLOCK_GRAIN_BYTES)
 #define PARTS_MAX    (CHUNK_GRAINS / 2) /* of a chunk in which every other grain differs */
 
@@ -306,6 +307,15 @@ static uint64_t used_part(struct pipeline *p, const struct item *item)
 	return n;
 }
 
+static const char *bound_by(struct pipeline *p)
+{
+	unsigned links = p->pass->lanes ? lanes_count(p->pass->lanes) : 1;
+
+	return p->pass->load
+		       ? send_stage_name(send_load_stage(p->pass->load, p->pass->n_workers, links))
+		       : NULL;
+}
+
 static int tell(struct pipeline *p, struct p2v_err *err)
 {
 	struct wire_msg msg = {.type = WIRE_PROGRESS,
@@ -314,6 +324,8 @@ static int tell(struct pipeline *p, struct p2v_err *err)
 			.total = block_extents_sum(p->pass->source->extents, EXTENT_USED)}};
 	uint64_t now = p2v_now_ms();
 
+	p2v_progress_flow(p->pass->progress, p->pass->result->read_bytes,
+		p->pass->result->sent_bytes, bound_by(p));
 	p2v_progress_set(p->pass->progress, p->done_bytes);
 	if (p->pass->lanes)
 		lanes_watch(p->pass->lanes);
@@ -357,8 +369,17 @@ static int drain(void *ctx, void *raw, struct p2v_err *err)
 static int check(void *ctx, struct p2v_err *err)
 {
 	struct pipeline *p = ctx;
+	const struct send_pass *pass = p->pass;
+	int r = conn_tick(pass->conn, err);
 
-	return conn_tick(p->pass->conn, err);
+	while (r == 0 && pass->paused && pass->paused(pass->paused_ctx)) {
+		p2v_progress_flow(pass->progress, pass->result->read_bytes,
+			pass->result->sent_bytes, "a pause");
+		p2v_progress_set(pass->progress, p->done_bytes);
+		p2v_sleep_ms(PAUSE_MS);
+		r = conn_tick(pass->conn, err);
+	}
+	return r;
 }
 
 static const struct pump_ops ops = {fill, work, drain, check};

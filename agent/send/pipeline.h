@@ -37,6 +37,8 @@ struct send_pass {
 	bool resume;			/* the receiver has some of it: ask what */
 	enum send_mode mode;		/* what to do with that; SEND_REFRESH only with resume */
 	const struct send_ranges *must; /* what to send in any case; may be NULL */
+	bool (*paused)(void *ctx);	/* as in send_spec */
+	void *paused_ctx;
 	struct p2v_progress *progress;
 	struct send_disk_result *result; /* its counters go on counting */
 };

@@ -43,6 +43,9 @@ struct send_spec {
 	 * 1 by several threads at once, each of which also ends the link that it got. */
 	int (*connect)(void *ctx, struct link **ret, struct p2v_err *err);
 	void *connect_ctx;
+	/* Whether to stand still now, connected; asked a few times a second. NULL: never. */
+	bool (*paused)(void *ctx);
+	void *paused_ctx;
 	const struct machine *machine;
 	const struct send_disk *disks; /* machine->n_disks of them */
 	struct send_compress compress;

@@ -30,6 +30,8 @@ struct p2v_progress {
 	char *label, *unit;
 	uint64_t total, done;
 	uint64_t begin_ms, drawn_ms;
+	uint64_t read_bytes, sent_bytes; /* p2v_progress_flow */
+	const char *bottleneck;
 	struct sample samples[SAMPLES]; /* a ring; n_samples counts all ever taken */
 	size_t n_samples;
 };
@@ -84,6 +86,11 @@ static bool eta_of(const struct p2v_progress *p, uint64_t rate, uint64_t *ret_ms
 		return false;
 	*ret_ms = (uint64_t)((double)(p->total - p->done) * 1000 / (double)rate);
 	return true;
+}
+
+static double ratio_of(const struct p2v_progress *p)
+{
+	return (double)p->sent_bytes / (double)p->read_bytes;
 }
 
 static void sample_take(struct p2v_progress *p, uint64_t now)
@@ -146,6 +153,10 @@ static void line_add(const struct p2v_progress *p, bool last, struct p2v_buf *li
 		p2v_buf_addf(line, "  in %s", p2v_num_ms_text(gone_ms, text));
 	else if (eta_of(p, rate, &eta_ms))
 		p2v_buf_addf(line, "  %s left", p2v_num_ms_text(eta_ms, text));
+	if (p->read_bytes)
+		p2v_buf_addf(line, "  ratio %.2f", ratio_of(p));
+	if (!last && p->bottleneck)
+		p2v_buf_addf(line, "%s bound by %s", p->read_bytes ? "," : " ", p->bottleneck);
 }
 
 /* Cuts UTF-8 text to at most `columns` code points. */
@@ -213,6 +224,12 @@ static void json_draw(const struct p2v_progress *p, bool last)
 	p2v_buf_addf(&line, ",\"rate\":%" PRIu64, rate);
 	if (eta_of(p, rate, &eta_ms))
 		p2v_buf_addf(&line, ",\"eta_ms\":%" PRIu64, eta_ms);
+	if (p->read_bytes)
+		p2v_buf_addf(&line, ",\"ratio\":%.3f", ratio_of(p));
+	if (p->bottleneck) {
+		p2v_buf_add_str(&line, ",\"bottleneck\":");
+		p2v_json_quote(p->bottleneck, &line);
+	}
 	if (!line.failed)
 		fprintf(stderr, "%s}\n", (char *)line.data);
 }
@@ -279,6 +296,8 @@ void p2v_progress_start(struct p2v_progress *p, const char *label, const char *u
 	p->total = total;
 	p->done = 0;
 	p->n_samples = 0;
+	p->read_bytes = 0;
+	p->bottleneck = NULL;
 	p->begin_ms = p->drawn_ms = p2v_now_ms();
 	sample_take(p, p->begin_ms);
 	p->style->draw(p, false);
@@ -297,6 +316,16 @@ void p2v_progress_set(struct p2v_progress *p, uint64_t done)
 		p->style->draw(p, false);
 		p->drawn_ms = now;
 	}
+}
+
+void p2v_progress_flow(
+	struct p2v_progress *p, uint64_t read_bytes, uint64_t sent_bytes, const char *bottleneck)
+{
+	if (!p)
+		return;
+	p->read_bytes = read_bytes;
+	p->sent_bytes = sent_bytes;
+	p->bottleneck = bottleneck;
 }
 
 void p2v_progress_say(struct p2v_progress *p, const char *fmt, ...)

@@ -11,12 +11,14 @@
  * JSON    one object per line on stderr: {"version":1,"event":"progress","label":"web01:/dev/sda",
  *         "done":123,"total":456,"unit":"bytes","rate":1000,"eta_ms":333}
  *         at the start, once a second and at the end. rate is units per second over the last 5 s;
- *         eta_ms is absent while it is not known.
+ *         eta_ms is absent while it is not known; "ratio" and "bottleneck" where
+ *         p2v_progress_flow said them.
  *         A program that fails ends with {"version":1,"event":"error","kind":"no-space",
  *         "text":...} instead of its sentence; kind is p2v_err_word's.
  * NONE    nothing.
  *
  * Display lines look like:  web01:/dev/sda  1.2 GiB of 8.0 GiB (15 %)  112 MiB/s  1 min 2 s left
+ * and, with p2v_progress_flow, "  ratio 0.52, bound by link" after that.
  */
 
 #include <stdbool.h>
@@ -39,6 +41,10 @@ void p2v_progress_start(
 	struct p2v_progress *p, const char *label, const char *unit, uint64_t total);
 /* Sets how much is done; cheap to call often. p may be NULL. Not thread-safe: one thread draws. */
 void p2v_progress_set(struct p2v_progress *p, uint64_t done);
+/* How the data goes until the next start: bytes sent for bytes read (read 0: not known), and what
+ * it waits for, in one constant word, such as "link" (NULL: not known). p as above. */
+void p2v_progress_flow(
+	struct p2v_progress *p, uint64_t read_bytes, uint64_t sent_bytes, const char *bottleneck);
 /* A sentence beside the progress (AUTO: its own line; JSON: {"event":"message","text":...}). */
 void p2v_progress_say(struct p2v_progress *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stream with the real programs, through a real sshd: what a second pass sends, and what becomes of it when it is cut off.
+"""The stream with the real programs, through a real sshd: second passes, several connections, pauses, links and
+servers that fail, and what is said then.
 
 usage: stream.py [--build DIR] [CASE...]"""
 
@@ -7,15 +8,21 @@ import argparse
 import hashlib
 import json
 import os
+import pty
 import random
+import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 
-from lib import server, walk
+from lib import server, sshd, walk
 
 MIB = 1 << 20
 GRAIN = 65536
@@ -47,6 +54,15 @@ def make_disk(path, mib, seed=1):
             file.seek(at * MIB)
             file.write(rng.randbytes(MIB) if at % 2 else (b"p2v %08d " % at) * (MIB // 13))
         file.truncate(mib * MIB)
+    return path
+
+
+def make_noise(path, mib, seed=1):
+    """Data that does not shrink: its bytes on the wire are known."""
+    rng = random.Random(seed)
+    with open(path, "wb") as file:
+        for _ in range(mib):
+            file.write(rng.randbytes(MIB))
     return path
 
 
@@ -87,6 +103,137 @@ def said(done, code, *words):
     for word in words:
         need(word in text, f"does not say '{word}': {text[-600:]}")
     print(f"      {code}: {text.splitlines()[-1][:170] if text else ''}")
+
+
+class Agent:
+    """An agent that runs on; what it says on standard error is gathered."""
+
+    def __init__(self, steps, disk, name, *more, argv=None):
+        argv = argv or steps.agent_argv([disk], None, "--name", name, "--progress", "json", *more)
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        self.said = []
+        self.reader = threading.Thread(target=lambda: self.said.extend(iter(self.process.stderr.readline, "")))
+        self.reader.start()
+
+    def progress(self, word="done"):
+        """The last number that the progress named."""
+        for line in reversed(self.said):
+            if '"event":"progress"' in line:
+                return json.loads(line).get(word)
+        return None
+
+    def wait_for(self, condition, what, limit_s=60):
+        end = time.monotonic() + limit_s
+        while not condition():
+            need(time.monotonic() < end, f"{what} does not happen: {''.join(self.said)[-500:]}")
+            need(self.process.poll() is None, f"the agent ends before: {''.join(self.said)[-500:]}")
+            time.sleep(0.05)
+
+    def wait_bytes(self, n):
+        self.wait_for(lambda: (self.progress() or 0) >= n, f"{n} bytes sent")
+
+    def heard(self, words):
+        return any(words in line for line in self.said)
+
+    def end(self, limit_s=120):
+        """Its result, or None where it failed; `said` is whole then."""
+        self.process.wait(timeout=limit_s)
+        out = self.process.stdout.read()
+        self.reader.join()
+        return json.loads(out) if self.process.returncode == 0 else None
+
+    def failed(self, *words):
+        need(self.end() is None, "it does not fail")
+        text = "".join(line for line in self.said if not line.startswith("{"))
+        for word in words:
+            need(word in text, f"does not say '{word}': {text[-600:]}")
+        print(f"      {self.process.returncode}: {text.strip().splitlines()[-1][:200]}")
+        return self.process.returncode
+
+
+class Proxy:
+    """A wire to a port of this host that can fall silent: nothing is closed, and nothing comes through any more."""
+
+    def __init__(self, port):
+        self.target, self.epoch = port, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def silence(self):
+        """All connections that are there; new ones are not concerned."""
+        self.epoch += 1
+
+    def accept(self):
+        while True:
+            try:
+                here = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            there = socket.create_connection(("127.0.0.1", self.target))
+            for a, b in ((here, there), (there, here)):
+                threading.Thread(target=self.pump, args=(a, b, self.epoch), daemon=True).start()
+
+    def pump(self, a, b, epoch):
+        try:
+            while True:
+                data = a.recv(65536)
+                if epoch != self.epoch:
+                    time.sleep(600)
+                    return
+                if not data:
+                    b.shutdown(socket.SHUT_WR)
+                    return
+                b.sendall(data)
+        except OSError:
+            for one in (a, b):
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+def through(steps, argv, port):
+    """The same command by way of another port of this host."""
+    argv = list(argv)
+    argv[argv.index("--server") + 1] = f"{steps.user}@127.0.0.1:{port}"
+    at = argv.index("--known-hosts")
+    argv[at:at + 2] = ["--host-key", steps.daemon.fingerprint]
+    return argv
+
+
+def sessions(steps):
+    """The p2v-recv processes, oldest first."""
+    found = []
+    for pid in sshd.children(steps.daemon.process.pid):
+        try:
+            with open(f"/proc/{pid}/comm") as file:
+                if file.read().strip() == "p2v-recv":
+                    found.append(pid)
+        except OSError:
+            pass
+    return sorted(found)
+
+
+def quiet(steps):
+    """Waits until no receiver and no storage daemon is left: one may hold a mount."""
+    end = time.monotonic() + 60
+    for name in ("p2v-recv", "qemu-storage"):
+        while subprocess.run(["pgrep", "-u", steps.user, name], check=False, stdout=subprocess.DEVNULL).returncode == 0:
+            need(time.monotonic() < end, "receivers that do not end")
+            time.sleep(0.1)
+
+
+def memory_mib(pids):
+    """Peak of each process, in sum."""
+    kib = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as file:
+            kib += int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1))
+    return kib >> 10
 
 
 def has(steps, name, noun):
@@ -208,12 +355,208 @@ def verified_converted(steps):
     print(f"      {found['disks'][0]['bad_ranges'][0]} differs")
 
 
+@case
+def several_connections(steps):
+    """--streams 4 over both kinds of link; one that is killed takes nothing with it; memory stays in its bounds."""
+    disk = make_noise(os.path.join(steps.work, "many.img"), 160)
+    for link in ("libssh2", "openssh"):
+        shutil.rmtree(os.path.join(steps.jobs, "many"), ignore_errors=True)
+        agent = Agent(steps, disk, "many", "--streams", "4", "--link", link, "--limit", "40M")
+        agent.wait_for(lambda: len(sessions(steps)) == 4, "four connections")
+        agent.wait_bytes(30 * MIB)
+        memory = memory_mib(sessions(steps))
+        os.kill(sessions(steps)[-1], signal.SIGKILL)
+        result = agent.end()
+        need(result, "".join(agent.said)[-500:])
+        need(result["streams"] == 4 and result["receipt"]["streams"] == 4, f"streams: {result['streams']}")
+        need(result["connections"] == 1, "the control connection was made anew")
+        need(agent.heard("one of several connections is missing"), "nobody says that one was lost")
+        image_is(steps, "many", disk)
+        peak = result["peak_memory_bytes"] >> 20
+        need(peak < 96 and memory < 128, f"memory: agent {peak} MiB, receivers {memory} MiB")
+        print(f"      {result['link']}: agent {peak} MiB, four receivers {memory} MiB")
+    need(not [name for name in os.listdir(os.path.join(steps.jobs, "many")) if name.startswith("data-")],
+         "a socket is left behind")
+
+
+@case
+def killed_receiver(steps):
+    """kill -9 of the receiver: the agent connects again by itself, and sends at most 64 MiB a second time."""
+    disk = make_noise(os.path.join(steps.work, "noise.img"), 256)
+    for streams in ("1", "3"):
+        shutil.rmtree(os.path.join(steps.jobs, "noise"), ignore_errors=True)
+        agent = Agent(steps, disk, "noise", "--streams", streams, "--limit", "60M")
+        agent.wait_bytes(150 * MIB)
+        for pid in sessions(steps):
+            os.kill(pid, signal.SIGKILL)
+        result = agent.end()
+        need(result and result["connections"] == 2, "".join(agent.said)[-500:])
+        again = result["disks"][0]["sent_bytes"] - 256 * MIB
+        need(again < 65 * MIB, f"{again >> 20} MiB were sent again")
+        image_is(steps, "noise", disk)
+        print(f"      {streams} connection(s): {again >> 20} MiB sent again")
+
+
+@case
+def silent_link(steps):
+    """A link that falls silent without an end: noticed, connected anew, nothing lost."""
+    disk = make_noise(os.path.join(steps.work, "silent.img"), 64)
+    wire = Proxy(steps.daemon.port)
+    argv = steps.agent_argv([disk], None, "--name", "silent", "--progress", "json", "--limit", "8M", "--streams", "1")
+    agent = Agent(steps, disk, "silent", argv=through(steps, argv, wire.port))
+    agent.wait_bytes(10 * MIB)
+    wire.silence()
+    begin = time.monotonic()
+    agent.wait_for(lambda: agent.heard("connecting again"), "the silence is noticed", 90)
+    noticed = time.monotonic() - begin
+    # OpenSSH and we ourselves both count to thirty seconds from the last word.
+    need(noticed < 40, f"noticed after {noticed:.0f} s only")
+    result = agent.end()
+    need(result and result["connections"] == 2, "".join(agent.said)[-500:])
+    image_is(steps, "silent", disk)
+    print(f"      noticed after {noticed:.0f} s")
+
+
+@case
+def paused(steps):
+    """SIGUSR1 stops the stream, SIGUSR2 lets it go on; ratio and bottleneck are told."""
+    disk = make_noise(os.path.join(steps.work, "pause.img"), 48)
+    agent = Agent(steps, disk, "pause", "--limit", "8M")
+    agent.wait_bytes(8 * MIB)
+    need(agent.progress("bottleneck") == "limit" and 0 < agent.progress("ratio") < 1.1, agent.said[-1])
+    agent.process.send_signal(signal.SIGUSR1)
+    agent.wait_for(lambda: agent.progress("bottleneck") == "a pause", "the pause")
+    before = agent.progress()
+    time.sleep(3)
+    need(agent.progress() == before, "it goes on in a pause")
+    agent.process.send_signal(signal.SIGUSR2)
+    need(agent.end(), "".join(agent.said)[-500:])
+    image_is(steps, "pause", disk)
+
+
+def terminal(argv, keys):
+    """Runs argv on a terminal; for each (words, key) waits until the words are seen, then strikes the key. Returns
+    the exit code, what was seen, and whether the terminal is as it was."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (25, 200))
+    before = termios.tcgetattr(follower)
+    child = subprocess.Popen(argv, stdin=follower, stdout=subprocess.DEVNULL, stderr=follower, start_new_session=True,
+                             env={**os.environ, "TERM": "vt100"},
+                             preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0))
+    seen, keys, since, end = "", list(keys), 0, time.monotonic() + 90
+    while child.poll() is None:
+        need(time.monotonic() < end, f"it does not end: {seen[-300:]}")
+        if select.select([leader], [], [], 0.2)[0]:
+            seen += os.read(leader, 4096).decode(errors="replace")
+        if keys and keys[0][0] in seen[since:]:
+            since = len(seen)
+            os.write(leader, keys.pop(0)[1])
+    same = termios.tcgetattr(follower) == before
+    os.close(leader)
+    os.close(follower)
+    need(not keys, f"never said: {keys[0][0] if keys else ''}: {seen[-300:]}")
+    return child.returncode, seen, same
+
+
+@case
+def keys(steps):
+    """On a terminal: p pauses and continues, q ends; the terminal is left as it was; the same command goes on."""
+    disk = make_noise(os.path.join(steps.work, "keys.img"), 48)
+    argv = [word for word in steps.agent_argv([disk], None, "--name", "keys", "--limit", "8M") if word != "--json"]
+    code, seen, same = terminal(argv, [("bound by limit", b"p"), ("bound by a pause", b"p"), ("bound by limit", b"q")])
+    need(code == 1 and "run the same command again" in seen, seen[-300:])
+    need(same, "the terminal is left in another mode")
+    result = steps.send([disk], None, "--name", "keys")
+    need(result["disks"][0]["kept_bytes"] > 0, "nothing was kept")
+    image_is(steps, "keys", disk)
+
+
+@case
+def two_agents(steps):
+    """A second agent for a job that is being sent is refused, by the job's name; the first one does not notice."""
+    disk = make_noise(os.path.join(steps.work, "two.img"), 96)
+    first = Agent(steps, disk, "two", "--limit", "4M")
+    first.wait_bytes(MIB)
+    need(Agent(steps, disk, "two").failed("job two", "another agent is sending it") == 3, "it is not refused")
+    first.process.send_signal(signal.SIGTERM)
+    need(first.end() is None and first.process.returncode == 1, "the first does not end")
+    steps.send([disk], None, "--name", "two")
+    image_is(steps, "two", disk)
+
+
+def small_server(steps, name, mib):
+    """A file system of its own below a job; the device, to be given back."""
+    image, job = os.path.join(steps.work, f"{name}.fs"), os.path.join(steps.jobs, name)
+    with open(image, "wb") as file:
+        file.truncate(mib * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", image], check=True)
+    os.makedirs(job)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, job], check=True)
+    shutil.chown(job, steps.user)
+    os.chmod(job, 0o700)
+    return job
+
+
+@case
+def full_disk(steps):
+    """No room at the server: said before anything is sent where it can be known, else when it is full; room made, it goes on."""
+    disk = make_noise(os.path.join(steps.work, "full.img"), 48)
+    job = small_server(steps, "full", 64)
+    ballast = os.path.join(job, "ballast")
+    try:
+        subprocess.run(["fallocate", "-l", "20M", ballast], check=True)
+        Agent(steps, disk, "full").failed("are needed on the server and", "make room")
+        os.unlink(ballast)
+        agent = Agent(steps, disk, "full", "--limit", "8M")
+        agent.wait_bytes(8 * MIB)
+        subprocess.run(["fallocate", "-l", "40M", ballast], check=False, stderr=subprocess.DEVNULL)
+        agent.failed("full", "No space left")
+        os.unlink(ballast)
+        steps.send([disk], None, "--name", "full")
+        image_is(steps, "full", disk)
+    finally:
+        quiet(steps)
+        subprocess.run(["umount", job], check=True)
+
+
+@case
+def disk_turns_read_only(steps):
+    """The server's file system gives up and turns read-only in the middle: a failure that names it; repaired, it goes on."""
+    disk = make_noise(os.path.join(steps.work, "ro.img"), 48)
+    job = small_server(steps, "ro", 96)
+    try:
+        device = os.path.basename(subprocess.run(["findmnt", "-n", "-o", "SOURCE", job], check=True, text=True,
+                                                 stdout=subprocess.PIPE).stdout.strip())
+        trigger = f"/sys/fs/ext4/{device}/trigger_fs_error"
+        if not os.access(trigger, os.W_OK):
+            print("      left out: this kernel has no trigger_fs_error")
+            return
+        agent = Agent(steps, disk, "ro", "--limit", "8M")
+        agent.wait_bytes(8 * MIB)
+        with open(trigger, "w") as file:
+            file.write("1")
+        agent.failed("the server:", "disk0.qcow2", "Read-only file system")
+        quiet(steps)
+        subprocess.run(["umount", job], check=True)
+        # A copy: somebody else's mount namespace may still have the old one, as it is.
+        shutil.copy(os.path.join(steps.work, "ro.fs"), os.path.join(steps.work, "rw.fs"))
+        fsck = subprocess.run(["e2fsck", "-fy", os.path.join(steps.work, "rw.fs")], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        need(fsck.returncode < 4, fsck.stdout)
+        subprocess.run(["mount", "-o", "loop", os.path.join(steps.work, "rw.fs"), job], check=True)
+        steps.send([disk], None, "--name", "ro")
+        image_is(steps, "ro", disk)
+    finally:
+        quiet(steps)
+        subprocess.run(["umount", job], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=".")
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
-    server.require("qemu-img", "qemu-io", "ssh-keygen", "losetup", "useradd")
+    server.require("qemu-img", "qemu-io", "ssh-keygen", "losetup", "useradd", "mkfs.ext4", "mount")
     work = tempfile.mkdtemp(prefix="p2v-stream.", dir=options.build)
     os.chmod(work, 0o755)
     failed = 0

@@ -45,6 +45,25 @@ static char *walk_printed(enum p2v_progress_mode mode, unsigned pause_ms)
 	return capture_end(&c);
 }
 
+static void flow_is_shown(void **state)
+{
+	struct capture c = capture_begin(stderr);
+	struct p2v_progress *p = p2v_progress_new(P2V_PROGRESS_JSON);
+	p2v_autofree char *text = NULL;
+
+	(void)state;
+	p2v_progress_flow(NULL, 1, 1, "link");
+	p2v_progress_start(p, "a", "bytes", 4);
+	p2v_progress_flow(p, 200, 50, "link");
+	p2v_progress_start(p, "b", "bytes", 4);
+	p2v_progress_end(p);
+	p2v_progress_free(p);
+	text = capture_end(&c);
+	/* a's end has it, b's two lines have not. */
+	assert_has(text, ",\"ratio\":0.250,\"bottleneck\":\"link\"}\n");
+	assert_null(strstr(strstr(text, "\"b\""), "ratio"));
+}
+
 static void pipe_gets_a_line_a_label(void **state)
 {
 	p2v_autofree char *text = walk_printed(P2V_PROGRESS_AUTO, 20);
@@ -147,6 +166,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modes),
+		cmocka_unit_test(flow_is_shown),
 		cmocka_unit_test(pipe_gets_a_line_a_label),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(none_is_silent),
