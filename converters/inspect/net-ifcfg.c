@@ -81,12 +81,18 @@ static void take_bond_options(struct net_config *c, struct p2v_span v)
 			c->mode = p2v_span_skip(word, 5);
 }
 
+/* SLES 10 names members by their hardware, too: eth-id-00:11:22:33:44:55. */
+static struct p2v_span device(struct p2v_span name)
+{
+	return p2v_span_starts(name, "eth-id-") ? p2v_span_skip(name, 7) : name;
+}
+
 static void take_words(struct net_config *c, struct p2v_span v)
 {
 	struct p2v_span word;
 
 	while (p2v_word_next(&v, &word))
-		net_config_member(c, word);
+		net_config_member(c, device(word));
 }
 
 static void take_ipv6_list(struct net_config *c, struct p2v_span v)
@@ -147,7 +153,7 @@ static void take_suse(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
 	else if (p2v_span_eq(key, "BONDING_MASTER") && net_is_yes(v))
 		c->kind = "bond";
 	else if (p2v_span_starts(key, "BONDING_SLAVE"))
-		net_config_member(c, v);
+		net_config_member(c, device(v));
 	else if (p2v_span_eq(key, "BONDING_MODULE_OPTS"))
 		take_bond_options(c, v);
 	else if (p2v_span_eq(key, "BRIDGE") && net_is_yes(v))
@@ -155,7 +161,7 @@ static void take_suse(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
 	else if (p2v_span_eq(key, "BRIDGE_PORTS"))
 		take_words(c, v);
 	else if (p2v_span_eq(key, "ETHERDEVICE"))
-		c->raw_device = v;
+		c->raw_device = device(v);
 	else if (p2v_span_eq(key, "TUNNEL"))
 		c->kind = "other";
 }
@@ -216,6 +222,9 @@ int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	uint32_t id;
 
 	file = p2v_span_starts(file, "ifcfg-") ? p2v_span_skip(file, 6) : file;
+	/* ifcfg-eth0-range0: further addresses, hundreds maybe. */
+	if (memmem(file.p, file.n, "-range", 6))
+		return 0;
 	read_all(&f, text);
 	if (f.c.name.n == 0) {
 		f.c.name = file;

@@ -243,15 +243,15 @@ static int add_started(struct reader *rd, struct p2v_span names)
 static int add_map(struct reader *rd, struct p2v_span rest)
 {
 	struct net_includes *inc = rd->includes;
-	struct p2v_span word = {0};
+	struct p2v_span word, logical = {0};
 	int r;
 
 	while (p2v_word_next(&rest, &word))
-		continue;
-	if (!word.n || net_is_pattern(rd->mapped))
+		logical = word;
+	if (!logical.n || net_is_pattern(rd->mapped))
 		return 0;
 	r = add_word(rd, &inc->maps, &inc->n_maps, rd->mapped);
-	return r == 0 ? add_word(rd, &inc->maps, &inc->n_maps, word) : r;
+	return r == 0 ? add_word(rd, &inc->maps, &inc->n_maps, logical) : r;
 }
 
 static bool starts_stanza(struct p2v_span word)

@@ -80,7 +80,7 @@ static void take_bond(struct net_config *c, const struct net_ini *i)
 
 static struct p2v_span name_of(struct p2v_span id, char *const *ids, size_t n_ids)
 {
-	for (size_t i = 0; i + 1 < n_ids; i += 2)
+	for (size_t i = 0; id.n && i + 1 < n_ids; i += 2)
 		if (p2v_span_eq(id, ids[i]) && *ids[i + 1])
 			return p2v_span_str(ids[i + 1]);
 	return id;

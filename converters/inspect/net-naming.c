@@ -32,7 +32,7 @@ static int read_rules(struct inspection *in, const char *path, struct p2v_span t
 	return net_rules_parse(text, path, in->os, in->err);
 }
 
-/* modprobe.conf(5) of kernels 2.4 and 2.6: "alias eth0 e1000". */
+/* modprobe.d(5), as /etc/modprobe.conf before it: "alias eth0 e1000". */
 static int read_aliases(struct inspection *in, const char *path, struct p2v_span text)
 {
 	struct p2v_span line, rest, word, name;
@@ -45,7 +45,7 @@ static int read_aliases(struct inspection *in, const char *path, struct p2v_span
 		if (p2v_word_next(&rest, &word) && p2v_span_eq(word, "alias") &&
 			p2v_word_next(&rest, &name) && p2v_span_starts(name, "eth") &&
 			p2v_word_next(&rest, &word) && !p2v_span_eq(word, "off"))
-			r = inspect_net_ref(in, "nic-driver", path, number, line);
+			r = inspect_net_ref(in, "card-alias", path, number, line);
 	}
 	return r;
 }
@@ -183,13 +183,14 @@ int inspect_net_naming(struct inspection *in)
 	if (in->os->udev_sysfs)
 		in->os->udev_sysfs = !guest_is_dir(in->g, "/lib/udev/rules.d");
 	if (r == 0)
-		r = inspect_each_file(in, "/etc", "modprobe.conf", read_aliases);
-	if (r == 0)
 		r = inspect_each_file(in, "/etc/modprobe.d", "*", read_aliases);
 	if (r == 0)
 		r = net_cmdline_parse(in->os->bootloader.cmdline, in->os, in->err);
 	if (r == 0 && in->os->udev_links)
 		r = read_version(in);
+	else if (r == 0)
+		in->os->no_udev =
+			!inspect_may_exist(in, "/etc/udev") && !guest_is_dir(in->g, "/lib/udev");
 	if (r == 0)
 		read_masks(in);
 	return r == 0 ? inspect_cloud(in) : r;

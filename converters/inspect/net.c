@@ -51,6 +51,7 @@ struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char 
 	for (size_t i = 0; i < os->n_nics; i++)
 		if (p2v_span_eq(name, os->nics[i].name) &&
 			strcmp(os->nics[i].dialect, dialect) == 0 &&
+			(!os->nics[i].kind || strcmp(os->nics[i].kind, "name") != 0) &&
 			(name.n || strcmp(os->nics[i].path, path) == 0))
 			return &os->nics[i];
 	return net_nic_new(os, name, dialect, path, err);
@@ -175,11 +176,28 @@ int net_address(struct facts_nic *nic, const char *method, struct p2v_span addre
 	return r;
 }
 
+static bool mac_text(struct p2v_span mac, char text[18])
+{
+	if (mac.n != 17)
+		return false;
+	for (size_t i = 0; i < 17; i++) {
+		char c = (char)tolower((unsigned char)mac.p[i]);
+
+		text[i] = c == '-' ? ':' : c;
+		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)c))
+			return false;
+	}
+	text[17] = '\0';
+	return true;
+}
+
 int net_member(struct facts_nic *nic, struct p2v_span name, struct p2v_err *err)
 {
-	char *copy;
+	char *copy, mac[18];
 	int r;
 
+	if (mac_text(name, mac))
+		name = p2v_span_str(mac);
 	for (size_t i = 0; i < nic->n_members; i++)
 		if (p2v_span_eq(name, nic->members[i]))
 			return 0;
@@ -200,21 +218,6 @@ int net_join(struct facts_os *os, struct p2v_span name, const char *kind, struct
 	if (r == 0 && strcmp(nic->kind, "ethernet") == 0)
 		r = net_kind(nic, kind, err);
 	return r == 0 && member.n ? net_member(nic, member, err) : r;
-}
-
-static bool mac_text(struct p2v_span mac, char text[18])
-{
-	if (mac.n != 17)
-		return false;
-	for (size_t i = 0; i < 17; i++) {
-		char c = (char)tolower((unsigned char)mac.p[i]);
-
-		text[i] = c == '-' ? ':' : c;
-		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)c))
-			return false;
-	}
-	text[17] = '\0';
-	return true;
 }
 
 bool net_is_mac(struct p2v_span text)
@@ -240,6 +243,10 @@ int net_clone_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *er
 
 int net_primary(struct facts_nic *nic, struct p2v_span member, struct p2v_err *err)
 {
+	char mac[18];
+
+	if (mac_text(member, mac))
+		return set(&nic->primary, p2v_span_str(mac), err);
 	return set(&nic->primary, member, err);
 }
 

@@ -5,16 +5,38 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
-/* Each file of a directory that fits, by name; left: what editors and package tools leave behind.
- */
+/* One file, where it is one: /etc/sysconfig/network is a directory of SUSE's and a file of Red
+ * Hat's. */
+static int one_file(struct inspection *in, const char *path,
+	int (*read)(struct inspection *in, const char *path, struct p2v_span text))
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	int r;
+
+	if (!inspect_may_exist(in, path) || !guest_is_file(in->g, path))
+		return 0;
+	r = inspect_text(in, path, INSPECT_OPTIONAL, &text);
+	return r > 0 ? read(in, path, inspect_span(&text)) : r;
+}
+
+/* left: what editors and package tools leave behind. */
 int inspect_each_file(struct inspection *in, const char *dir, const char *pattern,
 	int (*read)(struct inspection *in, const char *path, struct p2v_span text))
 {
 	static const char *const left[] = {"~", ".bak", ".orig", ".old", ".rpmnew", ".rpmsave",
 		".rpmorig", ".dpkg-old", ".dpkg-dist", ".swp", ".template"};
 	struct guest_dir d = {0};
-	int r = inspect_list(in, dir, pattern, &d);
+	int r;
 
+	if (!strchr(pattern, '*')) {
+		p2v_autofree char *path = p2v_path_join(dir, pattern);
+
+		return path ? one_file(in, path, read)
+			    : p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+	}
+	if (!inspect_may_exist(in, dir) || !guest_is_dir(in->g, dir))
+		return 0;
+	r = inspect_list(in, dir, pattern, &d);
 	for (size_t k = 0; r == 0 && k < d.n_entries && k < NET_MAX_FILES; k++) {
 		p2v_autofree char *path = p2v_path_join(dir, d.entries[k].name);
 		p2v_autobuf struct p2v_buf text = {0};

@@ -6,6 +6,8 @@
 #include "p2v/core/num.h"
 #include "p2v/model/check.h"
 
+#define MAX_NICS ((size_t)8)
+
 /* FNV-1a: only to spread names over addresses; nobody is kept from choosing one. */
 static uint64_t spread(const char *text)
 {
@@ -16,7 +18,8 @@ static uint64_t spread(const char *text)
 	return h;
 }
 
-static void add_nic(struct planning *p, struct machine *m, const char *seed)
+static void add_nic(struct planning *p, struct machine *m, const char *seed, const char *name,
+	const char *known_mac)
 {
 	struct machine_nic *n = plan_grow(p, (void **)&m->nics, &m->n_nics, sizeof(*n));
 	uint64_t h = spread(seed);
@@ -27,8 +30,46 @@ static void add_nic(struct planning *p, struct machine *m, const char *seed)
 	/* 52:54:00 is QEMU's own part of the locally administered addresses. */
 	snprintf(mac, sizeof(mac), "52:54:00:%02x:%02x:%02x", (unsigned)(h >> 16 & 0xff),
 		(unsigned)(h >> 8 & 0xff), (unsigned)(h & 0xff));
-	plan_set(p, &n->mac, mac);
-	plan_set(p, &n->name, "");
+	plan_set(p, &n->mac, model_mac_ok(known_mac) ? known_mac : mac);
+	plan_set(p, &n->name, name);
+}
+
+/* The address by which the guest knows the card with that name. */
+static const char *mac_of(const struct facts_os *os, const char *name)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (plan_is(os->nics[i].name, name) && *plan_text(os->nics[i].mac))
+			return os->nics[i].mac;
+	return "";
+}
+
+static bool has_card(const struct machine *m, const char *name, const char *mac)
+{
+	for (size_t i = 0; i < m->n_nics; i++)
+		if ((*name && plan_is(m->nics[i].name, name)) ||
+			(*mac && plan_is(m->nics[i].mac, mac)))
+			return true;
+	return false;
+}
+
+/* A card for each that the guest configures, in its own order; at least one. */
+static void add_nics(
+	struct planning *p, struct machine *m, const struct facts_os *os, const char *seed)
+{
+	for (size_t i = 0; i < os->n_nics && m->n_nics < MAX_NICS && p->r == 0; i++) {
+		const struct facts_nic *nic = &os->nics[i];
+		const char *name = plan_text(nic->name);
+		const char *mac = *name ? mac_of(os, name) : plan_text(nic->mac);
+		char text[64];
+
+		if (!plan_is(nic->kind, "ethernet") || nic->manual || (!*name && !*mac) ||
+			has_card(m, name, mac))
+			continue;
+		snprintf(text, sizeof(text), "%.40s%zu", seed, m->n_nics);
+		add_nic(p, m, m->n_nics ? text : seed, name, mac);
+	}
+	if (m->n_nics == 0)
+		add_nic(p, m, seed, "", "");
 }
 
 static void add_disk(struct planning *p, struct machine *m, const struct image_disk *from)
@@ -67,7 +108,7 @@ int plan_machine_default(const struct facts *facts, const struct image *image, s
 	plan_set(&p, &m.rtc, *plan_text(os->rtc) ? os->rtc : "utc");
 	for (size_t i = 0; i < image->n_disks; i++)
 		add_disk(&p, &m, &image->disks[i]);
-	add_nic(&p, &m, *plan_text(os->machine_id) ? os->machine_id : name);
+	add_nics(&p, &m, os, *plan_text(os->machine_id) ? os->machine_id : name);
 	if (p.r < 0) {
 		model_machine_finish(&m);
 		return p.r;

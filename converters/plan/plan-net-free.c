@@ -90,7 +90,7 @@ static bool netplan_line(const struct net_names *m, const struct facts_nic_match
 	if (c->all && c->n > 1)
 		p2v_buf_addf(out, "driver: %s", plan_net_driver(&m->p->plan->nics[0]));
 	else
-		p2v_buf_addf(out, "macaddress: %s", m->p->plan->nics[c->items[0]].mac);
+		p2v_buf_addf(out, "macaddress: \"%s\"", m->p->plan->nics[c->items[0]].mac);
 	return true;
 }
 
@@ -183,14 +183,14 @@ static void free_ref(struct planning *p, const struct facts_ref *ref)
 		snprintf(to, sizeof(to), "%.*s || true", n, ref->text);
 		plan_net_line(p, ref->path, ref->line, ref->text, to,
 			"It sets up the old card; ifup must go on where the new one refuses.");
-	} else if (plan_is(ref->what, "nic-driver")) {
+	} else if (plan_is(ref->what, "card-alias")) {
 		/* "alias eth0 e1000" */
 		size_t at = strcspn(ref->text, " \t");
 
 		at += strspn(ref->text + at, " \t");
 		n = (int)(at + strcspn(ref->text + at, " \t"));
 		snprintf(to, sizeof(to), "%.*s %s", n, ref->text, driver);
-		if (!plan_is(ref->text, to))
+		if (!plan_is(ref->text, to) && !strstr(ref->text, " off"))
 			plan_net_line(p, ref->path, ref->line, ref->text, to,
 				"The card's driver is another one.");
 	} else if (plan_is(ref->what, "cloud-network") && p->os->n_nics) {

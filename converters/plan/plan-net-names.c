@@ -367,23 +367,24 @@ static bool by_rest(const struct net_names *m, const struct net_name *w, size_t 
 static const struct {
 	bool (*fits)(const struct net_names *m, const struct net_name *w, size_t card);
 	const char *why;
+	bool weak;  /* nothing against an address that the guest names */
 	bool guess; /* with several cards */
 } evidence[] = {
-	{by_mac, "the guest's configuration names its address", false},
-	{by_rule, "a rule of the guest gives it to this address", false},
-	{by_match, "the guest's configuration describes this card", false},
-	{by_place, "the name follows from its place in the machine", false},
-	{by_address, "the running system had its address there", false},
-	{by_clone, "the guest gives it this address", false},
-	{by_name, "the running system called it so", false},
-	{by_order, "cards are counted in the order of their places", true},
-	{by_rest, "only one card and one name are left", false},
+	{by_mac, "the guest's configuration names its address", false, false},
+	{by_rule, "a file of the guest gives it to this card", false, false},
+	{by_match, "the guest's configuration describes this card", false, false},
+	{by_address, "the running system had its address there", false, false},
+	{by_place, "the name follows from its place in the machine", true, false},
+	{by_clone, "the guest gives it this address", true, false},
+	{by_name, "the running system called it so", true, false},
+	{by_order, "cards are counted in the order of their places", true, true},
+	{by_rest, "only one card and one name are left", true, false},
 };
 
-/* A name whose card the guest knows by an address is no other card's. */
+/* The guest finds the card by an address, and this card has another one. */
 static bool is_anothers(const struct net_names *m, const struct net_name *w, size_t card)
 {
-	return w->nic && *plan_text(w->nic->mac) && n_cards(m) > 1 &&
+	return w->nic && *plan_text(w->nic->mac) &&
 	       !plan_is(w->nic->mac, plan_text(card_at(m, card)->mac));
 }
 
@@ -392,7 +393,7 @@ static void find_card(struct net_names *m, struct net_name *w, size_t e)
 	for (size_t c = 0; c < n_cards(m) && w->card == NET_NO_CARD; c++) {
 		if (!is_free(m, c) || !evidence[e].fits(m, w, c))
 			continue;
-		if (evidence[e].guess && is_anothers(m, w, c))
+		if (evidence[e].weak && is_anothers(m, w, c))
 			continue;
 		w->card = c;
 		w->why = evidence[e].why;

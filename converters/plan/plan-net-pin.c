@@ -225,6 +225,14 @@ void plan_net_pin(const struct net_names *m, const struct net_name *w)
 
 	if (plan_net_is_twin(p, w->card))
 		return;
+	if (p->os->no_udev) {
+		if (!is_named(p, w, "iftab") && strncmp(w->name, "eth", 3) != 0)
+			plan_warn(p,
+				"nothing in the guest gives a card the name %s by its address: "
+				"check it after the conversion",
+				w->name);
+		return;
+	}
 	if (plan_hwaddr(p, w))
 		return;
 	/* A rule's name goes before that of a .link file. */

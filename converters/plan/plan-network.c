@@ -29,17 +29,32 @@ static void take_addresses(struct planning *p, struct plan_nic *to, const struct
 		if (!plan_is(a->method, "static") || has_address(to, a->address))
 			continue;
 		p->r = p2v_json_add_str(&to->addresses, &to->n_addresses, a->address, p->err);
-		if (!*plan_text(to->gateway) && *plan_text(a->gateway))
+		/* The proof's network speaks IPv4. */
+		if (*plan_text(a->gateway) &&
+			(!*plan_text(to->gateway) ||
+				(strchr(to->gateway, ':') && !strchr(a->gateway, ':'))))
 			plan_set(p, &to->gateway, a->gateway);
 	}
 }
 
-/* Two dialects configure one interface: only one of them is in use. */
-static bool is_told_before(const struct facts_os *os, const struct facts_nic *nic)
+/* Who configures an interface of which several dialects speak. */
+static size_t rank(const struct facts_nic *nic)
 {
-	for (const struct facts_nic *n = os->nics; n < nic; n++)
-		if (*plan_text(nic->name) && n->n_addresses && plan_is(n->name, nic->name) &&
-			!plan_is(n->kind, "name") && !n->manual)
+	static const char *const dialects[] = {"netplan", "ifupdown", "networkd"};
+
+	for (size_t i = 0; i < P2V_N(dialects); i++)
+		if (plan_is(nic->dialect, dialects[i]))
+			return i;
+	return P2V_N(dialects);
+}
+
+/* Two dialects configure one interface: only one of them is in use. */
+static bool is_told_elsewhere(const struct facts_os *os, const struct facts_nic *nic)
+{
+	for (const struct facts_nic *n = os->nics; n < os->nics + os->n_nics; n++)
+		if (n != nic && *plan_text(nic->name) && n->n_addresses &&
+			plan_is(n->name, nic->name) && !plan_is(n->kind, "name") && !n->manual &&
+			(rank(n) < rank(nic) || (rank(n) == rank(nic) && n < nic)))
 			return true;
 	return false;
 }
@@ -58,7 +73,7 @@ static void give_addresses(const struct net_names *m, bool cards)
 			plan_is(nic->kind, "loopback") || nic->n_addresses == 0 ||
 			plan_is(nic->kind, "ethernet") != cards)
 			continue;
-		if (is_told_before(p->os, nic)) {
+		if (is_told_elsewhere(p->os, nic)) {
 			plan_warn(p,
 				"%s is configured in %s, too: it is taken for not in use there",
 				nic->name, nic->path);
@@ -102,6 +117,9 @@ static void pin(const struct net_names *m, const struct net_name *w)
 
 static void warn_unknown(struct planning *p, const struct net_name *w)
 {
+	/* It did not start on the old machine either. */
+	if (w->nic && w->nic->manual)
+		return;
 	if (w->nic && *plan_text(w->nic->mac))
 		plan_warn(p,
 			"%s is for the card with the address %s, which is none of this machine's: "
@@ -112,6 +130,18 @@ static void warn_unknown(struct planning *p, const struct net_name *w)
 			"the guest configures %s, but it is unknown which of the machine's %zu "
 			"network cards that is: give it the right name after the conversion",
 			w->name, p->machine->n_nics);
+}
+
+/* Two cards with one address on one network are trouble, whoever uses them. */
+static void warn_twins(struct planning *p)
+{
+	for (size_t i = 0; i < p->machine->n_nics; i++)
+		for (size_t k = i + 1; k < p->machine->n_nics; k++)
+			if (plan_is(p->machine->nics[i].mac, plan_text(p->machine->nics[k].mac)))
+				plan_warn(p,
+					"two network cards have the address %s: plug them into "
+					"different networks",
+					p->machine->nics[i].mac);
 }
 
 /* What works only if the network that the virtual machine is plugged into does its part. */
@@ -200,6 +230,7 @@ void plan_network(struct planning *p)
 	for (size_t i = 0; i < p->os->n_nics; i++)
 		warn_above(p, &p->os->nics[i]);
 	warn_early(p);
+	warn_twins(p);
 	if (p->machine->n_nics == 0)
 		plan_warn(p, "no network card is known: the virtual machine gets none");
 	sort_cards(p->plan);

@@ -174,6 +174,7 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_STR(struct facts_os, init, 0),
 	P2V_JSON_BOOL(struct facts_os, udev_links, 0),
 	P2V_JSON_BOOL(struct facts_os, udev_rules, 0),
+	P2V_JSON_BOOL(struct facts_os, no_udev, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, udev_sysfs, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, udev_once, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, kernel_names, P2V_JSON_OMIT),

@@ -101,7 +101,7 @@ struct facts_ref {
 	char *inside; /* path is an initramfs, and this the file in it; else NULL */
 	uint32_t line;
 	char *what;   /* fstab, crypttab, grub-cmdline, device-map, resume, mdadm, lvm-filter,
-			 lvm-devices, nic-driver, nic-ethtool, cloud-network, ... */
+			 lvm-devices, card-alias, nic-ethtool, cloud-network, ... */
 	char *text;   /* the reference as written: /dev/sda5, root=/dev/sda5 */
 	char *device; /* door device that it means; empty: none of these disks */
 	char *stable; /* what to say instead: UUID=..., root=UUID=...; empty: nothing fits */
@@ -182,6 +182,7 @@ struct facts_os {
 	char *init;	 /* systemd, sysvinit, upstart, openrc, unknown */
 	bool udev_links; /* its udev reads .link files */
 	bool udev_rules; /* has a generated list of network names (70-persistent-net.rules) */
+	bool no_udev;	 /* nothing names cards by their address: mdev, or nothing */
 	bool udev_sysfs; /* its rules say SYSFS{}, not ATTR{}: udev before 098 */
 	bool udev_once;	 /* .link files leave a card alone that the initramfs renamed: before 241 */
 	bool kernel_names; /* no default .link: cards keep the names that the kernel gives */
