@@ -21,6 +21,7 @@
 #include "p2v/store/jobdir.h"
 
 #define TICK_MS	 500
+#define END_MS	 10 /* a program that has closed its output ends soon */
 #define RENEW_MS 2000
 /* Somebody is at work in a job directory by hand. */
 #define BUSY_WAIT_S 5
@@ -306,13 +307,17 @@ static size_t workers_running(const struct daemon *d)
 static void wait_some(const struct daemon *d)
 {
 	struct pollfd fds[65] = {{.fd = d->spec->poke_fd, .events = POLLIN}};
+	int timeout_ms = TICK_MS;
 	nfds_t n = 1;
 	uint64_t pokes;
 
-	for (uint32_t i = 0; i < d->config->workers; i++)
+	for (uint32_t i = 0; i < d->config->workers; i++) {
 		if (d->workers[i] && d->workers[i]->fd >= 0)
 			fds[n++] = (struct pollfd){.fd = d->workers[i]->fd, .events = POLLIN};
-	poll(fds, n, TICK_MS);
+		else if (d->workers[i])
+			timeout_ms = END_MS;
+	}
+	poll(fds, n, timeout_ms);
 	if (fds[0].revents & POLLIN && read(fds[0].fd, &pokes, sizeof(pokes)) < 0)
 		return;
 }

@@ -181,8 +181,24 @@ static int kind_of(const char *word)
 	return 0;
 }
 
+/* What is kept of a program's words goes into the ledger and to terminals. */
+static void printable(char **text)
+{
+	p2v_autobuf struct p2v_buf clean = {0};
+
+	if (!*text)
+		return;
+	p2v_text_add_printable(&clean, *text);
+	free(*text);
+	*text = p2v_buf_take_str(&clean);
+}
+
 static void take_said(struct worker *w, struct said *said)
 {
+	printable(&said->label);
+	printable(&said->text);
+	printable(&said->unit);
+
 	if (strcmp(said->event, "progress") == 0) {
 		replace(&w->step, &said->label);
 		replace(&w->unit, &said->unit);
@@ -215,6 +231,7 @@ static void take_line(struct worker *w)
 	log_line(w, text);
 	free(w->said);
 	w->said = strdup(text);
+	printable(&w->said);
 }
 
 static void take_bytes(struct worker *w, const char *bytes, size_t n)

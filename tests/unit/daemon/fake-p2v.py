@@ -52,7 +52,8 @@ def publish(folder, name, text):
     with open(temp, "w") as file:
         file.write(text)
     final = os.path.join(folder, name)
-    if os.path.exists(final):
+    # A proof that failed may be had again.
+    if os.path.exists(final) and '"failed"' not in open(final).read():
         # Somebody else did it although we have the lock: the effect is repeated.
         open(final + ".twice", "w").close()
     os.rename(temp, final)
@@ -73,7 +74,7 @@ def main():
         if os.fork() == 0:
             with open(os.path.join(folder, "child.pid"), "w") as file:
                 file.write(str(os.getpid()))
-            time.sleep(1000)
+            os.execvp("sleep", ["sleep", "1000"])
         time.sleep(1000)
     if wrong == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

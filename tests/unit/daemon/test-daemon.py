@@ -1,0 +1,575 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""p2vd with stages that are played by fake-p2v.py: what it does with jobs, with failures, and when things are killed.
+
+usage: test-daemon.py P2VD P2V [--postgres] [CASE]...
+
+With --postgres the ledger is a PostgreSQL server of the test's own, and the chaos has two p2vd on it."""
+import contextlib
+import fcntl
+import http.client
+import importlib.util
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FAKE = os.path.join(HERE, "fake-p2v.py")
+# Everything waits for a condition; this is only for what never comes, on a machine that is very busy.
+LIMIT_S = 180
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+class Wrong(Exception):
+    """It did not turn out as it should."""
+
+
+def need(ok, text):
+    if not ok:
+        raise Wrong(text)
+
+
+def wait(what, check):
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        value = check()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise Wrong(f"waited in vain: {what}")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=LIMIT_S)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Server:
+    """One p2vd over a base directory."""
+
+    def __init__(self, base, work, store, host="one", **settings):
+        self.base, self.work, self.host = base, work, host
+        self.socket = os.path.join(work, f"{host}.sock")
+        self.conf = os.path.join(work, f"{host}.conf")
+        self.log = open(os.path.join(work, f"{host}.log"), "ab")
+        settings = {"store": store, "base": base, "socket": self.socket, "program": FAKE, "host": host, "workers": 2,
+                    "retry_s": 1, "scan_s": 1, "stop_s": 2, "keep_free": "1M", **settings}
+        with open(self.conf, "w") as file:
+            file.writelines(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
+        self.process = None
+
+    def start(self, **env):
+        self.process = subprocess.Popen([P2VD, "--config", self.conf], stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, env={**os.environ, **env})
+        wait("p2vd listens", self.listens)
+        return self
+
+    def listens(self):
+        need(self.process.poll() is None, f"p2vd ended: {open(self.log.name).read()[-2000:]}")
+        try:
+            return self.get("/v1/server")
+        except OSError:
+            return None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            code = self.process.wait(LIMIT_S)
+            need(code == 0, f"p2vd ended with {code}")
+
+    def ask(self, method, path, body=None):
+        connection = UnixConnection(self.socket)
+        try:
+            connection.request(method, path, body and json.dumps(body))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path):
+        status, _, text = self.ask("GET", path)
+        need(status == 200, f"{path}: {status} {text}")
+        return json.loads(text)
+
+    def act(self, job, action, expect=200, **more):
+        status, _, text = self.ask("POST", f"/v1/jobs/{job}/actions", {"action": action, **more})
+        need(status == expect, f"{action} {job}: {status} {text}")
+        return json.loads(text)
+
+    def jobs(self):
+        return {job["name"]: job for job in self.get("/v1/jobs").get("jobs", [])}
+
+    def job(self, name):
+        return self.jobs().get(name)
+
+    def comes(self, name, state, reason=""):
+        def there():
+            job = self.job(name)
+            return job and job["state"] == state and not job["running"] and reason in job.get("reason", "") and job
+        try:
+            return wait("", there)
+        except Wrong:
+            raise Wrong(f"{name} did not become {state} '{reason}': {self.job(name)}\n{self.events(name)}")
+
+    def events(self, name):
+        return [f"{e['what']} {e['text']}".strip() for e in self.get(f"/v1/jobs/{name}/events").get("events", [])]
+
+
+class Scene:
+    """A base directory, and the servers that a case starts there."""
+
+    def __init__(self, work, store):
+        self.work, self.store = work, store
+        self.base = os.path.join(work, "base")
+        os.mkdir(self.base)
+        self.servers = []
+
+    def server(self, env=None, **settings):
+        server = Server(self.base, self.work, self.store, **settings)
+        self.servers.append(server)
+        return server.start(**(env or {}))
+
+    def path(self, name, *more):
+        return os.path.join(self.base, name, *more)
+
+    def add(self, name, *orders, received=True):
+        os.makedirs(self.path(name), exist_ok=True)
+        with open(self.path(name, "orders"), "w") as file:
+            file.write("\n".join(orders) + "\n")
+        for noun in ["machine.json"] + ["image.json"] * received:
+            with open(self.path(name, noun), "w") as file:
+                file.write("{}")
+
+    def has(self, name, *nouns):
+        return all(os.path.exists(self.path(name, noun)) for noun in nouns)
+
+    def check_clean(self):
+        """No effect was repeated, no two programs met, none is left."""
+        for folder, _, names in os.walk(self.base):
+            for name in names:
+                need(not name.endswith(".twice"), f"{folder}/{name}: done twice")
+        left = subprocess.run(["pgrep", "-f", f"{FAKE} .*{self.base}"], capture_output=True, text=True).stdout.split()
+        need(not left, f"programs are left: {left}")
+
+
+NOUNS = ["facts.json", "plan.json", "changes.json", "output.json", "proof.json"]
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split(") ")[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@case
+def goes_all_the_way(scene):
+    """Received jobs are proven; one that still arrives waits until it has."""
+    server = scene.server()
+    scene.add("web01")
+    scene.add("web02", received=False)
+    scene.add("not a job name!")
+    server.comes("web01", "proven")
+    need(scene.has("web01", *NOUNS), "nouns are missing")
+    need(server.events("web01") == ["seen received", "inspect", "convert", "emit", "prove"], server.events("web01"))
+    server.comes("web02", "waiting")
+    scene.add("web02")
+    server.comes("web02", "proven")
+    need(sorted(server.jobs()) == ["web01", "web02"], server.jobs())
+    log = server.ask("GET", "/v1/jobs/web01/files/job.log")[2].decode()
+    need("convert: begins" in log and "prove: done" in log, log)
+
+
+@case
+def failures(scene):
+    """What may pass is tried again, what is refused is not; each says why."""
+    server = scene.server()
+    scene.add("passes", "plan fail:1", "changes crash:1")
+    scene.add("fails", "changes fail")
+    scene.add("refused", "plan refuse")
+    scene.add("liar", "output lie")
+    scene.add("unproven", "prove unproven")
+    scene.add("full", "plan space:1")
+    server.comes("passes", "proven")
+    events = server.events("passes")
+    need(any(e.startswith("failed inspect: qemu-img: ") and "\x1b" not in e for e in events), events)
+    need(any("signal 11" in e for e in events), events)
+    need(server.comes("fails", "failed", "it broke")["tries"] == 3, "tries")
+    need(server.comes("refused", "failed", "web01: no kernel that boots")["tries"] == 1, "tries")
+    server.comes("liar", "failed", "left nothing")
+    server.comes("unproven", "failed", "proof: failed: it is so")
+    server.comes("full", "proven")
+    need("waits disk0: No space left on device" in server.events("full"), server.events("full"))
+    # The cause is gone.
+    os.unlink(scene.path("unproven", "orders"))
+    server.act("unproven", "retry")
+    server.comes("unproven", "proven")
+
+
+@case
+def waits_for_people_and_room(scene):
+    """Gates, holds, the closed window, no room, a directory where somebody is at work."""
+    server = scene.server(hold=["conversion", "emission"])
+    scene.add("db01")
+    server.comes("db01", "held", "waits for approval before the conversion")
+    need(scene.has("db01", "plan.json") and not scene.has("db01", "changes.json"), "too far")
+    server.act("db01", "approve", reason="it is fine")
+    server.comes("db01", "held", "waits for approval before the emission")
+    need(scene.has("db01", "changes.json") and not scene.has("db01", "output.json"), "too far")
+    server.act("db01", "approve")
+    server.comes("db01", "proven")
+    server.act("db01", "approve", expect=409)
+    server.stop()
+
+    hour = time.localtime().tm_hour
+    server = scene.server(host="closed", windows=[f"{(hour + 10) % 24}:00-{(hour + 11) % 24}:30"])
+    scene.add("web01")
+    server.comes("web01", "received")
+    time.sleep(1.5)
+    need(not scene.has("web01", "facts.json"), "it was taken outside the window")
+    server.stop()
+
+    server = scene.server(host="full", keep_free="1000000G")
+    server.comes("web01", "received", "waits for room")
+    server.stop()
+
+    server = scene.server(host="busy")
+    with open(scene.path("web01", ".lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        scene.add("web02")
+        with open(scene.path("web02", ".lock"), "a") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            server.comes("web02", "received", "another p2v program")
+            need(not scene.has("web02", "met"), "it was started all the same")
+    server.comes("web02", "proven")
+
+
+@case
+def cancel_rollback_remove(scene):
+    """A running one is stopped with all its processes; disks come back; a directory goes."""
+    server = scene.server()
+    scene.add("web01", "changes sleep:1")
+    child = wait("the program runs", lambda: scene.has("web01", "child.pid") and
+                 open(scene.path("web01", "child.pid")).read())
+    job = wait("its progress is seen", lambda: (server.job("web01") or {}).get("step") and server.job("web01"))
+    need(job["running"] and job["step"] == "doing changes" and job["total"] == 3, job)
+    server.act("web01", "cancel", reason="not tonight")
+    server.comes("web01", "cancelled", "not tonight")
+    wait("its child is gone", lambda: not alive(child))
+    server.act("web01", "retry")
+    server.comes("web01", "proven")
+    server.act("web01", "rollback")
+    server.comes("web01", "held", "rolled back")
+    need(not any(scene.has("web01", noun) for noun in NOUNS) and scene.has("web01", "image.json"), "not rolled back")
+    server.act("web01", "approve")
+    server.comes("web01", "proven")
+
+    scene.add("web02", "plan stubborn")
+    wait("it runs", lambda: (server.job("web02") or {}).get("running"))
+    server.act("web02", "rm")
+    wait("it is gone", lambda: not server.job("web02") and not os.path.exists(scene.path("web02")))
+    need(os.listdir(scene.base) == ["web01"], os.listdir(scene.base))
+    need(server.ask("GET", "/v1/jobs/web02")[0] == 404, "it is still there")
+
+
+@case
+def by_hand(scene):
+    """What a person does in a job directory is seen; what p2v convert --undo brought back is not done again."""
+    server = scene.server()
+    scene.add("web01")
+    server.comes("web01", "proven")
+    subprocess.run([FAKE, "convert", "--undo", scene.path("web01")], check=True, stderr=subprocess.DEVNULL)
+    server.comes("web01", "held", "brought back by hand")
+    # A second pass of the agent begins, and ends.
+    os.unlink(scene.path("web01", "image.json"))
+    server.comes("web01", "held")
+    wait("waiting", lambda: server.job("web01")["stage"] == "waiting")
+    server.act("web01", "approve")
+    scene.add("web01")
+    server.comes("web01", "proven")
+
+
+@case
+def killed_and_stopped(scene):
+    """kill -9 takes the programs along and the next start goes on; SIGTERM is orderly; there is one p2vd a host."""
+    server = scene.server()
+    scene.add("web01", "changes sleep:1")
+    scene.add("web02", "output sleep:1")
+    pids = [wait("it runs", lambda n=n: scene.has(n, "child.pid") and open(scene.path(n, "child.pid")).read())
+            for n in ("web01", "web02")]
+    need(subprocess.run([P2VD, "--config", server.conf], stderr=subprocess.DEVNULL).returncode == 3, "a second one")
+    os.mkdir(scene.path(".removed-9-9"))
+    server.kill()
+    wait("the programs are gone", lambda: not subprocess.run(
+        ["pgrep", "-f", f"{FAKE} .*{scene.base}"], capture_output=True, text=True).stdout.split())
+    # What those started is theirs to bind to their own lives, as p2v does; here it is only a sleep.
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    server.start()
+    server.comes("web01", "proven")
+    server.comes("web02", "proven")
+    need(not os.path.exists(scene.path(".removed-9-9")), "what was being removed is still there")
+
+    scene.add("web03", "changes sleep:1")
+    pid = wait("it runs", lambda: scene.has("web03", "child.pid") and open(scene.path("web03", "child.pid")).read())
+    server.stop()
+    need(not alive(pid), "its child is left")
+    server.start()
+    server.comes("web03", "proven")
+    need(server.job("web03")["tries"] == 0, "being stopped counts as a failure")
+
+
+def resolve(document, schema):
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].split("/")[-1]]
+    return schema
+
+
+def conforms(document, schema, value, where):
+    """The part of JSON Schema that the document uses."""
+    schema = resolve(document, schema)
+    kind = schema.get("type")
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+    need(kind is None or (isinstance(value, types[kind]) and (kind == "boolean") == isinstance(value, bool)),
+         f"{where}: {value!r} is no {kind}")
+    need("enum" not in schema or value in schema["enum"], f"{where}: {value!r} is none of {schema.get('enum')}")
+    need("minimum" not in schema or value >= schema["minimum"], f"{where}: {value}")
+    if kind == "object":
+        for key in schema.get("required", []):
+            need(key in value, f"{where}: no {key}")
+        for key, part in value.items():
+            need(key in schema["properties"], f"{where}: {key} is not in the document")
+            conforms(document, schema["properties"][key], part, f"{where}.{key}")
+    if kind == "array":
+        for i, part in enumerate(value):
+            conforms(document, schema["items"], part, f"{where}[{i}]")
+
+
+@case
+def api_is_as_its_document_says(scene):
+    """Each route of the OpenAPI document answers as it says, right and wrong questions alike."""
+    server = scene.server()
+    scene.add("web01")
+    server.comes("web01", "proven")
+    document = server.get("/v1/openapi.json")
+    need(document["openapi"].startswith("3."), document)
+    error = {"$ref": "#/components/schemas/error"}
+    tried = 0
+    for template, methods in document["paths"].items():
+        if template == "/v1/stream":
+            continue
+        for method, operation in methods.items():
+            path = template.replace("{job}", "web01").replace("{file}", "proof.json")
+            body = {"action": "priority", "priority": 7} if "requestBody" in operation else None
+            if body:
+                conforms(document, operation["requestBody"]["content"]["application/json"]["schema"], body, path)
+            status, headers, text = server.ask(method.upper(), path, body)
+            need(status == 200, f"{method} {path}: {status} {text}")
+            (mime, content), = operation["responses"]["200"]["content"].items()
+            need(mime in (headers["Content-Type"], "application/octet-stream"), f"{path}: {headers['Content-Type']}")
+            if mime == "application/json" and "$ref" in content["schema"]:
+                conforms(document, content["schema"], json.loads(text), path)
+            for wrong, kind in ((path.replace("web01", "nobody"), 404), (path + "/more", 404)):
+                status, _, text = server.ask(method.upper(), wrong, body)
+                if wrong != path:
+                    need(status == kind or "{job}" not in template, f"{wrong}: {status}")
+                    if status != 200:
+                        conforms(document, error, json.loads(text), wrong)
+            status, _, text = server.ask("DELETE", path)
+            need(status == 405, f"DELETE {path}: {status}")
+            tried += 1
+    need(tried >= 9, f"{tried} routes")
+    for body in ({"action": "juggle"}, {"reason": "none"}, {"action": 5}, ["x"]):
+        status, _, text = server.ask("POST", "/v1/jobs/web01/actions", body)
+        need(status == 400, f"{body}: {status} {text}")
+        conforms(document, error, json.loads(text), "actions")
+    status, _, _ = server.ask("POST", "/v1/jobs/web01/actions", {"action": "hold", "reason": "x" * 100000})
+    need(status == 413, f"a large body: {status}")
+    for name in ("../web01/job.log", "..%2f..%2fone.conf", "proof/../../x", ".lock", "orders", "proof/.x", "image/disk0.qcow2"):
+        status, _, _ = server.ask("GET", f"/v1/jobs/web01/files/{name}")
+        need(status == 404, f"{name}: {status}")
+
+
+@case
+def streams_events(scene):
+    """Events come as they happen, and from where a listener left off."""
+    server = scene.server()
+    connection = UnixConnection(server.socket)
+    connection.request("GET", "/v1/stream")
+    answer = connection.getresponse()
+    scene.add("web01")
+    seen = []
+    while "prove" not in seen:
+        line = answer.readline().decode()
+        if line.startswith("id: "):
+            last = int(line[4:])
+        if line.startswith("data: "):
+            seen.append(json.loads(line[6:])["events"][0]["what"])
+    connection.close()
+    need(seen == ["seen", "inspect", "convert", "emit", "prove"], seen)
+    connection = UnixConnection(server.socket)
+    connection.request("GET", "/v1/stream", headers={"Last-Event-ID": str(last - 1)})
+    answer = connection.getresponse()
+    while not (line := answer.readline().decode()).startswith("id: "):
+        pass
+    need(int(line[4:]) == last, line)
+    connection.close()
+
+
+@case
+def the_operators_tool(scene):
+    """p2v job: tables of 80 columns, JSON, waiting for the end, exit codes."""
+    server = scene.server(hold=["conversion"])
+    scene.add("web01")
+    scene.add("a-server-with-a-name-that-is-longer-than-any-table-has-room-for")
+    scene.add("bad", "plan refuse")
+
+    def p2v(*words, expect=0):
+        done = subprocess.run([P2V, "job", *words, "--socket", server.socket], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+        need(done.returncode == expect, f"p2v job {words}: {done.returncode} {done.stdout} {done.stderr}")
+        return done.stdout + done.stderr
+
+    server.comes("web01", "held")
+    server.comes("bad", "failed")
+    table = p2v("list")
+    need(len(table.splitlines()) == 4 and all(len(line) <= 80 for line in table.splitlines()), table)
+    need(re.search(r"web01 +held .*waits for appro", table), table)
+    need(json.loads(p2v("list", "--json"))["version"] == 1, "list --json")
+    text = p2v("show", "web01")
+    need("next      approve" in text and all(len(line) <= 80 for line in text.splitlines()), text)
+    need(json.loads(p2v("show", "web01", "--json"))["name"] == "web01", "show --json")
+    need("no kernel that boots" in p2v("logs", "bad"), "logs")
+    p2v("approve", "web01", "--reason", "go")
+    need("state     proven" in p2v("watch", "web01"), "watch")
+    p2v("watch", "bad", expect=1)
+    p2v("approve", "bad", expect=3)
+    p2v("show", "nobody", expect=1)
+    p2v("show", "../x", expect=2)
+    p2v("juggle", "web01", expect=2)
+    need("--yes" in p2v("rm", "bad", expect=3), "rm without --yes")
+    p2v("rm", "bad", "--yes")
+    wait("it is gone", lambda: not server.job("bad"))
+    p2v("priority", "9", "web01")
+    need(server.job("web01")["priority"] == 9, "priority")
+    need(any("root" in e["who"] or "operator" in e["who"] for e in server.get("/v1/jobs/web01/events")["events"]
+             if e["what"] == "approve" and e["text"] == "go"), "who approved")
+    server.stop()
+    need("is p2vd running" in p2v("list", expect=1), "no server")
+
+
+@case
+def chaos(scene):
+    """Daemons and programs are killed at random; every job is proven, nothing was done twice."""
+    hosts = ["one", "two"] if POSTGRES else ["one"]
+    names = [f"job{i:02}" for i in range(8)]
+    for name in names:
+        scene.add(name)
+    servers = [scene.server(host=host, tries=90, lease_s=3, env={"FAKE_SLEEP": "0.1"}) for host in hosts]
+    random.seed(4)
+    kills = 0
+
+    def done():
+        jobs = servers[0].jobs()
+        return len(jobs) == len(names) and all(job["state"] == "proven" for job in jobs.values())
+
+    while not done():
+        time.sleep(random.uniform(0.1, 0.9))
+        if kills > 25:
+            continue
+        kills += 1
+        if random.random() < 0.5:
+            server = random.choice(servers)
+            server.kill()
+            server.start(FAKE_SLEEP="0.1")
+        else:
+            pids = subprocess.run(["pgrep", "-f", f"{FAKE} .*{scene.base}"], capture_output=True, text=True).stdout.split()
+            for pid in pids[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+    need(kills > 3, f"only {kills} kills")
+    for name in names:
+        need(scene.has(name, *NOUNS), f"{name}: nouns are missing")
+
+
+def run(function, store_of):
+    work = tempfile.mkdtemp(prefix="p2vd-test.")
+    scene = Scene(work, store_of(work))
+    try:
+        function(scene)
+        for server in scene.servers:
+            server.stop()
+        scene.check_clean()
+        return True
+    except Wrong as why:
+        print(f"FAIL {function.__name__}: {why}", flush=True)
+        for server in scene.servers:
+            print(open(server.log.name, errors="replace").read()[-3000:], flush=True)
+        return False
+    finally:
+        for server in scene.servers:
+            if server.process and server.process.poll() is None:
+                server.kill()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def fresh(postgres):
+    """A data base of its own in the server."""
+    fresh.n = getattr(fresh, "n", 0) + 1
+    postgres.run("createdb", "-h", postgres.dir, "-U", "p2v", f"case{fresh.n}")
+    return f"postgresql://p2v@/case{fresh.n}?host={postgres.dir}"
+
+
+def main():
+    wanted = [word for word in WORDS if not word.startswith("--")]
+    cases = [c for c in CASES if not wanted or c.__name__ in wanted]
+    with contextlib.ExitStack() as stack:
+        store_of = lambda work: os.path.join(work, "ledger.db")
+        if POSTGRES:
+            path = os.path.join(HERE, "..", "store", "with-postgres.py")
+            spec = importlib.util.spec_from_file_location("with_postgres", path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            try:
+                postgres = stack.enter_context(module.Postgres())
+            except module.NoPostgres as why:
+                print(why)
+                sys.exit(77)
+            store_of = lambda work: fresh(postgres)
+        failed = 0
+        for function in cases:
+            begin = time.monotonic()
+            ok = run(function, store_of)
+            failed += not ok
+            print(f"{'ok  ' if ok else 'FAIL'} {function.__name__} {time.monotonic() - begin:.1f} s", flush=True)
+    sys.exit(1 if failed or not cases else 0)
+
+
+P2VD, P2V, *WORDS = sys.argv[1:]
+POSTGRES = "--postgres" in WORDS
+main()
