@@ -19,7 +19,7 @@ const struct mapper mappers[] = {
 	SLEEPS("S2SUSPEND"),
 	SLEEPS("ULSUSPEND"),
 	SLEEPS("LINHIB0001"),
-	SLEEPS("\xed\xc3\x02\xe9\x98\x56\xe5\x0c"), /* TuxOnIce */
+	{"swsuspend", map_swap, .busy = true, .magic = "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"},
 	EXT("ext4"),
 	{"ext3", map_ext},
 	{"ext2", map_ext},

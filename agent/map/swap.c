@@ -18,7 +18,6 @@
  * their own end: then all is copied, or refused.
  */
 #define PAGE_BYTES	4096u
-#define PAGE_MAX_BYTES	65536u
 #define INFO_AT		1024u
 #define SIGNATURE_BYTES 10u
 #define SIGNATURE_AT	(PAGE_BYTES - SIGNATURE_BYTES)
@@ -40,13 +39,18 @@ static bool is_suspended(const uint8_t *signature)
 	return false;
 }
 
+/* The end of each possible page, and the start: TuxOnIce wrote to either. */
+static const uint32_t signatures_at[] = {0, 4096 - SIGNATURE_BYTES, 8192 - SIGNATURE_BYTES,
+	16384 - SIGNATURE_BYTES, 32768 - SIGNATURE_BYTES, 65536 - SIGNATURE_BYTES};
+
 /* P2V_EREFUSED where it does. */
 static int refuse_if_it_sleeps(const struct map_view *v, struct p2v_err *err)
 {
-	for (uint32_t page = PAGE_BYTES; page <= PAGE_MAX_BYTES && page <= v->length_bytes;
-		page *= 2) {
+	for (size_t i = 0; i < P2V_N(signatures_at) &&
+			   p2v_range_within(signatures_at[i], SIGNATURE_BYTES, v->length_bytes);
+		i++) {
 		uint8_t signature[SIGNATURE_BYTES];
-		int r = map_view_read(v, page - SIGNATURE_BYTES, signature, SIGNATURE_BYTES, err);
+		int r = map_view_read(v, signatures_at[i], signature, SIGNATURE_BYTES, err);
 
 		if (r < 0)
 			return r;

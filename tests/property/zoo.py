@@ -10,6 +10,7 @@ usage: zoo.py MAP_COPY [ANIMAL]...      exit code 77: nothing could run"""
 import contextlib
 import ctypes
 import hashlib
+import mmap
 import os
 import random
 import shutil
@@ -137,6 +138,9 @@ class Region:
         self.depth, self.used, self.zero, self.free = int(depth), int(used), int(zero), int(free)
 
 
+DROP = None  # what a mutant does to each copy: see mutant()
+
+
 def map_copy(source, copy, size=None, kind=None):
     make(copy, size or os.path.getsize(source))
     done = subprocess.run([MAP_COPY, source, copy, *([kind] if kind else [])], capture_output=True, text=True)
@@ -144,6 +148,8 @@ def map_copy(source, copy, size=None, kind=None):
         raise Refused(done.stderr)
     if done.returncode:
         raise AssertionError(f"map-copy: exit {done.returncode}: {done.stderr}")
+    if DROP:
+        DROP(source, copy)
     first, *rest = done.stdout.rstrip("\n").split("\n")
     used, zero, free = map(int, first.split())
     return used, zero, free, [Region(line) for line in rest]
@@ -481,21 +487,81 @@ def swap(work, rng):
     return f"{free >> 20} MiB free"
 
 
+SLEEPING = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
+
+
 def suspended(work, rng):
-    """A machine that sleeps is refused."""
+    """A machine that sleeps is refused, whoever put it to sleep (the kernel, uswsusp, TuxOnIce)."""
     need("mkswap")
-    make(f"{work}/disk", 16 * MIB)
-    run("mkswap", f"{work}/disk")
-    with open(f"{work}/disk", "r+b") as file:
-        file.seek(4086)
-        file.write(b"S1SUSPEND\0")
-    try:
-        map_copy(f"{work}/disk", f"{work}/copy")
-    except Refused as why:
-        if "shut it down" in str(why):
-            return "refused"
-        raise AssertionError(str(why)) from why
-    raise AssertionError("not refused")
+    for page in 4096, 65536:
+        for signature in SLEEPING:
+            make(f"{work}/disk", 16 * MIB)
+            run("mkswap", "-p", str(page), f"{work}/disk")
+            # libblkid looks for TuxOnIce's at the start.
+            patch(page - 10 if signature.isalnum() else 0, signature)(f"{work}/disk")
+            try:
+                map_copy(f"{work}/disk", f"{work}/copy")
+            except Refused as why:
+                if "shut it down" in str(why):
+                    continue
+                raise AssertionError(str(why)) from why
+            raise AssertionError(f"not refused: {signature} in pages of {page}")
+    return f"{len(SLEEPING)} kinds refused"
+
+
+def luks(work, rng):
+    """All of it is copied: header, keys, and what looks like noise."""
+    need("cryptsetup")
+    for version in "luks1", "luks2":
+        make(f"{work}/disk", 64 * MIB)
+        with open(f"{work}/disk", "r+b") as file:
+            file.write(rng.randbytes(64 * MIB))
+        run("cryptsetup", "luksFormat", "-q", "--type", version, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+            f"{work}/disk", "-", input="secret")
+        used, _, free, regions = map_copy(f"{work}/disk", f"{work}/copy")
+        if free or "encrypted" not in regions[0].why_used:
+            raise AssertionError(f"{free} free: {regions[0].why_used}")
+        run("cmp", f"{work}/disk", f"{work}/copy")
+        run("cryptsetup", "luksDump", f"{work}/copy")
+    return regions[0].why_used
+
+
+def mutant(kind, pick):
+    """A map that drops one used block of 4 KiB: the case that guards it must fail. pick: (source, work, rng) -> its
+    offset."""
+    def try_it(work, rng):
+        global DROP
+
+        def drop(source, copy):
+            patch(pick(source, work, rng) // 4096 * 4096, b"\xa5" * 4096)(copy)
+        DROP = drop
+        try:
+            kind(work, rng)
+        except AssertionError as why:
+            return "noticed: " + " ".join(str(why).split())[:90]
+        finally:
+            DROP = None
+        raise AssertionError("one used block was dropped, and nobody noticed")
+    return try_it
+
+
+def of_a_file(kind):
+    """Some block of some file, found by what is in it."""
+    def pick(source, work, rng):
+        with mounted(source, f"{work}/look", "ro", *kind.options):
+            names = sorted(os.listdir(f"{work}/look/d"))
+            big = [name for name in names if name.startswith("f") and os.path.getsize(f"{work}/look/d/{name}") > 65536]
+            with open(f"{work}/look/d/{rng.choice(big)}", "rb") as file:
+                file.seek(rng.randrange(15) * 4096)
+                block = file.read(4096)
+        with open(source, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
+            return image.find(block)
+    return pick
+
+
+def at(offset):
+    """A block counted from the start, or from the end."""
+    return lambda source, work, rng: offset if offset >= 0 else os.path.getsize(source) + offset
 
 
 def parts_of(image):
@@ -537,7 +603,7 @@ def partitioned(script, label):
             file.seek(0)
             file.write(bytes(512 * 34))
         run("sfdisk", "-q", disk, input=f"label: {label}\n{script}")
-        parts = parts_of(disk)
+        parts = parts_of(disk)[:len(kinds)]
         for (at, n), kind in zip(parts, kinds):
             kind.size = n
             kind.build(part, work, rng)
@@ -692,7 +758,21 @@ def raid_super(at, offset, sectors, resynced=2**64 - 1, level=1, role=0):
     return bytes(sb)
 
 
-def raid1(at, offset, free=True, **kw):
+def raid_super_090(size):
+    """The same of version 0.90, of a clean array of two; of a device of this size."""
+    sb = bytearray(4096)
+    words = {0: 0xa92b4efc, 2: 90, 5: 0x11, 6: 1700000000, 7: 1, 8: size // 1024, 9: 2, 10: 2, 13: 0x22, 14: 0x33, 15: 0x44,
+             32: 1700000000, 33: 1, 34: 2, 35: 2, 39: 17, 41: 17, 992: 0, 993: 8, 994: 1, 995: 0, 996: 6}
+    for i in range(2):
+        words |= {128 + 32 * i + k: v for k, v in enumerate((i, 8, 1 + 16 * i, i, 6))}
+    for at, value in words.items():
+        struct.pack_into("<I", sb, at * 4, value)
+    total = sum(struct.unpack("<1024I", sb))
+    struct.pack_into("<I", sb, 152, (total + (total >> 32)) & 0xffffffff)
+    return bytes(sb)
+
+
+def raid1(at, offset, free=True, old=False, **kw):
     """A member of an array: its superblock stays, and a file system in it is mapped."""
     def try_it(work, rng):
         disk, copy, part = f"{work}/disk", f"{work}/copy", f"{work}/part"
@@ -702,7 +782,9 @@ def raid1(at, offset, free=True, **kw):
         make(disk, size)
         run("dd", f"if={part}", f"of={disk}", "bs=64k", f"seek={offset // 65536}", "conv=notrunc", "status=none")
         where = at if at >= 0 else (size // 512 - 16) // 8 * 8 * 512
-        sb = raid_super(where, offset, kind.size // 512, **kw)
+        if old:
+            where = size // 65536 * 65536 - 65536
+        sb = raid_super_090(where) if old else raid_super(where, offset, kind.size // 512, **kw)
         patch(where, sb)(disk)
         if shutil.which("mdadm") and "correct" not in run("mdadm", "--examine", disk, ok=(0, 1)):
             raise AssertionError("mdadm does not know it")
@@ -754,7 +836,7 @@ while True:
 """
 
 
-def dirty(kind, reason, may_free=False, fsync=0.5):
+def dirty(kind, reason, may_free=False, fsync=0.5, rounds=4):
     """Snapshots while somebody writes. Where the map calls nothing free, it says why."""
     def try_it(work, rng):
         need(kind.mkfs[0])
@@ -762,7 +844,7 @@ def dirty(kind, reason, may_free=False, fsync=0.5):
         with box(work) as where:
             live = f"{where}/live"
             kind.build(live, work, rng)
-            for _ in range(4):
+            for _ in range(rounds):
                 snap, copy = f"{where}/snap", f"{where}/copy"
                 with kind.live(live, work):
                     writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:], str(fsync)])
@@ -803,7 +885,8 @@ IN_PARTITION = [
     Fuse("exfat-dirty", "mkfs.exfat", after=patch(106, b"\x02"), reason="not cleanly", fuse="mount.exfat-fuse",
          fsck=("true",)),
 ]
-GPT = "start=10MiB, size=300MiB, type=linux\nstart=315MiB, size=400MiB, type=linux\nstart=720MiB, size=300MiB, type=linux\n"
+GPT = "start=10MiB, size=300MiB, type=linux\nstart=315MiB, size=400MiB, type=linux\nstart=720MiB, size=300MiB, type=linux\n" \
+    "start=2MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649\n"  # GRUB's core image: nobody's file system
 MBR = "start=10MiB, size=300MiB, type=83\nstart=315MiB, size=880MiB, type=5\nstart=317MiB, size=400MiB, type=83\nstart=720MiB, size=300MiB, type=83\n"
 CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     (kind.name, in_partition(kind)) for kind in IN_PARTITION] + [
@@ -816,21 +899,48 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("xfs-outside-log", xfs_outside_log),
     ("xfs-v4", xfs_old()),
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
+    ("luks", luks),
     ("ntfs-sleeps", ntfs_sleeps),
     ("raid1-1.2", raid1(4096, MIB)),
+    ("raid1-1.1", raid1(0, MIB)),
     ("raid1-1.0", raid1(-1, 0)),
+    ("raid1-0.90", raid1(-1, 0, old=True)),
     ("raid1-resync", raid1(4096, MIB, free=False, resynced=123456)),
     ("raid1-spare", raid1(4096, MIB, free=False, role=0xffff)),
     ("raid0", raid1(4096, MIB, free=False, level=0)),
     ("lvm", lvm),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
+    ("dirty-ext3-1k", dirty(Ext("ext3", *EXT, "-t", "ext3", "-b", "1024"), "journal was not replayed", rounds=2)),
+    ("dirty-ext4-bigalloc", dirty(Ext("ext4", *EXT, "-t", "ext4", "-O", "bigalloc", "-C", "65536"),
+                                  "journal was not replayed", rounds=2)),
+    ("dirty-ext4-metabg", dirty(Ext("ext4", *EXT, "-t", "ext4", "-O", "meta_bg,^resize_inode,^metadata_csum,uninit_bg,^64bit"),
+                                "journal was not replayed", rounds=2)),
+    ("dirty-ext4-nojournal", dirty(Ext("ext4", *EXT, "-t", "ext4", "-O", "^has_journal", recover=("e2fsck", "-fy"), fsck=("true",)),
+                                   "not cleanly unmounted", rounds=2)),
+    ("dirty-btrfs-dup", dirty(Btrfs("btrfs", *BTRFS, "-d", "dup", "-m", "dup", writing=("compress-force=zstd",)),
+                              "log to be replayed", may_free=True, rounds=2)),
+    ("dirty-xfs-rmap", dirty(Xfs("xfs", *XFS, "-m", "rmapbt=1,reflink=1"), "log is not clean", rounds=2)),
+    ("dirty-xfs-old", dirty(Xfs("xfs", *XFS, "-m", "reflink=0,bigtime=0,inobtcount=0", "-b", "size=1024"), "log is not clean",
+                            rounds=2)),
     ("dirty-btrfs", dirty(Btrfs("btrfs", *BTRFS), "log to be replayed", may_free=True)),
     ("dirty-btrfs-nolog", dirty(Btrfs("btrfs", *BTRFS), "by its extent tree", may_free=True, fsync=0)),
     ("dirty-ntfs", dirty(Fuse("ntfs", *NTFS, called="ntfs", **NTFS_FUSE), "by its $Bitmap", may_free=True)),
     ("dirty-exfat", dirty(Fuse("exfat", "mkfs.exfat", called="exfat", **EXFAT_FUSE), "not cleanly")),
     ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),
     ("dirty-xfs-4096", dirty(Xfs("xfs", *XFS, "-s", "size=4096"), "log is not clean")),
+]
+BY_NAME = {animal.name: animal for animal in ANIMALS}
+CASES += [(f"mutant-{name}", mutant(BY_NAME[name].try_it, of_a_file(BY_NAME[name]))) for name in ("ext4", "xfs", "btrfs")] + [
+    ("mutant-ext4-groups", mutant(BY_NAME["ext4"].try_it, at(4096))),
+    ("mutant-xfs-header", mutant(BY_NAME["xfs"].try_it, at(0))),
+    ("mutant-btrfs-super", mutant(BY_NAME["btrfs"].try_it, at(65536))),
+    ("mutant-gap", mutant(partitioned(GPT, "gpt"), at(5 * MIB))),
+    ("mutant-boot", mutant(partitioned(GPT, "gpt"), at(2 * MIB + 4096))),
+    ("mutant-second-gpt", mutant(partitioned(GPT, "gpt"), at(-4096))),
+    ("mutant-logical", mutant(partitioned(MBR, "dos"), at(719 * MIB))),
+    ("mutant-raid", mutant(raid1(4096, MIB), at(4096))),
+    ("mutant-swap", mutant(swap, at(0))),
 ]
 
 
