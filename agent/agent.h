@@ -39,6 +39,8 @@ struct agent_disk {
 	const char *path; /* here; the machine's own name for it may differ */
 	struct block_io *io;
 	struct map map;
+	char **bad_files; /* what could not be read lies in these: lines for people */
+	size_t n_bad_files;
 };
 
 struct agent_disks {
@@ -51,6 +53,9 @@ int agent_machine_read(const struct agent_opts *o, struct machine *ret, struct p
 /* Opens and maps them. */
 int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct agent_disks *ret,
 	struct p2v_err *err);
+/* Looks which files lie where a disk could not be read. */
+int agent_disks_name_bad(
+	struct agent_disks *disks, const struct send_result *result, struct p2v_err *err);
 void agent_disks_finish(struct agent_disks *disks);
 #define agent_auto_disks __attribute__((cleanup(agent_disks_finish)))
 
@@ -69,8 +74,9 @@ int agent_json_print(const struct p2v_json_type *type, const void *obj, bool pre
 /* Documents on out: for machines (one JSON object) or for people. */
 int agent_print_map(const struct machine *m, const struct agent_disks *disks, bool json, FILE *out,
 	struct p2v_err *err);
-int agent_print_result(const struct machine *m, const struct send_result *result, const char *link,
-	bool json, FILE *out, struct p2v_err *err);
+int agent_print_result(const struct machine *m, const struct agent_disks *disks,
+	const struct send_result *result, const char *link, bool json, FILE *out,
+	struct p2v_err *err);
 /* The JSON document of a failure: {"version":1,"ok":false,"kind":"refused","error":"..."}. */
 int agent_print_failure(const struct p2v_err *why, FILE *out);
 

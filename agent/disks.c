@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/map/files.h"
 #include "agent/source/source.h"
 #include "agent/source/table.h"
+#include "p2v/core/cleanup.h"
 
 /* The disks that nobody had to name: all but what can be pulled out, such as the boot medium. */
 static int disks_fixed(struct machine *m, struct p2v_err *err)
@@ -79,28 +81,65 @@ int agent_machine_read(const struct agent_opts *o, struct machine *ret, struct p
 	return 0;
 }
 
-/* The map room knows no libblkid, so what that found is handed over. */
-static int disk_map(struct agent_disk *d, struct p2v_err *err)
+/* The map room knows no libblkid, so what that found is handed over. ret: lent by the table. */
+static int disk_parts(const struct agent_disk *d, struct source_table *table, struct map_part **ret,
+	size_t *ret_n, struct p2v_err *err)
 {
-	source_autotable struct source_table table = {0};
 	struct map_part *parts;
 	size_t n = 0;
-	int r = source_table_read(d->path, &table, err);
+	int r = source_table_read(d->path, table, err);
 
 	if (r < 0)
 		return r;
-	parts = calloc(table.n_parts + 1, sizeof(*parts));
+	parts = calloc(table->n_parts + 1, sizeof(*parts));
 	if (!parts)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	for (size_t i = 0; i < table.n_parts; i++) {
-		const struct source_part *p = &table.parts[i];
+	for (size_t i = 0; i < table->n_parts; i++) {
+		const struct source_part *p = &table->parts[i];
 
 		if (!p->extended)
 			parts[n++] = (struct map_part){p->number, p->offset_bytes, p->length_bytes,
 				p->type, source_part_busy(d->path, p->number)};
 	}
-	r = map_disk(d->io, parts, n, &d->map, err);
-	free(parts);
+	*ret = parts;
+	*ret_n = n;
+	return 0;
+}
+
+static int disk_map(struct agent_disk *d, struct p2v_err *err)
+{
+	source_autotable struct source_table table = {0};
+	p2v_autofree struct map_part *parts = NULL;
+	size_t n = 0;
+	int r = disk_parts(d, &table, &parts, &n, err);
+
+	return r < 0 ? r : map_disk(d->io, parts, n, &d->map, err);
+}
+
+static int disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struct p2v_err *err)
+{
+	source_autotable struct source_table table = {0};
+	p2v_autofree struct map_span *spans = calloc(bad->n, sizeof(*spans));
+	p2v_autofree struct map_part *parts = NULL;
+	size_t n = 0;
+	int r = spans ? disk_parts(d, &table, &parts, &n, err)
+		      : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < bad->n; i++)
+		spans[i] = (struct map_span){bad->items[i].offset, bad->items[i].length};
+	return map_files_at(d->path, parts, n, spans, bad->n, &d->bad_files, &d->n_bad_files, err);
+}
+
+int agent_disks_name_bad(
+	struct agent_disks *disks, const struct send_result *result, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < disks->n_items && i < result->n_disks && r == 0; i++)
+		if (result->disks[i].bad.n)
+			r = disk_name_bad(&disks->items[i], &result->disks[i].bad, err);
 	return r;
 }
 
@@ -130,6 +169,9 @@ void agent_disks_finish(struct agent_disks *disks)
 {
 	for (size_t i = 0; disks->items && i < disks->n_items; i++) {
 		map_finish(&disks->items[i].map);
+		for (size_t k = 0; k < disks->items[i].n_bad_files; k++)
+			free(disks->items[i].bad_files[k]);
+		free(disks->items[i].bad_files);
 		block_io_free(disks->items[i].io);
 	}
 	free(disks->items);

@@ -63,7 +63,9 @@ static const struct p2v_opt opts[] = {
 		"not be converted yet ('p2v convert --undo' on the server)."},
 	{"rescue", 0, NULL, P2V_OPT_FLAG, O(rescue), 0,
 		"Go on where a disk cannot be read: such sectors become zeros, and are listed in "
-		"the result and in the server's receipt. Default: stop at the first one."},
+		"the result and in the server's receipt; the result also names the files that they "
+		"belong to, where ext2, ext3 or ext4 lies right on a partition. Default: stop at "
+		"the first one."},
 	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
 		"Print what this machine is (machine.json) and exit; needs no server."},
 	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,
@@ -169,8 +171,8 @@ static int confirm(const struct agent_opts *o, const struct machine *m, struct p
 	return p2v_err_set(err, P2V_EREFUSED, "not confirmed");
 }
 
-static int send_all(const struct agent_opts *o, const struct machine *m,
-	const struct agent_disks *disks, struct p2v_err *err)
+static int send_all(const struct agent_opts *o, const struct machine *m, struct agent_disks *disks,
+	struct p2v_err *err)
 {
 	enum p2v_progress_mode mode = P2V_PROGRESS_AUTO;
 	struct send_result result = {0};
@@ -185,8 +187,11 @@ static int send_all(const struct agent_opts *o, const struct machine *m,
 	p2v_progress_free(progress);
 	if (r == P2V_ECANCELED && p2v_stop_requested())
 		return p2v_err_set(err, r, "interrupted; run the same command again to continue");
-	if (r == 0)
-		r = agent_print_result(m, &result, link, o->json, stdout, err);
+	if (r == 0) {
+		/* The copy is complete without it. */
+		agent_disks_name_bad(disks, &result, NULL);
+		r = agent_print_result(m, disks, &result, link, o->json, stdout, err);
+	}
 	send_result_finish(&result);
 	return r;
 }

@@ -20,6 +20,8 @@ struct sent_doc {
 	uint64_t size_bytes, read_bytes, sent_bytes, zero_bytes, free_bytes, kept_bytes;
 	char **bad_ranges; /* "offset+length" */
 	size_t n_bad_ranges;
+	char **bad_files; /* "partition 1: /etc/fstab" */
+	size_t n_bad_files;
 };
 static const struct p2v_json_field sent_fields[] = {
 	P2V_JSON_STR(struct sent_doc, path, 0),
@@ -32,6 +34,7 @@ static const struct p2v_json_field sent_fields[] = {
 	P2V_JSON_U64(struct sent_doc, free_bytes, 0),
 	P2V_JSON_U64(struct sent_doc, kept_bytes, 0),
 	P2V_JSON_STRS(struct sent_doc, bad_ranges, 0),
+	P2V_JSON_STRS(struct sent_doc, bad_files, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type sent_type = {"sent", sizeof(struct sent_doc), sent_fields};
@@ -99,9 +102,19 @@ static int bad_ranges_add(const struct send_bad *bad, struct sent_doc *to, struc
 	return r;
 }
 
-static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_result *d,
-	struct result_doc *doc, struct p2v_err *err)
+static int bad_files_add(const struct agent_disk *disk, struct sent_doc *to, struct p2v_err *err)
 {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < disk->n_bad_files; i++)
+		r = p2v_json_add_str(&to->bad_files, &to->n_bad_files, disk->bad_files[i], err);
+	return r;
+}
+
+static int sent_doc_add(const struct machine_disk *disk, const struct agent_disk *here,
+	const struct send_disk_result *d, struct result_doc *doc, struct p2v_err *err)
+{
+	int r;
 	struct sent_doc *to =
 		p2v_json_grow((void **)&doc->disks, &doc->n_disks, sizeof(*doc->disks));
 	char digest[BLOCK_DIGEST_HEX];
@@ -117,7 +130,8 @@ static int sent_doc_add(const struct machine_disk *disk, const struct send_disk_
 		.zero_bytes = d->zero_bytes,
 		.free_bytes = d->free_bytes,
 		.kept_bytes = d->kept_bytes};
-	return to->path && to->digest ? bad_ranges_add(&d->bad, to, err) : out_of_memory(err);
+	r = to->path && to->digest ? bad_ranges_add(&d->bad, to, err) : out_of_memory(err);
+	return r < 0 ? r : bad_files_add(here, to, err);
 }
 
 /* "VmHWM:     23136 kB". Not getrusage's: that goes on counting what was before exec. */
@@ -138,8 +152,8 @@ static uint64_t peak_memory_bytes(void)
 	return 0;
 }
 
-static int result_json(const struct machine *m, const struct send_result *result, const char *link,
-	FILE *out, struct p2v_err *err)
+static int result_json(const struct machine *m, const struct agent_disks *disks,
+	const struct send_result *result, const char *link, FILE *out, struct p2v_err *err)
 {
 	struct result_doc doc = {.version = 1,
 		.ok = true,
@@ -154,7 +168,7 @@ static int result_json(const struct machine *m, const struct send_result *result
 	doc.machine = strdup(m->name);
 	doc.link = strdup(link ? link : "");
 	for (size_t i = 0; i < result->n_disks && r == 0; i++)
-		r = sent_doc_add(&m->disks[i], &result->disks[i], &doc, err);
+		r = sent_doc_add(&m->disks[i], &disks->items[i], &result->disks[i], &doc, err);
 	if (r == 0)
 		r = agent_json_print(&result_type, &doc, true, out, err);
 	memset(&doc.receipt, 0, sizeof(doc.receipt));
@@ -162,7 +176,8 @@ static int result_json(const struct machine *m, const struct send_result *result
 	return r;
 }
 
-static void disk_show(const struct machine_disk *disk, const struct send_disk_result *d, FILE *out)
+static void disk_show(const struct machine_disk *disk, const struct agent_disk *here,
+	const struct send_disk_result *d, FILE *out)
 {
 	char size[P2V_NUM_TEXT], read[P2V_NUM_TEXT], sent[P2V_NUM_TEXT], digest[BLOCK_DIGEST_HEX];
 
@@ -177,17 +192,20 @@ static void disk_show(const struct machine_disk *disk, const struct send_disk_re
 		fprintf(out, "%s: %s at %llu could not be read and are zeros in the image\n",
 			disk->path, p2v_num_bytes_text(d->bad.items[i].length, size),
 			(unsigned long long)d->bad.items[i].offset);
+	for (size_t i = 0; i < here->n_bad_files; i++)
+		fprintf(out, "%s: unreadable there: %s\n", disk->path, here->bad_files[i]);
 }
 
-int agent_print_result(const struct machine *m, const struct send_result *result, const char *link,
-	bool json, FILE *out, struct p2v_err *err)
+int agent_print_result(const struct machine *m, const struct agent_disks *disks,
+	const struct send_result *result, const char *link, bool json, FILE *out,
+	struct p2v_err *err)
 {
 	char took[P2V_NUM_TEXT];
 
 	if (json)
-		return result_json(m, result, link, out, err);
+		return result_json(m, disks, result, link, out, err);
 	for (size_t i = 0; i < result->n_disks; i++)
-		disk_show(&m->disks[i], &result->disks[i], out);
+		disk_show(&m->disks[i], &disks->items[i], &result->disks[i], out);
 	fprintf(out, "%s: done in %s, job %s\n", m->name,
 		p2v_num_ms_text(result->duration_ms, took), result->job ? result->job : "");
 	return 0;
