@@ -5,13 +5,16 @@ object and the right exit code, leaves no output, and the disk is as it was.
 
 usage: bad-guest.py [--build DIR] [CASE]..."""
 
+import json
 import os
 import random
 import shutil
 import subprocess
 import tempfile
+import time
+import xml.dom.minidom
 
-from lib import cases, server, vm
+from lib import cases, guests, server, vm
 
 MIB = 1 << 20
 CASES = cases.Cases()
@@ -40,22 +43,7 @@ def convert(steps, disk, code, *words, args=()):
 
 
 def linux_disk(steps, name, change):
-    """A small system's root in one partition; change(root) makes it a bad one."""
-    root = os.path.join(steps.work, f"{name}.root")
-    for folder in ("etc", "boot/grub", "dev", "lib/modules", "usr/bin"):
-        os.makedirs(os.path.join(root, folder))
-    with open(os.path.join(root, "etc/os-release"), "w") as file:
-        file.write('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n')
-    with open(os.path.join(root, "etc/hostname"), "w") as file:
-        file.write("bad\n")
-    change(root)
-    disk = os.path.join(steps.work, f"{name}.img")
-    with open(disk, "wb") as file:
-        file.truncate(64 * MIB)
-    subprocess.run(["sfdisk", "-q", disk], input=b"label: dos\nstart=2048, type=83, bootable\n", check=True)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, "-E", "offset=1048576", disk, "60M"], check=True)
-    shutil.rmtree(root)
-    return disk
+    return guests.linux_disk(steps.work, name, change)
 
 
 @CASES.add
@@ -111,6 +99,92 @@ def foreign_backing(steps):
     disk = os.path.join(steps.work, "posing.img")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", secret, disk], check=True)
     convert(steps, disk, 3, "posing.img", "secret.img")
+
+
+# What would do something in a shell, XML, JSON, a terminal.
+WORDS = """;reboot$(touch /tmp/p2v-canary)`reboot`'"<x>&\\u0000%n\x1b[2J\x9b\x7f"""
+
+
+def is_plain(text):
+    return not any((ord(c) < 32 and c not in "\n\t") or 0x7f <= ord(c) < 0xa0 for c in text)
+
+
+@CASES.add
+def words(steps):
+    """Names that mean something to a shell, a terminal, XML and JSON: converted, and nothing of them gets out."""
+    def change(root):
+        guests.add_kernel(root)
+        guests.write(root, "etc/hostname", WORDS + "\n")
+        guests.write(root, "etc/os-release", f"ID=debian\nPRETTY_NAME='{WORDS}</name>'\n")
+        with open(os.path.join(root, "etc/fstab"), "a") as file:
+            file.write("/dev/;reboot /;reboot ext4 $(x) 0 0\nUUID=<x> /usr/../../.. ext4 nofail 0 0\n")
+        for name in (";reboot", "$(reboot)", "a\nGrade: A", "\x1b[2J"):
+            guests.write(root, f"boot/vmlinuz-{name}", "x")
+            guests.write(root, f"lib/modules/{name}/modules.dep", "../../../../canary.ko:\n")
+        for name in ("a\nb", ";reboot", "../x".replace("/", "_"), "<x>&"):
+            guests.write(root, f"etc/network/interfaces.d/{name}", "auto eth9\n")
+    disk = linux_disk(steps, "words", change)
+    out = os.path.join(steps.work, "job")
+    shutil.rmtree(out, ignore_errors=True)
+    for argv in (["assess", disk], ["inspect", disk], ["assess", disk, "--json"]):
+        done = steps.run(argv[0], [steps.program("p2v"), *argv, "--progress", "none"], expect=(0, 3))
+        need(is_plain(done.stdout + done.stderr), f"{argv}: prints control characters")
+        need("\nGrade: A" not in done.stdout, f"{argv}: a name began a line")
+    done = steps.run("convert", [steps.program("p2v"), "convert", disk, "-o", out, "--progress", "none"], expect=(0, 3),
+                     limit_s=300)
+    need(is_plain(done.stdout + done.stderr), "prints control characters")
+    need(not os.path.exists("/tmp/p2v-canary"), "a guest's word was run")
+    for noun in os.listdir(out):
+        if noun.endswith(".json"):
+            with open(os.path.join(out, noun)) as file:
+                json.load(file)
+    if done.returncode == 0:
+        for name in os.listdir(os.path.join(out, "output")):
+            path = os.path.join(out, "output", name)
+            need(is_plain(name), f"output has {name!r}")
+            if name.endswith(".xml"):
+                xml.dom.minidom.parse(path)
+            if name.endswith(".sh"):
+                subprocess.run(["sh", "-n", path], check=True)
+            if name.endswith((".xml", ".sh")):
+                with open(path) as file:
+                    need("reboot" not in file.read(), f"{name} has a guest's words")
+    print(f"      {done.returncode}: {(done.stderr or done.stdout).strip().splitlines()[-1][:170]}", flush=True)
+
+
+@CASES.add
+def too_much(steps):
+    """Gigabytes of configuration, ten thousand names, FIFOs, devices, and links out of the root: ends soon."""
+    def change(root):
+        guests.add_kernel(root)
+        for path in ("etc/network/interfaces", "etc/crypttab", "etc/default/grub", "etc/lvm/lvm.conf"):
+            guests.write(root, path, "x")
+            os.truncate(os.path.join(root, path), 1 << 30)
+        for at in range(10000):
+            guests.write(root, f"etc/network/interfaces.d/x{at}", "")
+        os.makedirs(os.path.join(root, "etc/systemd/network"))
+        os.mkfifo(os.path.join(root, "etc/systemd/network/a.network"))
+        os.mknod(os.path.join(root, "etc/machine-id"), 0o666 | 0o020000, os.makedev(1, 5))
+        os.symlink("../../../../../../etc/shadow", os.path.join(root, "etc/adjtime"))
+    disk = linux_disk(steps, "toomuch", change)
+    begin = time.monotonic()
+    done = steps.run("assess", [steps.program("p2v"), "assess", disk, "--json", "--progress", "none"], expect=(0, 1, 3),
+                     limit_s=300)
+    need(done.returncode == 1 or json.loads(done.stdout)["notes"], "nothing was noted")
+    print(f"      {done.returncode}, {time.monotonic() - begin:.0f} s: {(done.stderr or done.stdout)[-200:]!r}", flush=True)
+
+
+@CASES.add
+def one_page(steps):
+    """A plain server, told before anything is copied: ready, what will be changed, and nothing written."""
+    disk = linux_disk(steps, "page", guests.add_kernel)
+    before = digest(disk)
+    done = steps.run("assess", [steps.program("p2v"), "assess", disk, "--progress", "none"])
+    for word in ("What it is", "Grade", "What will be changed", "/etc/fstab", "What needs you", "p2v-agent --inventory",
+                 "What blocks it\n  nothing"):
+        need(word in done.stdout, f"does not say '{word}': {done.stdout}")
+    need(max(map(len, done.stdout.splitlines())) <= 80 and done.stdout.count("\n") <= 60, "is more than a page")
+    need(digest(disk) == before, "the disk is not what it was")
 
 
 @CASES.add
