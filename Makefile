@@ -12,7 +12,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
 	openssh-server openssh-client zstd lz4 diffutils \
-	mmdebstrap e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
+	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	python3 clang-format binutils man-db libxml2-utils expect

@@ -12,6 +12,7 @@ converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every c
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ import tempfile
 
 from lib import census, server, vm, walk
 
-LIMIT_S = 900
+LIMIT_S = 600
 # What the initramfs of each kind writes while it still waits for its root. Its words are put together when it is
 # written, so that no file of the initramfs holds them in this form.
 GIVES_UP = ["Warning: dracut-initqueue: timeout, still waiting", "Gave up waiting for root file system device"]
@@ -30,10 +31,17 @@ def on_screen(text):
     return b"".join(bytes([ord(char), 0x07]) for char in text)
 
 
-def boot(machine_argv, images, work):
+@contextlib.contextmanager
+def booted(machine_argv, images, work):
+    """The machine, and the loopback port that leads to its SSH server. Its screen is shown where the test fails."""
     port = vm.free_port()
     disks = [vm.overlay_create(image, "raw", os.path.join(work, f"disk{i + 1}.qcow2")) for i, image in enumerate(images)]
-    return port, vm.Vm(machine_argv(disks, port), work, limit_s=LIMIT_S + 60)
+    with vm.Vm(machine_argv(disks, port), work, limit_s=LIMIT_S + 60) as machine:
+        try:
+            yield port, machine
+        except vm.VmError:
+            print(f"--- screen ---\n{machine.vga_text()[-4000:]}\n--- serial line ---\n{machine.serial_text()[-4000:]}")
+            raise
 
 
 def disk_bytes(machine, images, what):
@@ -48,8 +56,7 @@ def unlock(box, machine):
 
 
 def physical(box, images, work, _):
-    port, machine = boot(box.physical_argv, images, work)
-    with machine:
+    with booted(box.physical_argv, images, work) as (port, machine):
         if box.key:
             unlock(box, machine)
         banner = machine.wait(f"SSH banner from {box.address}", lambda: vm.tcp_banner(port), LIMIT_S)
@@ -66,8 +73,7 @@ def physical(box, images, work, _):
 
 
 def untouched(box, images, work, _):
-    port, machine = boot(box.virtio_argv, images, work)
-    with machine:
+    with booted(box.virtio_argv, images, work) as (port, machine):
 
         def gave_up():
             if vm.tcp_banner(port, limit_s=1):
@@ -93,6 +99,8 @@ def key_options(box, work):
 
 
 def converted(box, images, work, build):
+    if not os.path.exists(images[0] + ".census"):
+        physical(box, images, work, build)
     job = os.path.join(work, "job")
     machine = walk.machine_json(box, os.path.join(work, "machine.json"))
     steps = walk.Walk(build, work)

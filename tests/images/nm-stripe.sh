@@ -44,7 +44,7 @@ mkdir -p "$tree/tmp/cmdline.d"
 echo ' rd.lvm.lv=vg-data/root rd.lvm.lv=vg-data/swap' > "$tree/tmp/cmdline.d/90lvm.conf"
 echo ' root=/dev/mapper/vg--data-root rootfstype=xfs rootflags=rw,relatime' > "$tree/tmp/cmdline.d/95root-dev.conf"
 initramfs_dracut "udev-rules kernel-modules dm lvm rootfs-block base fs-lib shutdown terminfo" \
-  "xfs crc32c-intel sd_mod ahci libahci libata dm-mod i8042 atkbd" --filesystems xfs --gzip --lvmconf \
+  "xfs crc32c-intel sd_mod ata_piix ata_generic libata dm-mod i8042 atkbd" --filesystems xfs --gzip --lvmconf \
   --include /tmp/cmdline.d /etc/cmdline.d
 rm -r "$tree/tmp/cmdline.d"
 grub_core "(,msdos1)/grub" ext2

@@ -82,7 +82,9 @@ server_system() {
 }
 
 # initramfs_tools MODULE...: made from this list, then left as an administrator has it: MODULES=dep.
-# What `mkinitramfs` with MODULES=dep takes depends on the machine that it runs on.
+# What `mkinitramfs` with MODULES=dep takes depends on the machine that it runs on. $initramfs_hook: what else
+# its hooks would find there, as shell commands with $DESTDIR.
+initramfs_hook=
 initramfs_tools() {
   local conf=$tree/tmp/initramfs-tools kernel
   sed -i 's/^MODULES=.*/MODULES=dep/' "$tree/etc/initramfs-tools/initramfs.conf"
@@ -95,6 +97,7 @@ initramfs_tools() {
 [ "\$1" != prereqs ] || exit 0
 . /usr/share/initramfs-tools/hook-functions
 manual_add_modules $*
+$initramfs_hook
 rm "\$DESTDIR/conf/conf.d/driver-list"
 END
   chmod +x "$conf/hooks/driver-list"
@@ -160,11 +163,27 @@ grub_core() {
   cp "$tree/usr/lib/grub/i386-pc/boot.img" "$work/boot.img"
 }
 
-# grub_embed N: as grub-bios-setup does it: boot.img's code in the MBR, core.img behind it.
+# le64 NUMBER: eight bytes, the lowest first.
+le64() {
+  local i n=$1 bytes=
+  for i in 1 2 3 4 5 6 7 8; do
+    bytes+=$(printf '\\x%02x' $((n & 255)))
+    n=$((n >> 8))
+  done
+  printf "$bytes"
+}
+
+# grub_embed N [PARTITION]: as grub-bios-setup does it: boot.img's code in the MBR, core.img behind it or on
+# the BIOS boot partition. Where core.img lies stands in boot.img at 0x5c, and where its second sector lies
+# in the last 12 bytes of its first.
 grub_embed() {
-  [ "$(stat -c %s "$work/core.img")" -lt $((2047 * 512)) ] || image_die "core.img does not fit before the first partition"
+  local start=1 sectors=2047
+  [ $# -eq 1 ] || part_of "$1" "$2"
+  [ "$(stat -c %s "$work/core.img")" -le $((sectors * 512)) ] || image_die "core.img is too large"
+  le64 "$start" | dd of="$work/boot.img" bs=1 seek=$((0x5c)) conv=notrunc status=none
+  le64 $((start + 1)) | dd of="$work/core.img" bs=1 seek=$((512 - 12)) conv=notrunc status=none
   dd if="$work/boot.img" of="${disk[$1]}" bs=1 count=440 conv=notrunc status=none
-  dd if="$work/core.img" of="${disk[$1]}" bs=512 seek=1 conv=notrunc status=none
+  dd if="$work/core.img" of="${disk[$1]}" bs=512 seek="$start" conv=notrunc status=none
 }
 
 tree_close() {
@@ -251,12 +270,17 @@ md_make() {
 
 # LVM without a device-mapper: volumes_begin VG DISK:PARTITION...; volume_make NAME MIB FILE [OPTION...] for
 # each, linear or striped, which fills it; volumes_end.
+# Instead of DISK:PARTITION also a file.
 volumes_begin() {
   local place start sectors
   volume_group=$1
   volume_loops=()
   shift
   for place; do
+    if [ -e "$place" ]; then
+      volume_loops+=("$(losetup --find --show "$place")")
+      continue
+    fi
     part_of "${place%:*}" "${place#*:}"
     volume_loops+=("$(losetup --find --show --offset $((start * 512)) --sizelimit $((sectors * 512)) "${disk[${place%:*}]}")")
   done
@@ -272,6 +296,7 @@ volumes_lvm() {
     { cat "$work/lvm.log" >&2; image_die "lvm $1 failed"; }
 }
 
+# volume_make NAME MIB FILE [OPTION...]
 volume_make() {
   local volume=$1 mib=$2 file=$3
   shift 3

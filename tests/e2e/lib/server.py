@@ -26,15 +26,20 @@ class Server:
     """The keys of an .env file in lower case, without SERVER_: server.mac, server.address, ...
     A second disk or card has the same keys with a 2 behind them."""
 
-    disks, disk_bus, nic_model, firmware, key = "1", "ide", "e1000", "bios", None
+    disks, disk_bus, nic_model, firmware, nvram, key = "1", "ide", "e1000", "bios", "kept", None
 
     def __init__(self, name):
+        self._load(name)
+
+    def _load(self, name):
         self.image = name
         with open(os.path.join(IMAGES, f"{name}.env")) as file:
-            for line in file:
-                if "=" in line and not line.startswith("#"):
-                    key, value = line.strip().split("=", 1)
-                    setattr(self, key.removeprefix("SERVER_").lower(), value.strip('"'))
+            keys = dict(line.strip().split("=", 1) for line in file if "=" in line and not line.startswith("#"))
+        # The disk of another one, in circumstances of its own.
+        if "SERVER_IMAGE" in keys:
+            self._load(keys["SERVER_IMAGE"])
+        for key, value in keys.items():
+            setattr(self, key.removeprefix("SERVER_").lower(), value.strip('"'))
 
     def nics(self):
         """(name, MAC, slot) of each card."""
@@ -49,14 +54,14 @@ class Server:
         """The board, with the vendor's strings and without a hypervisor's. A BIOS machine keeps text mode by
         a VGA that no driver of Linux claims, so that Vm.vga_text sees the console."""
         board = {
-            "bios": ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off", "-device", "isa-vga"],
-            "uefi": ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-device", "VGA"],
+            "pc": ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off", "-device", "isa-vga"],
+            "q35": ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-device", "VGA"],
         }
         return ["-machine", self.machine, "-m", self.memory_mib, "-smp", self.cpus, "-cpu", "qemu64,-hypervisor",
                 "-uuid", self.uuid, "-rtc", "base=utc",
                 "-smbios", f"type=0,vendor={self.vendor},version=2.7.0,date=10/30/2010",
                 "-smbios", f"type=1,manufacturer={self.vendor},product={self.product},serial={self.serial}",
-                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396", *board[self.firmware]]
+                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396", *board[self.machine]]
 
     def efi_vars(self):
         """What the machine's own firmware holds: an entry for its network card, tried first, and one for the

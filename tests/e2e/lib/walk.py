@@ -138,7 +138,7 @@ def machine_json(server, path):
     # An address on a bond or bridge is none of a card's.
     if len(server.nics()) == 1:
         machine["nics"][0]["addresses"] = [f"{server.address}/{server.prefix}"]
-    if server.efi_vars() and not hasattr(server, "nvram_lost"):
+    if server.efi_vars() and server.nvram != "lost":
         machine["efi_vars"] = uefi.inventory(server.efi_vars())
     with open(path, "w") as file:
         json.dump(machine, file, indent=2)
