@@ -180,13 +180,17 @@ static int pipe_new(int fds[2], struct p2v_err *err)
 int ssh_log_new(struct ssh_log **ret, struct p2v_err *err)
 {
 	struct ssh_log *log = malloc(sizeof(*log));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!log)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
 	*log = (struct ssh_log){.log_pipe = {-1, -1}, .err_pipe = {-1, -1}};
 	pthread_mutex_init(&log->lock, NULL);
-	pthread_cond_init(&log->changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&log->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	log->wake_fd = link_wake_new(err);
 	r = log->wake_fd < 0 ? log->wake_fd : pipe_new(log->log_pipe, err);
 	if (r == 0)
@@ -243,7 +247,7 @@ bool ssh_log_wait(struct ssh_log *log, int timeout_ms)
 	bool done;
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += timeout_ms % 1000 * 1000000L;
 	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;

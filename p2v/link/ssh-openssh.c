@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "p2v/core/num.h"
@@ -52,12 +53,15 @@ static struct openssh_link *openssh_of(struct link *l)
 
 /*
  * What holds whatever the user has configured. Beside the obvious: no other list of keys than ours
- * counts and none is written to; no connection is shared, and none is left behind for sharing.
+ * counts and none is written to; no connection is shared, and none is left behind for sharing; our
+ * key does not stay in the user's agent.
  */
 #define O(option) "-o", option
 static const char *const fixed_args[] = {"ssh", "-T", O("BatchMode=yes"),
 	O("StrictHostKeyChecking=yes"), O("GlobalKnownHostsFile=/dev/null"),
-	O("IgnoreUnknown=KnownHostsCommand"), O("KnownHostsCommand=none"), O("UpdateHostKeys=no"),
+	O("IgnoreUnknown=KnownHostsCommand,StdinNull,ForkAfterAuthentication,SessionType"),
+	O("KnownHostsCommand=none"), O("StdinNull=no"), O("ForkAfterAuthentication=no"),
+	O("SessionType=default"), O("UpdateHostKeys=no"), O("AddKeysToAgent=no"),
 	O("VerifyHostKeyDNS=no"), O("CheckHostIP=no"), O("PreferredAuthentications=publickey"),
 	O("ControlMaster=no"), O("ControlPath=none"), O("ClearAllForwardings=yes"),
 	O("ForwardAgent=no"), O("ForwardX11=no"), O("PermitLocalCommand=no"),
@@ -65,7 +69,7 @@ static const char *const fixed_args[] = {"ssh", "-T", O("BatchMode=yes"),
 	O("ConnectionAttempts=1"), O("ServerAliveInterval=10"), O("ServerAliveCountMax=3"),
 	O("LogLevel=DEBUG1")};
 
-#define ARGS_MAX  80
+#define ARGS_MAX  96
 #define OWNED_MAX 12
 
 struct args {
@@ -178,7 +182,13 @@ static const struct failure_row {
 	{"bad configuration option", "ssh does not take its configuration", P2V_EINVAL, false},
 };
 
-static int client_failed(const struct ssh_log_facts *f, struct p2v_err *err)
+/* Before anybody is let in, only a jump host's ssh or a ProxyCommand writes to our stderr. */
+static const char *words_before(const struct ssh_log_facts *f)
+{
+	return f->authenticated || strcmp(f->last, f->words) == 0 ? "" : f->words;
+}
+
+static int client_explain(const struct ssh_log_facts *f, struct p2v_err *err)
 {
 	const char *said = f->last[0] ? f->last : f->words, *reason = strrchr(said, ':');
 
@@ -193,6 +203,11 @@ static int client_failed(const struct ssh_log_facts *f, struct p2v_err *err)
 	}
 	return p2v_err_set(
 		err, P2V_ELINK, "ssh failed: %s", said[0] ? said : "it does not say why");
+}
+
+static int client_failed(const struct ssh_log_facts *f, struct p2v_err *err)
+{
+	return ssh_words_tell(words_before(f), client_explain(f, err), err);
 }
 
 /* ssh ended before there was a link. */
@@ -339,31 +354,49 @@ static int file_open(const char *path, int *ret_fd, struct p2v_err *err)
 	return 0;
 }
 
-/* ssh knows keys, not fingerprints: so the key is asked for, compared here, and made known to it.
- */
-static int pinned_open(const struct link_ssh_spec *spec, int *ret_fd, struct p2v_err *err)
+/* A file in memory, for us alone. */
+static int memory_open(
+	const char *name, const void *bytes, size_t n, int *ret_fd, struct p2v_err *err)
 {
-	p2v_autofree char *line = NULL;
-	p2v_autoclose int fd = memfd_create("known_hosts", MFD_CLOEXEC);
-	int r = fd < 0 ? p2v_err_errno(err, errno, "memfd") : 0;
+	p2v_autoclose int fd = memfd_create(name, MFD_CLOEXEC);
 
-	if (r == 0)
-		r = ssh_libssh2_hostkey(spec, PINNED_NAME, &line, err);
-	if (r < 0)
-		return r;
-	if (write(fd, line, strlen(line)) != (ssize_t)strlen(line))
+	if (fd < 0 || fchmod(fd, 0600) < 0)
+		return p2v_err_errno(err, errno, "memfd");
+	if (write(fd, bytes, n) != (ssize_t)n)
 		return p2v_err_errno(err, errno, "memfd");
 	*ret_fd = p2v_steal_fd(&fd);
 	return 0;
 }
 
+/* As a copy: ssh refuses a key that others could read, as those on a boot medium are. */
+static int identity_open(const char *path, int *ret_fd, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	int r = ssh_identity_check(path, err);
+
+	if (r == 0)
+		r = p2v_file_read(path, SSH_IDENTITY_MAX, &text, err);
+	if (r == 0)
+		r = memory_open("identity", text.data, text.len, ret_fd, err);
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	return r;
+}
+
+/* ssh knows keys, not fingerprints: so the key is asked for, compared here, and made known to it.
+ */
+static int pinned_open(const struct link_ssh_spec *spec, int *ret_fd, struct p2v_err *err)
+{
+	p2v_autofree char *line = NULL;
+	int r = ssh_libssh2_hostkey(spec, PINNED_NAME, &line, err);
+
+	return r < 0 ? r : memory_open("known_hosts", line, strlen(line), ret_fd, err);
+}
+
 static int files_open(struct openssh_link *o, const struct link_ssh_spec *spec, struct p2v_err *err)
 {
-	const char *identity = spec->identity_file;
-	int r = identity ? ssh_identity_check(identity, err) : 0;
+	int r = spec->identity_file ? identity_open(spec->identity_file, &o->identity_fd, err) : 0;
 
-	if (r == 0 && identity)
-		r = file_open(identity, &o->identity_fd, err);
 	if (r < 0)
 		return r;
 	return spec->fingerprint ? pinned_open(spec, &o->known_fd, err)

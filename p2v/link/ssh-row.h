@@ -11,6 +11,9 @@
 #define SSH_EXIT_MS  2000
 #define SSH_CLOSE_MS 2000
 
+/* An identity that is larger is none. */
+#define SSH_IDENTITY_MAX 65536
+
 /* ret_name: the link's name, put before err by the caller. */
 int ssh_libssh2_open(
 	const struct link_ssh_spec *spec, const char *name, struct link **ret, struct p2v_err *err);

@@ -14,9 +14,6 @@
 #include "p2v/link/ssh-method.h"
 #include "p2v/link/ssh-row.h"
 
-/* An identity that is larger is none. */
-#define IDENTITY_MAX 65536
-
 /* A gain below this, in nanoseconds a byte, is not worth a second process. */
 #define GAIN_NS 0.2
 
@@ -90,7 +87,7 @@ const char *link_ssh_methods(struct link *l)
 int ssh_identity_check(const char *path, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	int r = p2v_file_read(path, IDENTITY_MAX, &text, err);
+	int r = p2v_file_read(path, SSH_IDENTITY_MAX, &text, err);
 
 	if (r < 0)
 		return p2v_err_wrap(err, P2V_EINVAL, "identity");

@@ -306,6 +306,61 @@ def rescue(steps):
 
 
 @case
+def ssh_config(steps):
+    """~/.ssh/config: an alias, a key, and a jump host, which has to be known, too. Where there is no ssh, libssh2 does it."""
+    disk = make_disk(os.path.join(steps.work, "config.img"), 8)
+    os.chmod(disk, 0o644)
+    home = os.path.join(steps.work, ".ssh")
+    os.makedirs(home, mode=0o700)
+    shutil.copy(steps.key, os.path.join(home, "key"))
+    with sshd.Sshd(os.path.join(steps.work, "jump"), "true", user=steps.user) as jump:
+        with open(jump.path("identity.pub")) as public, open(jump.path("authorized_keys"), "w") as keys_file:
+            keys_file.write(public.read())
+        shutil.copy(jump.identity, os.path.join(home, "jump_key"))
+        with open(os.path.join(home, "config"), "w") as file:
+            file.write(f"""Host conversion
+    HostName 127.0.0.1
+    Port {steps.daemon.port}
+    User {steps.user}
+    IdentityFile {home}/key
+    ProxyJump jump
+Host jump
+    HostName 127.0.0.1
+    Port {jump.port}
+    User {steps.user}
+    IdentityFile {home}/jump_key
+    UserKnownHostsFile {home}/known_jump
+    StrictHostKeyChecking yes
+    BatchMode yes
+Host *
+    ForkAfterAuthentication yes
+    RequestTTY force
+""")
+        subprocess.run(["chown", "-R", steps.user, home], check=True)
+        argv = [word for word in steps.agent_argv([disk], None, "--name", "config", "--link", "openssh")
+                if word not in ("--identity", steps.key)]
+        argv[argv.index("--server") + 1] = "conversion"
+
+        def run():
+            return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  user=steps.user, cwd="/", env={"PATH": "/usr/bin:/bin", "HOME": steps.work}, check=False,
+                                  timeout=120)
+
+        said(run(), 1, "Host key verification failed")
+        shutil.copy(jump.known_hosts, os.path.join(home, "known_jump"))
+        subprocess.run(["chown", "-R", steps.user, home], check=True)
+        said(run(), 0)
+    image_is(steps, "config", disk)
+    done = subprocess.run(steps.agent_argv([disk], None, "--name", "nossh", "--link", "openssh"), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": "/nowhere"}, check=False)
+    said(done, 1, "ssh")
+    done = subprocess.run(steps.agent_argv([disk], None, "--name", "nossh"), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": "/nowhere"}, check=False)
+    said(done, 0)
+    need(json.loads(done.stdout)["link"].startswith("libssh2"), "another link")
+
+
+@case
 def verified_later(steps):
     """p2v verify: fine at first; a flipped bit at rest is named by its 64 KiB; a job without a receipt is none."""
     disk = make_disk(os.path.join(steps.work, "rot.img"), 16)

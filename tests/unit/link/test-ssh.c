@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -374,6 +375,38 @@ static void test_wrong_key(void **state)
 	assert_has(&err, "is no private key");
 }
 
+/* A key as it lies on a boot medium: everybody may read it. */
+static void test_readable_key(void **state)
+{
+	p2v_autofree char *path = p2v_path_join(echo.dir, "readable");
+	p2v_autobuf struct p2v_buf text = {0};
+	struct link_ssh_spec spec = echo.spec;
+
+	(void)state;
+	assert_int_equal(p2v_file_read(echo.identity, 65536, &text, NULL), 0);
+	assert_int_equal(
+		p2v_publish_bytes(echo.dir, "readable", text.data, text.len, 0644, NULL), 0);
+	spec.identity_file = path;
+	link_free(link_open(&spec));
+}
+
+static void test_no_client(void **state)
+{
+	p2v_autofree char *before = strdup(getenv("PATH"));
+	struct link_ssh_spec spec = echo.spec;
+	struct p2v_err err = {0};
+
+	(void)state;
+	setenv("PATH", echo.dir, 1);
+	if (row == LINK_SSH_OPENSSH) {
+		open_fails(&spec, P2V_ENOTFOUND, &err);
+		assert_has(&err, "ssh");
+	}
+	spec.row = LINK_SSH_AUTO;
+	link_free(link_open(&spec));
+	setenv("PATH", before, 1);
+}
+
 static void test_nobody_there(void **state)
 {
 	char refused_user[] = "p2v", refused_host[] = "127.0.0.1";
@@ -548,6 +581,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_known_hosts_lines),
 		cmocka_unit_test(test_second_kind_of_host_key),
 		cmocka_unit_test(test_wrong_key),
+		cmocka_unit_test(test_readable_key),
+		cmocka_unit_test(test_no_client),
 		cmocka_unit_test(test_nobody_there),
 		cmocka_unit_test(test_silent_port),
 		cmocka_unit_test(test_killed_in_the_middle),
