@@ -8,6 +8,7 @@
  * is killed is simply done again. The guest's code is never run.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@
 #include "p2v/store/jobdir.h"
 
 struct convert_opts {
-	const char *out, *machine, *format, *target, *root, *input_format, *progress;
+	const char *out, *machine, *format, *target, *root, *input_format, *progress, *only;
 	bool dry_run, json, undo, again;
 	const char **disks;
 	size_t n_disks;
@@ -40,9 +41,14 @@ struct convert_opts {
 	size_t n_keys;
 };
 
+/* All of it, or one step alone (--only). */
+enum step { STEP_ALL, STEP_PLAN, STEP_CHANGES, STEP_OUTPUT };
+
 /* Everything that one conversion holds. */
 struct conversion {
 	const struct convert_opts *o;
+	enum step step;
+	bool keep_overlays; /* the next step needs them */
 	struct p2v_progress *progress;
 	int lock_fd;
 	struct target target;
@@ -62,7 +68,7 @@ static void conversion_finish(struct conversion *c)
 {
 	guest_free(c->guest);
 	for (size_t i = 0; c->overlays && i < c->image.n_disks; i++) {
-		if (c->overlays[i])
+		if (c->overlays[i] && !c->keep_overlays)
 			unlink(c->overlays[i]);
 		free(c->overlays[i]);
 	}
@@ -150,7 +156,8 @@ static int make_overlay(const struct image_disk *disk, const char *overlay, stru
 	return p2v_proc_run(argv, NULL, 0, 60000, NULL, err);
 }
 
-static int make_overlays(struct conversion *c, struct p2v_err *err)
+/* Names them, and makes them where they are not to be there already. */
+static int find_overlays(struct conversion *c, bool make, struct p2v_err *err)
 {
 	p2v_autofree char *named = p2v_path_join(c->o->out, STORE_WORK_DIR), *work = NULL;
 	int r = p2v_dir_make(named, 0700, err);
@@ -166,7 +173,7 @@ static int make_overlays(struct conversion *c, struct p2v_err *err)
 		p2v_autofree char *name = p2v_strf("%s.overlay.qcow2", c->image.disks[i].id);
 
 		c->overlays[i] = p2v_path_join(work, name);
-		r = make_overlay(&c->image.disks[i], c->overlays[i], err);
+		r = make ? make_overlay(&c->image.disks[i], c->overlays[i], err) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -252,6 +259,18 @@ static int save_facts_and_plan(const struct conversion *c, struct p2v_err *err)
 	return r < 0 ? r : model_plan_save(&c->plan, c->o->out, STORE_PLAN, err);
 }
 
+/* changes.json says that they hold the changes: after a loss of power, too. */
+static int sync_overlays(const struct conversion *c, struct p2v_err *err)
+{
+	for (size_t i = 0; i < c->image.n_disks; i++) {
+		p2v_autoclose int fd = open(c->overlays[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || fsync(fd) < 0)
+			return p2v_err_errno(err, errno, "%s: sync", c->overlays[i]);
+	}
+	return 0;
+}
+
 static int apply(struct conversion *c, struct p2v_err *err)
 {
 	p2v_autofree char *diffs = p2v_path_join(c->o->out, STORE_CHANGES_DIR);
@@ -267,6 +286,8 @@ static int apply(struct conversion *c, struct p2v_err *err)
 	}
 	c->changes.launch_ms = c->launch_ms;
 	r = guest_close(g, err);
+	if (r == 0)
+		r = sync_overlays(c, err);
 	return r < 0 ? r : model_changes_save(&c->changes, c->o->out, STORE_CHANGES, err);
 }
 
@@ -309,29 +330,90 @@ static int say_done(struct conversion *c, struct p2v_err *err)
 	return 0;
 }
 
+/* Somebody may have read and approved the plan that is there: no other one is carried out. */
+static int check_same_plan(const struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(c->o->out, STORE_PLAN);
+	p2v_autobuf struct p2v_buf old = {0}, new = {0};
+	p2v_auto_plan struct plan plan = {0};
+	int r;
+
+	if (c->step != STEP_CHANGES || !p2v_file_exists(path))
+		return 0;
+	r = model_plan_load(path, &plan, err);
+	if (r == 0)
+		r = p2v_json_encode(&model_plan_type, &plan, false, &old, err);
+	if (r == 0)
+		r = p2v_json_encode(&model_plan_type, &c->plan, false, &new, err);
+	if (r == 0 && (old.len != new.len || memcmp(old.data, new.data, old.len) != 0))
+		r = p2v_err_set(err, P2V_EREFUSED,
+			"%s: what would be done now is not what the plan there says: make it anew "
+			"with --only plan",
+			path);
+	return r;
+}
+
+static int print_step(struct conversion *c, struct p2v_err *err)
+{
+	if (c->step == STEP_PLAN)
+		return print_plan(c, err);
+	if (c->o->json)
+		return c->step == STEP_CHANGES
+			       ? cli_print_json(&model_changes_type, &c->changes, err)
+			       : cli_print_json(&model_output_type, &c->output, err);
+	return c->step == STEP_CHANGES ? 0 : say_done(c, err);
+}
+
 static int convert_for_real(struct conversion *c, struct p2v_err *err)
 {
-	int r = save_facts_and_plan(c, err);
+	int r = check_same_plan(c, err);
 
+	if (r == 0)
+		r = save_facts_and_plan(c, err);
 	if (r == 0)
 		r = refuse_blocked(&c->plan, err);
 	if (r == 0)
 		r = p2v_stop_check(err);
-	if (r == 0)
+	if (r == 0 && c->step != STEP_PLAN)
 		r = apply(c, err);
+	c->keep_overlays = r == 0 && c->step == STEP_CHANGES;
 	if (r == 0)
 		r = p2v_stop_check(err);
+	if (r == 0 && c->step == STEP_ALL)
+		r = emit(c, err);
+	p2v_progress_end(c->progress);
+	return r < 0 ? r : print_step(c, err);
+}
+
+/* The last step, from what the others left in the job directory. */
+static int emit_alone(struct conversion *c, struct p2v_err *err)
+{
+	p2v_autofree char *facts = p2v_path_join(c->o->out, STORE_FACTS);
+	p2v_autofree char *plan = p2v_path_join(c->o->out, STORE_PLAN);
+	p2v_autofree char *changes = p2v_path_join(c->o->out, STORE_CHANGES);
+	int r;
+
+	if (!changes || !p2v_file_exists(changes))
+		return p2v_err_set(err, P2V_ENOTFOUND,
+			"%s: has no changes.json: --only changes makes it", c->o->out);
+	/* Whatever happens: what is in them is nowhere else. */
+	c->keep_overlays = true;
+	r = find_overlays(c, false, err);
+	if (r == 0)
+		r = model_facts_load(facts, &c->facts, err);
+	if (r == 0)
+		r = model_plan_load(plan, &c->plan, err);
+	if (r == 0)
+		r = model_changes_load(changes, &c->changes, err);
+	if (r == 0 && !c->machine_known)
+		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
 	if (r == 0)
 		r = emit(c, err);
 	p2v_progress_end(c->progress);
-	if (r < 0)
-		return r;
-	if (c->o->json)
-		return cli_print_json(&model_output_type, &c->output, err);
-	return say_done(c, err);
+	return r < 0 ? r : print_step(c, err);
 }
 
-/* Takes the job directory, and brings it back to "received": a conversion always starts there. The
+/* Takes the job directory, and brings it back to where the conversion, or its step, starts. The
  * disks that were named become its image.json. */
 static int prepare(struct conversion *c, struct p2v_err *err)
 {
@@ -344,11 +426,28 @@ static int prepare(struct conversion *c, struct p2v_err *err)
 			"%s: is converted already: --again does it anew, --undo brings it back",
 			c->o->out);
 	r = store_jobdir_open(c->o->out, &c->lock_fd, err);
-	if (r == 0 && p2v_file_exists(image))
-		r = emit_undo(c->o->out, STORE_FACTS, err);
+	if (r == 0 && p2v_file_exists(image) && c->step != STEP_OUTPUT)
+		r = emit_undo(c->o->out, c->step == STEP_CHANGES ? STORE_CHANGES : STORE_FACTS, err);
 	if (r == 0 && c->o->n_disks)
 		r = model_image_save(&c->image, c->o->out, STORE_IMAGE, err);
 	return r;
+}
+
+static int find_step(const struct convert_opts *o, enum step *ret, struct p2v_err *err)
+{
+	static const char *const words[] = {[STEP_PLAN] = "plan", "changes", "output"};
+
+	if (!o->only)
+		return 0;
+	if (o->dry_run)
+		return p2v_err_set(err, P2V_EINVAL, "--only and --dry-run do not go together");
+	for (size_t i = STEP_PLAN; i < P2V_N(words); i++)
+		if (strcmp(o->only, words[i]) == 0) {
+			*ret = (enum step)i;
+			return 0;
+		}
+	return p2v_err_set(err, P2V_EINVAL,
+		"--only: '%s' is no step: plan, changes and output are", o->only);
 }
 
 static int convert(struct conversion *c, struct p2v_err *err)
@@ -358,15 +457,19 @@ static int convert(struct conversion *c, struct p2v_err *err)
 	if (!c->o->out && !c->o->dry_run)
 		return p2v_err_set(err, P2V_EINVAL,
 			"no job directory: say -o DIR, or --dry-run; see 'p2v convert --help'");
-	r = find_target(c->o, &c->target, err);
+	r = find_step(c->o, &c->step, err);
+	if (r == 0)
+		r = find_target(c->o, &c->target, err);
 	if (r == 0)
 		r = find_image(c, err);
 	if (r == 0)
 		r = find_machine(c, err);
 	if (r == 0 && !c->o->dry_run)
 		r = prepare(c, err);
+	if (r == 0 && c->step == STEP_OUTPUT)
+		return emit_alone(c, err);
 	if (r == 0 && !c->o->dry_run)
-		r = make_overlays(c, err);
+		r = find_overlays(c, true, err);
 	if (r == 0)
 		r = inspect_and_plan(c, err);
 	if (r < 0)
@@ -419,6 +522,10 @@ static const struct p2v_opt convert_opts[] = {
 		offsetof(struct convert_opts, n_keys), CLI_KEY_HELP},
 	OPT("input-format", 0, "FORMAT", P2V_OPT_STR, input_format,
 		"The format of DISK (raw, qcow2, vmdk, ...) instead of finding it out."),
+	OPT("only", 0, "STEP", P2V_OPT_STR, only,
+		"Do one step alone: plan (inspect, and say what is to be done), changes (do it, as "
+		"plan.json says), output (hand over what is changed). This is how p2vd(8) works: "
+		"between the steps a person can look."),
 	OPT("again", 0, NULL, P2V_OPT_FLAG, again, "Do it anew where it is done already."),
 	OPT("undo", 0, NULL, P2V_OPT_FLAG, undo,
 		"Bring the job directory DIR back to the disks as they were received."),

@@ -116,6 +116,7 @@ const struct p2v_cmd control_config_page = {
 void control_config_finish(struct server_config *config)
 {
 	free(config->open);
+	free(config->home);
 	p2v_json_free(&control_config_type, config);
 }
 
@@ -199,7 +200,8 @@ static int user_find(struct server_config *c, struct p2v_err *err)
 		return p2v_err_set(err, P2V_ENOTFOUND, "user: there is no user %s", c->user);
 	c->uid = user->pw_uid;
 	c->gid = user->pw_gid;
-	return 0;
+	c->home = strdup(user->pw_dir);
+	return c->home ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
 static int config_complete(struct server_config *c, struct p2v_err *err)

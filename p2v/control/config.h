@@ -22,6 +22,7 @@ struct server_config {
 	uint64_t keep_free_bytes, worker_memory_bytes;
 	struct window *open;
 	uint32_t uid, gid; /* of the workers; 0: as we are */
+	char *home;	   /* of that user, or NULL */
 };
 
 extern const struct p2v_json_type control_config_type;

@@ -102,9 +102,11 @@ static int program_start(struct worker *w, const struct server_config *config, s
 		.gid = config->gid,
 		.memory_bytes = config->worker_memory_bytes,
 		.nice = (int)config->nice};
+	p2v_autofree char *home = config->home ? p2v_strf("HOME=%s", config->home) : NULL;
+	const char *const env[] = {home, NULL};
 	const char *argv[DAEMON_ARGS_MAX + 3];
 	struct p2v_proc_spec spec = {
-		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .confine = &confine};
+		.argv = argv, .setenv = env, .stdin_fd = -1, .stdout_fd = -1, .confine = &confine};
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
