@@ -126,7 +126,11 @@ int p2v_err_wrap(struct p2v_err *err, int kind, const char *fmt, ...)
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	len = strlen(err->text);
-	snprintf(err->text + len, sizeof(err->text) - len, ": %s", inner);
+	/* Who calls may not know that the callee has named the object already. */
+	if (strncmp(inner, err->text, len) == 0 && strncmp(inner + len, ": ", 2) == 0)
+		memcpy(err->text, inner, sizeof(inner));
+	else
+		snprintf(err->text + len, sizeof(err->text) - len, ": %s", inner);
 	return kind;
 }
 

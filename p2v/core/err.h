@@ -48,7 +48,8 @@ int p2v_err_set(struct p2v_err *err, int kind, const char *fmt, ...)
 int p2v_err_errno(struct p2v_err *err, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "<fmt>: " before what err already says; returns kind, which becomes err's. */
+/* Puts "<fmt>: " before what err already says, unless it says so already; returns kind, which
+ * becomes err's. */
 int p2v_err_wrap(struct p2v_err *err, int kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
