@@ -427,7 +427,8 @@ static int prepare(struct conversion *c, struct p2v_err *err)
 			c->o->out);
 	r = store_jobdir_open(c->o->out, &c->lock_fd, err);
 	if (r == 0 && p2v_file_exists(image) && c->step != STEP_OUTPUT)
-		r = emit_undo(c->o->out, c->step == STEP_CHANGES ? STORE_CHANGES : STORE_FACTS, err);
+		r = emit_undo(
+			c->o->out, c->step == STEP_CHANGES ? STORE_CHANGES : STORE_FACTS, err);
 	if (r == 0 && c->o->n_disks)
 		r = model_image_save(&c->image, c->o->out, STORE_IMAGE, err);
 	return r;
@@ -446,8 +447,8 @@ static int find_step(const struct convert_opts *o, enum step *ret, struct p2v_er
 			*ret = (enum step)i;
 			return 0;
 		}
-	return p2v_err_set(err, P2V_EINVAL,
-		"--only: '%s' is no step: plan, changes and output are", o->only);
+	return p2v_err_set(
+		err, P2V_EINVAL, "--only: '%s' is no step: plan, changes and output are", o->only);
 }
 
 static int convert(struct conversion *c, struct p2v_err *err)
