@@ -6,10 +6,12 @@
 
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
 #include "p2v/wire/codec.h"
 #include "p2v/wire/session.h"
 
-#define GRAIN BLOCK_GRAIN_BYTES
+#define GRAIN	BLOCK_GRAIN_BYTES
+#define MUTE_MS 5000
 #define FEATURES                                                                                   \
 	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_PULL)
 
@@ -81,6 +83,10 @@ static int on_hello(struct serve *s, const struct wire_msg *m)
 	if (wire_welcome_make(&m->hello, "scripted", rx->features ? rx->features : FEATURES, window,
 		    &s->terms, &msg.welcome, NULL) < 0)
 		abort();
+	if (rx->version)
+		msg.welcome.version = rx->version;
+	if (rx->mute_after)
+		msg.welcome.keepalive_ms = 1000;
 	return say(s, &msg);
 }
 
@@ -322,6 +328,10 @@ static int script(struct serve *s)
 
 	if (rx->ping && rx->chunks == 1)
 		return say(s, &ping);
+	if (rx->mute_after && rx->connections == 1 && rx->chunks == rx->mute_after) {
+		p2v_sleep_ms(MUTE_MS);
+		return P2V_ELINK;
+	}
 	if (rx->cancel_after && rx->chunks == rx->cancel_after) {
 		s->over = true;
 		return say(s, &cancel);

@@ -31,6 +31,9 @@ struct receiver {
 	unsigned mismatch_rounds;	    /* so many times the first grain reads back wrong */
 	uint64_t cancel_after, error_after; /* chunks */
 	bool refuse;
+	uint16_t version;    /* that it chooses; 0: the right one */
+	uint64_t mute_after; /* chunks; then the first connection falls silent, and keepalive is 1 s
+			      */
 	uint64_t pull_offset, pull_length;
 	bool ping;	 /* and wants the PONG before anything is TAKEN */
 	bool hold_taken; /* TAKEN only when the window is full, and says if it was overrun */

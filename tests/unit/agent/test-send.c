@@ -409,11 +409,38 @@ static void test_ping_is_answered(void **state)
 	scene_free(s);
 }
 
+/* Nothing is closed, and nothing comes any more; the writer is stuck by then. */
+static void test_silence(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.mute_after = 3;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->rx.connections, 2);
+	scene_free(s);
+}
+
+static void test_another_version(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.version = 2;
+	assert_int_equal(scene_run(s), P2V_EUNSUPPORTED);
+	assert_non_null(strstr(s->err.text, "chose protocol 2, this agent speaks 1 to 1"));
+	assert_int_equal(s->rx.connections, 1);
+	scene_free(s);
+}
+
+/* Such a receiver takes no data connections: one has to do. */
 static void test_no_features(void **state)
 {
 	struct scene *s = scene_new();
 
 	(void)state;
+	s->spec.streams = 4;
 	s->rx.features = UINT64_C(1) << 40; /* one that nobody knows */
 	s->rx.resend_chunk = 2;
 	assert_int_equal(scene_run(s), 0);
@@ -535,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_window_is_kept),
 		cmocka_unit_test(test_pull_comes_first),
 		cmocka_unit_test(test_ping_is_answered),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_another_version),
 		cmocka_unit_test(test_no_features),
 		cmocka_unit_test(test_far_end_says_no),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
