@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot medium: `p2v media build` makes an ISO, a machine boots from it, and its disk arrives at a real sshd, by
+itself. The machine's network is QEMU's own, with that one port of the server in it.
+
+usage: media.py [--build DIR] [CASE...]"""
+
+import json
+import os
+import subprocess
+import time
+
+from lib import cases, server, vm
+
+CASES = cases.Cases()
+MEDIUM = {}
+WIRE_SERVER = "10.0.2.100"
+RELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "relay.py")
+BOOT_S, SEND_S = 600, 1500
+
+
+def sources(steps, security=True):
+    """The archives that this host knows, as the test servers' scripts take them."""
+    known = subprocess.run(["apt-get", "indextargets", "--format", "$(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)",
+                            "Created-By: Packages", "Origin: Debian"], capture_output=True, text=True).stdout
+    lines = sorted({line.split(" ", 1)[1] for line in known.split("\n")
+                    if line.startswith("bookworm") and line.endswith(" main") and (security or "security" not in line)})
+    path = os.path.join(steps.work, "sources.list")
+    with open(path, "w") as file:
+        file.write("\n".join(lines or ["deb http://deb.debian.org/debian bookworm main"]) + "\n")
+    return path
+
+
+def build(steps, arch, path, *more, **options):
+    """The medium of a campaign; web01 is known by its serial number."""
+    config = os.path.join(steps.work, "campaign")
+    machine = server.Server("debian12-bios")
+    with open(config, "w") as file:
+        file.write(f"# the campaign\ndelay=2 retry=5\n[serial {machine.serial}]\nname=web01\n[all]\nlink=libssh2\n")
+    argv = [steps.program("p2v"), "media", "build", "-o", path, "--arch", arch,
+            "--server", f"{steps.user}@{WIRE_SERVER}", "--host-key", steps.daemon.host_keys[0] + ".pub",
+            "--identity", steps.key, "--config", config, "--sources", sources(steps, arch == "amd64"), *more]
+    begin = time.monotonic()
+    steps.run("media", argv, **options)
+    print(f"      {os.path.getsize(path) / 1e6:.1f} MB after {time.monotonic() - begin:.0f} s", flush=True)
+    return path
+
+
+def medium(steps, arch="amd64", *more):
+    if arch not in MEDIUM:
+        MEDIUM[arch] = build(steps, arch, os.path.join(steps.work, f"{arch}.iso"), *more)
+    return MEDIUM[arch]
+
+
+def wire(steps):
+    return ["-netdev", f"user,id=wire,ipv6=off,restrict=on,"
+                       f"guestfwd=tcp:{WIRE_SERVER}:22-cmd:/usr/bin/python3 {RELAY} {steps.daemon.port}"]
+
+
+def screen_holds(machine, text):
+    return lambda: text in machine.vga_text()
+
+
+def wait_done(machine):
+    """The screen's last word; what it says instead is the failure."""
+    def check():
+        text = machine.vga_text()
+        cases.need("Failed:" not in text, text)
+        return "Done:" in text
+    machine.wait("the end of the copy", check, limit_s=BOOT_S + SEND_S, every_s=2)
+
+
+def press(machine, *keys):
+    for key in keys:
+        machine.qmp.call("send-key", keys=[{"type": "qcode", "data": key}])
+        time.sleep(1)
+
+
+def hardware(name):
+    """web01's board and disk, on another controller and with another card."""
+    return {
+        "megasas": ["-device", "megasas,id=raid", "-device", "scsi-hd,id=disk,drive=drive,bus=raid.0",
+                    "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"],
+        "ide": ["-device", "ide-hd,id=disk,drive=drive,bus=ide.0", "-device", "rtl8139,netdev=wire,mac=00:1b:21:aa:bb:01"],
+        "nvme": ["-device", "nvme,id=disk,drive=drive,serial=N1", "-device", "e1000e,netdev=wire,mac=00:1b:21:aa:bb:01"],
+    }[name]
+
+
+def same_digest(steps, image, name):
+    """What the machine sent is what a p2v-agent here sends of the same disk."""
+    steps.send([image], None, "--name", "reference")
+    want, got = (steps.noun(job, "receipt")["disks"][0]["digest"] for job in ("reference", name))
+    cases.need(want == got, f"the machine's disk arrived as {got}, and is {want}")
+
+
+def copied_by_itself(steps, iso, argv, name="web01", image=None):
+    """Boots, waits for the copy, and switches off at the screen. The disk must not have been written to."""
+    disk = vm.overlay_create(image, "raw", os.path.join(steps.work, f"{name}.qcow2"))
+    argv = [*argv, *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
+            "-drive", f"if=none,id=medium,media=cdrom,format=raw,readonly=on,file={iso}", "-rtc", "base=utc", "-no-reboot"]
+    with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=BOOT_S + SEND_S + 60, name=name) as machine:
+        machine.wait("a screen", screen_holds(machine, "Machine "), limit_s=BOOT_S)
+        booted = machine.seconds()
+        # The medium may be pulled out: all of it is in memory.
+        machine.qmp.call("eject", id="cd", force=True)
+        wait_done(machine)
+        sent = machine.seconds() - booted
+        print("\n".join("      | " + line for line in machine.vga_text().split("\n")), flush=True)
+        stats = machine.disk_stats("disk")
+        cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
+        cases.need("web01" in machine.serial_text() or name != "web01", "the serial console shows nothing")
+        press(machine, "tab", "ret", "tab", "ret")
+        machine.process.wait(timeout=120)
+    cases.need(steps.noun(name, "receipt")["disks"][0]["digest"], "no digest")
+    print(f"      a screen after {booted:.0f} s, the copy after {sent:.0f} s more; nothing was written", flush=True)
+
+
+def web01(machine="pc", cpu="qemu64", memory=384):
+    one = server.Server("debian12-bios")
+    return ["-machine", machine, "-m", str(memory), "-smp", "2", "-cpu", f"{cpu},-hypervisor", "-uuid", one.uuid,
+            "-smbios", f"type=1,manufacturer={one.vendor},product={one.product},serial={one.serial}", "-device", "isa-vga"]
+
+
+@CASES.add
+def megasas_e1000(steps):
+    """amd64 from CD, 384 MiB, a MegaRAID controller and an e1000: copied by itself, switched off at the screen."""
+    image = server.image_path("debian12-bios")
+    copied_by_itself(steps, medium(steps), [*web01(), *hardware("megasas"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
+                                            "-boot", "d"], image=image)
+    same_digest(steps, image, "web01")
+
+
+if __name__ == "__main__":
+    server.require("mmdebstrap", "xorriso", "grub-mkimage", "mformat", "qemu-img", "ssh-keygen", "useradd")
+    CASES.main("media", __doc__, before=lambda steps: steps.start_server())
