@@ -9,6 +9,7 @@
 
 #define DEFAULT_PREFIX 24
 #define MAX_PREFIX     29
+#define MIN_PREFIX     8 /* QEMU knows no network that is larger than a class A */
 
 bool emit_ip4_parse(const char *text, uint32_t *ret_address, unsigned *ret_prefix)
 {
@@ -66,33 +67,71 @@ static uint32_t free_address(
 	return net;
 }
 
+/* The widest prefix up to *prefix with which both lie in one network. False, and *prefix as it was,
+ * where that would be half of the Internet: they are on different networks. */
+static bool widen(uint32_t a, uint32_t b, unsigned *prefix)
+{
+	unsigned wide = *prefix;
+
+	while (wide && ((a ^ b) & mask_of(wide)))
+		wide--;
+	if (wide < MIN_PREFIX)
+		return false;
+	*prefix = wide;
+	return true;
+}
+
+/* The address by which the card reaches its gateway, else its first one. */
+static bool main_address(
+	const struct output_nic *nic, uint32_t gateway, uint32_t *ret, unsigned *ret_prefix)
+{
+	bool found = false;
+	uint32_t address;
+	unsigned prefix;
+
+	for (size_t i = 0; i < nic->n_addresses; i++) {
+		bool reaches;
+
+		if (!emit_ip4_parse(nic->addresses[i], &address, &prefix))
+			continue;
+		reaches = gateway && ((address ^ gateway) & mask_of(prefix)) == 0;
+		if (!found || reaches) {
+			*ret = address;
+			*ret_prefix = prefix;
+		}
+		found = true;
+		if (reaches)
+			break;
+	}
+	return found;
+}
+
 struct emit_usernet emit_usernet_of(const struct output_nic *nic)
 {
 	struct emit_usernet ret = {0};
-	uint32_t first = 0, address, gateway = 0, host;
+	uint32_t main = 0, net, address, gateway = 0, host;
 	unsigned prefix = MAX_PREFIX, p;
 	bool has_gateway = nic->gateway && emit_ip4_parse(nic->gateway, &gateway, &p);
 
+	if (!main_address(nic, gateway, &main, &prefix))
+		return ret;
+	ret.set = true;
+	prefix = prefix < MIN_PREFIX ? MIN_PREFIX : prefix > MAX_PREFIX ? MAX_PREFIX : prefix;
 	for (size_t i = 0; i < nic->n_addresses; i++) {
+		unsigned both = prefix;
+
 		if (!emit_ip4_parse(nic->addresses[i], &address, &p))
 			continue;
-		if (!ret.set)
-			first = address;
-		ret.set = true;
-		prefix = p < prefix ? p : prefix;
-		while (prefix && ((address ^ first) & mask_of(prefix)))
-			prefix--;
+		both = p < both ? p : both;
+		if (widen(main, address, &both))
+			prefix = both;
 	}
-	if (!ret.set)
-		return ret;
-	while (has_gateway && prefix && ((gateway ^ first) & mask_of(prefix)))
-		prefix--;
-	first &= mask_of(prefix);
-	host = has_gateway && !is_guests(nic, gateway) ? gateway
-						       : free_address(nic, first, prefix, first);
+	has_gateway = has_gateway && widen(main, gateway, &prefix) && !is_guests(nic, gateway);
+	net = main & mask_of(prefix);
+	host = has_gateway ? gateway : free_address(nic, net, prefix, net);
 	text_of(host, ret.host);
-	text_of(free_address(nic, first, prefix, host), ret.dns);
-	text_of(first, ret.net);
+	text_of(free_address(nic, net, prefix, host), ret.dns);
+	text_of(net, ret.net);
 	snprintf(ret.net + strlen(ret.net), 4, "/%u", prefix);
 	return ret;
 }

@@ -22,8 +22,9 @@ struct emit_usernet {
 /* "192.0.2.10/24" (or without prefix: /24) -> the address in host order, and the prefix. */
 bool emit_ip4_parse(const char *text, uint32_t *ret_address, unsigned *ret_prefix);
 
-/* The network of a card: the smallest one that holds all of its IPv4 addresses and the gateway, at
- * least eight addresses wide (QEMU needs three of its own). */
+/* The network of a card: the smallest one that holds its IPv4 addresses and the gateway, at least
+ * eight addresses wide (QEMU needs three of its own). Addresses too far from the one that reaches
+ * the gateway (a VLAN's, a second subnet's) stay outside: a guest answers for them all the same. */
 struct emit_usernet emit_usernet_of(const struct output_nic *nic);
 
 #endif

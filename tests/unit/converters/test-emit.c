@@ -227,6 +227,14 @@ static void usernet_takes_the_guests_shape(void **state)
 	/* A host route and a gateway elsewhere; a subnet too small for QEMU. */
 	usernet_is("10.1.0.0/16", "10.1.128.1", "10.1.255.254", "10.1.128.1", "10.1.2.3/32", NULL);
 	usernet_is("192.0.2.8/29", "192.0.2.9", "192.0.2.14", "192.0.2.9", "192.0.2.10/30", NULL);
+	/* A VLAN's address beside the card's: the network is the gateway's. */
+	usernet_is("192.0.2.0/24", "192.0.2.1", "192.0.2.254", "192.0.2.1", "10.30.0.9/24",
+		"192.0.2.90/24");
+	usernet_is("192.0.2.0/24", "192.0.2.254", "192.0.2.253", NULL, "192.0.2.90/24",
+		"10.30.0.9/24");
+	/* A gateway that no subnet reaches. */
+	usernet_is("192.0.2.0/24", "192.0.2.254", "192.0.2.253", "10.255.255.1", "192.0.2.90/24",
+		NULL);
 	/* Two addresses, one of another kind. */
 	usernet_is("192.0.2.0/23", "192.0.2.1", "192.0.3.254", "192.0.2.1", "192.0.2.10/24",
 		"192.0.3.10/24");
