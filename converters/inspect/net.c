@@ -164,7 +164,7 @@ int net_address(struct facts_nic *nic, const char *method, struct p2v_span addre
 	if (strcmp(method, "static") == 0 && !canonical(address, netmask, text, sizeof(text)))
 		return 0;
 	if (nic->n_addresses == NET_MAX_NICS)
-		return p2v_err_set(err, P2V_EFORMAT, "more than %zu addresses", NET_MAX_NICS);
+		return 0;
 	a = p2v_json_grow((void **)&nic->addresses, &nic->n_addresses, sizeof(*a));
 	if (!a)
 		return no_memory(err);
@@ -201,8 +201,9 @@ int net_member(struct facts_nic *nic, struct p2v_span name, struct p2v_err *err)
 	for (size_t i = 0; i < nic->n_members; i++)
 		if (p2v_span_eq(name, nic->members[i]))
 			return 0;
-	if (nic->n_members == NET_MAX_NICS)
-		return p2v_err_set(err, P2V_EFORMAT, "more than %zu members", NET_MAX_NICS);
+	/* More than any bridge has; the first ones tell where it is. */
+	if (nic->n_members == NET_MAX_MEMBERS)
+		return 0;
 	copy = p2v_span_dup(name);
 	r = copy ? p2v_json_add_str(&nic->members, &nic->n_members, copy, err) : no_memory(err);
 	free(copy);
