@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One server of the matrix: what tests/images/NAME.sh makes.
 
-usage: matrix.py NAME [STEP...] [--build DIR]     all steps where none is named
+usage: matrix.py NAME [STEP...] [--build DIR]     the first three where none is named
 
 physical    it boots on its own, physical-like hardware, answers at its static address, and says what it has
             mounted and swaps to, which addresses it has, and that its gateway answers
 untouched   its disk does not boot on virtio: without this, a conversion that does nothing would pass
 converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it, and the guest has
             every mount, swap and address that it had, and no unit that has failed since
+degraded    the same with the first disk only, of a server that mirrors; what lay on the second alone is missing
 """
 
 import argparse
@@ -98,7 +99,8 @@ def key_options(box, work):
     return ["--key", f"all:file:{path}"]
 
 
-def converted(box, images, work, build):
+def converted(box, images, work, build, gone=()):
+    """gone: beginnings of census lines that need not be there afterwards."""
     if not os.path.exists(images[0] + ".census"):
         physical(box, images, work, build)
     job = os.path.join(work, "job")
@@ -108,6 +110,7 @@ def converted(box, images, work, build):
     steps.run("convert", [steps.program("p2v"), "convert", *images, "--input-format", "raw", "-o", job, "--machine",
                           machine, *key])
     print(f"convert {steps.times['convert']:.0f} s", flush=True)
+    print_parts(job)
     steps.run("prove", [steps.program("p2v"), "prove", job, *key], expect=(0, 1))
     with open(os.path.join(job, "proof.json")) as file:
         proof = json.load(file)
@@ -119,12 +122,30 @@ def converted(box, images, work, build):
         print(serial[-8000:])
         raise vm.VmError(f"{box.name} is {proof['verdict']}: {proof.get('reason', '')}")
     print(f"prove {steps.times['prove']:.0f} s")
-    compare(box, images, census.read(serial))
+    compare(box, images, census.read(serial), gone)
 
 
-def compare(box, images, after):
+def degraded(box, images, work, build):
+    converted(box, images[:1], work, build, gone=("swap ",))
+
+
+def print_parts(job):
+    """What the server is made of, in the words of plan-grade.c, and the plan's grade."""
+    with open(os.path.join(job, "facts.json")) as file:
+        system = json.load(file)["systems"][0]
+    with open(os.path.join(job, "plan.json")) as file:
+        plan = json.load(file)
+    kinds = {"initramfs": {kernel["initramfs"]["kind"] for kernel in system["kernels"]},
+             "network": {nic.get("dialect", "") for nic in system["nics"] if nic["kind"] != "name"}}
+    print(f"    grade {plan['grade']}: {system['arch']}, {system['bootloader']['kind']}, {plan['firmware']}, "
+          f"{kinds['initramfs']}, {kinds['network']}, {system['root']}")
+    for warning in plan.get("warnings", []):
+        print(f"    warning: {warning}")
+
+
+def compare(box, images, after, gone):
     with open(images[0] + ".census") as file:
-        before = set(file.read().splitlines())
+        before = {line for line in file.read().splitlines() if not line.startswith(gone or "-")}
     if not after:
         raise vm.VmError(f"{box.name} did not say on its serial line what it has")
     lost = census.lost(before, after)
@@ -135,7 +156,8 @@ def compare(box, images, after):
     print(f"as before: {', '.join(sorted(line for line in before if not line.startswith(('link', 'end'))))}")
 
 
-STEPS = {"physical": physical, "untouched": untouched, "converted": converted}
+STEPS = {"physical": physical, "untouched": untouched, "converted": converted, "degraded": degraded}
+USUAL = ["physical", "untouched", "converted"]
 
 
 def main():
@@ -149,7 +171,7 @@ def main():
     box.require()
     images = server.image_paths(box)
     try:
-        for step in options.steps or STEPS:
+        for step in options.steps or USUAL:
             with tempfile.TemporaryDirectory(prefix="p2v-matrix.", dir="/var/tmp") as work, vm.heavy_lock():
                 STEPS[step](box, images, work, os.path.abspath(options.build))
     except (walk.StepFailed, subprocess.TimeoutExpired) as error:

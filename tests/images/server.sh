@@ -312,6 +312,18 @@ volumes_end() {
   volume_loops=()
 }
 
+# appliance DISK... < COMMANDS: runs them one by one in libguestfs's appliance, whose kernel has md and
+# device-mapper; the files are its /dev/sda, /dev/sdb, ...
+appliance() {
+  local file options=() lock=${P2V_HEAVY_LOCK:-${TMPDIR:-/tmp}/p2v-heavy.lock}
+  for file; do
+    options+=(--format=raw -a "$file")
+  done
+  sed 's/.*/debug sh "&"/' > "$work/commands"
+  LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg flock "$lock" timeout 900 \
+    guestfish "${options[@]}" < <(echo run; cat "$work/commands") || image_die "the appliance failed"
+}
+
 # The file of disk N, beside the first one's.
 disk_file() { [ "$1" = 1 ] && echo "$out" || echo "${out%.img}-$1.img"; }
 
