@@ -175,6 +175,20 @@ static int inspect_cloud(struct inspection *in)
 		p2v_span_str("network: {config: disabled}"));
 }
 
+/* Templates link the generated list to /dev/null, so that no name is ever kept: ours goes
+ * elsewhere. */
+static int read_null_rules(struct inspection *in)
+{
+	static const char path[] = "/etc/udev/rules.d/70-persistent-net.rules";
+	struct p2v_err why = {0};
+	struct guest_stat st;
+
+	if (!inspect_may_exist(in, path) || guest_lstat(in->g, path, &st, &why) < 0 ||
+		guest_is_file(in->g, path))
+		return 0;
+	return inspect_net_ref(in, "nic-rules-null", path, 0, p2v_span_str(path));
+}
+
 int inspect_net_naming(struct inspection *in)
 {
 	int r = inspect_each_file(in, "/etc/udev/rules.d", "*.rules", read_rules);
@@ -193,5 +207,7 @@ int inspect_net_naming(struct inspection *in)
 			!inspect_may_exist(in, "/etc/udev") && !guest_is_dir(in->g, "/lib/udev");
 	if (r == 0)
 		read_masks(in);
+	if (r == 0)
+		r = read_null_rules(in);
 	return r == 0 ? inspect_cloud(in) : r;
 }

@@ -12,7 +12,8 @@
 #include "converters/plan/plan-net.h"
 #include "p2v/core/cleanup.h"
 
-#define RULES "/etc/udev/rules.d/70-persistent-net.rules"
+#define RULES	  "/etc/udev/rules.d/70-persistent-net.rules"
+#define RULES_OWN "/etc/udev/rules.d/71-p2v-net.rules"
 
 const char *plan_net_base(const char *path)
 {
@@ -188,6 +189,14 @@ static void drop_rules(const struct net_names *m, const struct net_name *w)
 	}
 }
 
+static const char *rules_path(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_refs; i++)
+		if (plan_is(os->refs[i].what, "nic-rules-null"))
+			return RULES_OWN;
+	return RULES;
+}
+
 static void plan_rule(const struct net_names *m, const struct net_name *w)
 {
 	struct planning *p = m->p;
@@ -195,7 +204,7 @@ static void plan_rule(const struct net_names *m, const struct net_name *w)
 	drop_rules(m, w);
 	if (is_named(p, w, "rule") || is_named(p, w, "netplan") || is_named(p, w, "iftab"))
 		return;
-	add_pin_step(p, "nic-rule", RULES, w);
+	add_pin_step(p, "nic-rule", rules_path(p->os), w);
 	if (p->os->udev_sysfs)
 		plan_arg(p, "key", "SYSFS{address}");
 }
