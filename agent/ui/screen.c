@@ -147,7 +147,7 @@ static const struct button buttons[] = {
 
 static newtComponent box(newtComponent form, int row, int rows)
 {
-	newtComponent co = newtTextbox(1, row, WIDTH - 2, rows, 0);
+	newtComponent co = newtTextbox(1, row, WIDTH - 2, rows, NEWT_FLAG_WRAP);
 
 	newtFormAddComponent(form, co);
 	return co;

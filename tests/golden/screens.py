@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The screens of the boot medium as text: `p2v-boot screen` in a terminal of 80x25 (tmux), shown a worker's state, and
+driven by keys. Each must be the snapshot beside this file.
+
+usage: screens.py P2V_BOOT [--update]"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "screens")
+LIMIT_S = 60
+
+MACHINE = {
+    "version": 1, "name": "p2v", "uuid": "4c4c4544-0042-3510-8054-b7c04f4d3132", "vendor": "Contoso",
+    "product": "Server-2950", "serial": "7B5TM12", "arch": "x86_64", "firmware": "bios", "memory_bytes": 4 << 30,
+    "cpus": 4, "sockets": 1, "cores_per_socket": 4,
+    "disks": [
+        {"id": "disk0", "path": "/dev/sda", "size_bytes": 146 << 30, "logical_sector_bytes": 512,
+         "physical_sector_bytes": 512, "model": "PERC 5/i", "bus": "scsi", "table": "dos"},
+        {"id": "disk1", "path": "/dev/sdb", "size_bytes": 8 << 30, "logical_sector_bytes": 512,
+         "physical_sector_bytes": 512, "model": "Cruzer\x1b[31m", "bus": "usb", "removable": True, "table": "dos"}],
+    "nics": [{"name": "p2v-none0", "mac": "00:1b:21:aa:bb:01", "driver": "bnx2"}],
+}
+ASKING = {"version": 1, "phase": "asking", "text": "p2v.server is not known yet", "network": "eth0 10.0.0.7/24",
+          "name": "7B5TM12", "after": "wait", "values": []}
+TOLD = {**ASKING, "server": "p2v@10.0.0.5", "values": [
+    {"name": "server", "value": "p2v@10.0.0.5"}, {"name": "host-key", "value": "SHA256:abc"}]}
+STATES = {
+    "asking": ASKING,
+    "counting": {**TOLD, "phase": "counting", "text": "starts by itself", "seconds_left": 7},
+    "sending": {**TOLD, "phase": "sending", "text": "sending the disks", "attempt": 2, "label": "7B5TM12:/dev/sda",
+                "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000,
+                "messages": ["the link was lost; trying again", "connected again"]},
+    "done": {**TOLD, "phase": "done", "text": "every disk was sent and verified"},
+    "failed": {**TOLD, "phase": "failed", "seconds_left": 42,
+               "text": "eth0: no link; eth1: no answer to DHCP. Check the cable and the switch"},
+}
+
+
+class Terminal:
+    """One screen in a tmux of its own."""
+
+    def __init__(self, program, folder):
+        self.folder = folder
+        self.socket = os.path.join(folder, "tmux")
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "25", "-s", "s",
+                  f"exec '{program}' screen '{folder}' 2> '{folder}/stderr'")
+
+    def tmux(self, *argv):
+        return subprocess.run(["tmux", "-S", self.socket, *argv], check=True, capture_output=True, text=True).stdout
+
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.tmux("capture-pane", "-p", "-t", "s").split("\n"))
+
+    def wait(self, *words):
+        """Until all the words stand there, and the picture has come to rest."""
+        end, before = time.monotonic() + LIMIT_S, None
+        while time.monotonic() < end:
+            now = self.text()
+            if all(word in now for word in words) and now == before:
+                return now
+            before = now
+            time.sleep(0.3)
+        sys.exit(f"FAIL: no {words} within {LIMIT_S} s:\n{self.text()}")
+
+    def press(self, *keys):
+        for key in keys:
+            self.tmux("send-keys", "-t", "s", key)
+            time.sleep(0.2)
+
+    def close(self):
+        subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False, capture_output=True)
+
+
+def put(folder, name, noun):
+    temp = os.path.join(folder, f".{name}")
+    with open(temp, "w") as file:
+        json.dump(noun, file)
+    os.rename(temp, os.path.join(folder, name))
+
+
+def answers(folder):
+    """What the screen wrote for the worker, taken away as the worker does."""
+    path, end = os.path.join(folder, "answers"), time.monotonic() + LIMIT_S
+    while not os.path.exists(path):
+        if time.monotonic() > end:
+            sys.exit("FAIL: the screen has not answered")
+        time.sleep(0.1)
+    with open(path) as file:
+        text = file.read()
+    os.unlink(path)
+    return dict(line.split("=", 1) for line in text.strip().split("\n"))
+
+
+def need(ok, text):
+    if not ok:
+        sys.exit(f"FAIL: {text}")
+
+
+def snapshot(name, text, update):
+    path = os.path.join(HERE, f"{name}.txt")
+    text = text.rstrip("\n") + "\n"
+    need("\x1b" not in text, "an escape sequence is shown")
+    if update:
+        with open(path, "w") as file:
+            file.write(text)
+        return
+    with open(path) as file:
+        want = file.read()
+    need(want == text, f"{name} is not {path}:\n{text}")
+
+
+def drive(terminal, folder, update):
+    """What a technician presses: server and host key, then Start."""
+    put(folder, "state.json", ASKING)
+    terminal.wait("Waiting for you")
+    terminal.press("Tab", "Enter")
+    snapshot("settings", terminal.wait("Settings", "Cancel", "At most"), update)
+    terminal.press("p2v@10.0.0.5", "Tab", "SHA256:abc")
+    terminal.press(*["Tab"] * 7, "Enter")
+    said = answers(folder)
+    need(said.get("server") == '"p2v@10.0.0.5"' and said.get("host-key") == '"SHA256:abc"', f"answers: {said}")
+    need(said.get("start") == '"ask"', "changed settings start nothing by themselves")
+    put(folder, "state.json", TOLD)
+    terminal.wait("p2v@10.0.0.5")
+    terminal.press(*["BTab"], "Enter")
+    said = answers(folder)
+    need(said.get("start") == '"now"' and said.get("server") == '"p2v@10.0.0.5"', f"answers: {said}")
+    put(folder, "state.json", STATES["counting"])
+    terminal.wait("starts by itself in 7 s")
+    terminal.press("Tab", "Enter")
+    need(answers(folder).get("start") == '"ask"', "Hold does not hold")
+
+
+def main():
+    program, update = os.path.abspath(sys.argv[1]), "--update" in sys.argv
+    if not shutil.which("tmux"):
+        print("SKIP: tmux is not installed")
+        sys.exit(77)
+    folder = tempfile.mkdtemp(prefix="p2v-screen.")
+    terminal = None
+    try:
+        put(folder, "machine.json", MACHINE)
+        put(folder, "state.json", STATES["asking"])
+        terminal = Terminal(program, folder)
+        for name, state in STATES.items():
+            put(folder, "state.json", state)
+            snapshot(name, terminal.wait(state["text"].split()[0], "Machine"), update)
+        drive(terminal, folder, update)
+    finally:
+        if terminal:
+            terminal.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()
