@@ -35,7 +35,7 @@
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 
-#define LIMIT_S	     120 /* of a loaded machine; an idle one takes a second */
+#define LIMIT_S	     400 /* of a loaded machine; an idle one takes seconds */
 #define LIMIT_MIB    300
 #define MAX_FILES    512
 #define MAX_PATH_LEN 4096
