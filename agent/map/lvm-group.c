@@ -89,7 +89,7 @@ static int stripes_take(struct reader *rd, uint32_t segment, struct lvm_segment 
 		at = pe->next;
 		/* A stripe may be another volume; that one has its own segments. */
 		if (!p2v_span_same(pv->text, rd->pv)) {
-			lv->plain = false;
+			lv->linear = false;
 			continue;
 		}
 		if (!p2v_range_within(pe->number, each, g->taken.n_bits))
@@ -101,8 +101,8 @@ static int stripes_take(struct reader *rd, uint32_t segment, struct lvm_segment 
 		s.physical = pe->number;
 	}
 	if (stripes > 1)
-		lv->plain = false;
-	if (lv->plain) {
+		lv->linear = false;
+	if (lv->linear) {
 		struct lvm_segment *to = p2v_json_grow(
 			(void **)&lv->segments, &lv->n_segments, sizeof(*lv->segments));
 
@@ -110,6 +110,19 @@ static int stripes_take(struct reader *rd, uint32_t segment, struct lvm_segment 
 			return p2v_err_set(rd->err, P2V_ENOMEM, "out of memory");
 		*to = s;
 	}
+	return 0;
+}
+
+static int pool_take(struct reader *rd, uint32_t at, struct lvm_volume *lv)
+{
+	uint64_t sectors;
+	int r = map_lvm_number(rd->tree, at, "chunk_size", SECTORS_MAX, &sectors, rd->err);
+
+	if (r < 0)
+		return r;
+	lv->chunk_bytes = sectors * SECTOR;
+	name_copy(map_lvm_string(rd->tree, at, "pool"), lv->pool_data);
+	name_copy(map_lvm_string(rd->tree, at, "metadata"), lv->pool_meta);
 	return 0;
 }
 
@@ -127,7 +140,9 @@ static int segment_take(struct reader *rd, uint32_t at, struct lvm_group *g, str
 	lv->extents += s.count;
 	if (p2v_span_eq(map_lvm_string(rd->tree, at, "type"), "striped"))
 		return stripes_take(rd, at, s, g, lv);
-	lv->plain = false;
+	lv->linear = false;
+	if (p2v_span_eq(map_lvm_string(rd->tree, at, "type"), "thin-pool"))
+		return pool_take(rd, at, lv);
 	if (mentions(rd, at, rd->pv))
 		rd->why = "LVM: it has segments that nothing here knows: all copied";
 	return 0;
@@ -152,12 +167,14 @@ static int volume_take(struct reader *rd, uint32_t at, struct lvm_group *g)
 		r = odd(rd, "too many volumes");
 	if (r == 0) {
 		name_copy(node_at(rd, at)->name, lv->name);
-		lv->plain = !is_part(rd, at);
+		lv->linear = true;
 	}
 	for (uint32_t i = node_at(rd, at)->first; i && r == 0; i = node_at(rd, i)->next)
 		if (p2v_span_starts(node_at(rd, i)->name, "segment") &&
 			node_at(rd, i)->kind == LVM_SECTION)
 			r = segment_take(rd, i, g, lv);
+	if (r == 0)
+		lv->plain = lv->linear && !is_part(rd, at);
 	return r;
 }
 

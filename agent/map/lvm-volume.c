@@ -122,11 +122,52 @@ static struct map_region *region_add(const struct map_view *pv, const struct lvm
 	return to;
 }
 
-static int plain_map(const struct map_view *pv, const struct lvm_group *g,
+/* The thin pool that this volume is the data of, or NULL. */
+static const struct lvm_volume *pool_of(const struct lvm_group *g, const struct lvm_volume *lv)
+{
+	for (size_t i = 0; i < g->n_volumes; i++)
+		if (g->volumes[i].chunk_bytes && strcmp(g->volumes[i].pool_data, lv->name) == 0)
+			return &g->volumes[i];
+	return NULL;
+}
+
+static const struct lvm_volume *volume_named(const struct lvm_group *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_volumes; i++)
+		if (strcmp(g->volumes[i].name, name) == 0)
+			return &g->volumes[i];
+	return NULL;
+}
+
+/* Whatever is wrong with the pool leaves it used, as with any other content. */
+static int pool_map(const struct map_view *pv, const struct lvm_group *g,
+	const struct lvm_volume *pool, const struct map_view *data, struct map_out *out,
+	struct p2v_err *err)
+{
+	const struct lvm_volume *lv = volume_named(g, pool->pool_meta);
+	p2v_auto(block_io_free) struct block_io *meta = NULL;
+	int r = lv && lv->linear && lv->n_segments
+			? volume_open(pv, g, lv, &meta, err)
+			: map_odd(err, "a thin pool's metadata is not linear");
+
+	if (r == 0)
+		r = map_lvm_thin(meta, pool->chunk_bytes, data, out, err);
+	if (r == P2V_ENOMEM)
+		return r;
+	if (r < 0)
+		map_out_used(out, "LVM: a thin pool that nothing here can read: all copied");
+	p2v_err_clear(err);
+	return out->why_free
+		       ? 0
+		       : block_extents_set(out->extents, 0, data->length_bytes, EXTENT_USED, err);
+}
+
+static int linear_map(const struct map_view *pv, const struct lvm_group *g,
 	const struct lvm_volume *lv, struct extent_list *list, struct map_out *out,
 	struct p2v_err *err)
 {
 	p2v_auto(block_io_free) struct block_io *io = NULL;
+	const struct lvm_volume *pool = lv->plain ? NULL : pool_of(g, lv);
 	struct map_out inner = {.extents = list};
 	struct map_region *region;
 	const char *type = NULL;
@@ -135,7 +176,8 @@ static int plain_map(const struct map_view *pv, const struct lvm_group *g,
 	if (r == 0) {
 		const struct map_view v = {io, 0, io->size_bytes, pv->number, pv->depth + 1};
 
-		r = map_view_map(&v, NULL, false, &inner, &type, err);
+		r = pool ? pool_map(pv, g, pool, &v, &inner, err)
+			 : map_view_map(&v, NULL, false, &inner, &type, err);
 	}
 	if (r == 0)
 		r = free_translate(pv, g, lv, list, out, err);
@@ -158,13 +200,13 @@ int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const st
 	struct extent_list list = {0};
 	int r;
 
-	if (!lv->plain || !lv->n_segments)
+	if (!lv->linear || !lv->n_segments || (!lv->plain && !pool_of(g, lv)))
 		return region_add(v, g, lv, NULL, out)
 			       ? 0
 			       : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	r = block_extents_init(&list, lv->extents * g->extent_bytes, err);
 	if (r == 0)
-		r = plain_map(v, g, lv, &list, out, err);
+		r = linear_map(v, g, lv, &list, out, err);
 	block_extents_finish(&list);
 	return r;
 }

@@ -21,11 +21,15 @@ struct lvm_segment {
 struct lvm_volume {
 	char name[LVM_NAME_MAX];
 	uint64_t extents;
-	struct lvm_segment *segments; /* in order, without a gap from 0; only where plain */
+	struct lvm_segment *segments; /* in order, without a gap from 0; whole where linear */
 	size_t n_segments;
-	/* Linear, whole, and no part of anything else (mirror, pool, snapshot): what is free within
-	 * is of no use to anybody. */
+	bool linear; /* all of it on our physical volume, one piece after the other */
+	/* Linear, and no part of anything else (mirror, pool, snapshot): what is free within is of
+	 * no use to anybody. */
 	bool plain;
+	/* Of a thin pool: bytes of its blocks, 0 where it is none, and the volumes that it is. */
+	uint64_t chunk_bytes;
+	char pool_data[LVM_NAME_MAX], pool_meta[LVM_NAME_MAX];
 };
 
 struct lvm_group {
@@ -47,8 +51,12 @@ int map_lvm_parse(const char *text, size_t n, const uint8_t uuid[LVM_UUID_BYTES]
 void map_lvm_group_finish(struct lvm_group *group);
 #define map_lvm_auto_group __attribute__((cleanup(map_lvm_group_finish)))
 
-/* Maps what lies in a plain volume, and adds a region for each volume. */
+/* Maps what lies in a plain volume or a thin pool's data, and adds a region for each volume. */
 int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const struct lvm_volume *lv,
+	struct map_out *out, struct p2v_err *err);
+
+/* The data blocks of a thin pool that none of its volumes has. data: the pool's data volume. */
+int map_lvm_thin(struct block_io *meta, uint64_t chunk_bytes, const struct map_view *data,
 	struct map_out *out, struct p2v_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/map/ntfs-record.h"
 #include "agent/map/ntfs.h"
 
 #include <ntfs-3g/attrib.h>
@@ -19,18 +20,11 @@
  * step), count of clusters, signed step from where the last run began; no step: a hole. A zero byte
  * ends them.
  */
-#define RECORD_MIN  48u
 #define ATTR_END    UINT32_MAX
 #define ATTR_MIN    24u
 #define ATTR_NONRES 64u
 #define IN_USE	    1u
 #define BATCH_BYTES ((size_t)256 << 10)
-
-struct records {
-	const struct map_view *view;
-	struct map_out *out;
-	uint64_t clusters, cluster_bytes;
-};
 
 /* Of 0 to 8 bytes; the sign goes on. */
 static uint64_t number_read(struct p2v_rd *rd, unsigned n, bool is_signed)
@@ -48,7 +42,7 @@ static uint64_t number_read(struct p2v_rd *rd, unsigned n, bool is_signed)
 }
 
 /* Up to the first that makes no sense: nobody reads on there. */
-static int runs_take(const struct records *r, struct p2v_rd rd, struct p2v_err *err)
+static int runs_take(const struct map_ntfs_clusters *c, struct p2v_rd rd, struct p2v_err *err)
 {
 	uint64_t at = 0;
 
@@ -62,20 +56,19 @@ static int runs_take(const struct records *r, struct p2v_rd rd, struct p2v_err *
 			return 0;
 		count = number_read(&rd, n_count, false);
 		at += number_read(&rd, n_step, true);
-		if (rd.failed || !p2v_range_within(at, count, r->clusters))
+		if (rd.failed || !p2v_range_within(at, count, c->n))
 			return 0;
 		if (n_step == 0 || count == 0)
 			continue;
-		e = block_extents_set(r->out->extents,
-			r->view->offset_bytes + at * r->cluster_bytes, count * r->cluster_bytes,
-			EXTENT_USED, err);
+		e = block_extents_set(c->out->extents, c->view->offset_bytes + at * c->bytes_each,
+			count * c->bytes_each, EXTENT_USED, err);
 		if (e < 0)
 			return e;
 	}
 }
 
-static int record_take(
-	const struct records *r, const uint8_t *record, size_t n, struct p2v_err *err)
+int map_ntfs_record(
+	const struct map_ntfs_clusters *c, const uint8_t *record, size_t n, struct p2v_err *err)
 {
 	struct p2v_rd rd = p2v_rd_init(record + 20, n - 20);
 	size_t at = p2v_rd_le16(&rd), end;
@@ -98,7 +91,7 @@ static int record_take(
 			runs = p2v_rd_le16(&rd);
 			if (runs < length)
 				e = runs_take(
-					r, p2v_rd_init(record + at + runs, length - runs), err);
+					c, p2v_rd_init(record + at + runs, length - runs), err);
 		}
 		at += length;
 	}
@@ -108,7 +101,7 @@ static int record_take(
 int map_ntfs_records(
 	ntfs_volume *vol, const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
-	const struct records r = {v, out, (uint64_t)vol->nr_clusters, vol->cluster_size};
+	const struct map_ntfs_clusters c = {v, out, (uint64_t)vol->nr_clusters, vol->cluster_size};
 	p2v_autofree uint8_t *batch = malloc(BATCH_BYTES);
 	size_t size = vol->mft_record_size;
 	uint64_t n, per;
@@ -116,7 +109,7 @@ int map_ntfs_records(
 
 	if (!batch)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	if (size < RECORD_MIN || size > BATCH_BYTES || vol->mft_na->initialized_size < 0)
+	if (size < MAP_NTFS_RECORD_MIN || size > BATCH_BYTES || vol->mft_na->initialized_size < 0)
 		return map_odd(err, "its file records make no sense");
 	n = (uint64_t)vol->mft_na->initialized_size / size;
 	per = BATCH_BYTES / size;
@@ -127,7 +120,7 @@ int map_ntfs_records(
 			want)
 			return p2v_err_set(err, P2V_EIO, "its file records cannot be read");
 		for (s64 i = 0; i < want && e == 0; i++)
-			e = record_take(&r, batch + (size_t)i * size, size, err);
+			e = map_ntfs_record(&c, batch + (size_t)i * size, size, err);
 	}
 	return e;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* LVM metadata: a UUID, then the text. Promised: the segments of a plain volume follow each other
+/* LVM metadata: a UUID, then the text. Promised: the segments of a linear volume follow each other
  * without a gap, and lie within the physical volume. */
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static void volume_check(const struct lvm_group *g, const struct lvm_volume *lv)
 {
 	uint64_t at = 0;
 
-	for (size_t i = 0; i < lv->n_segments && lv->plain; i++) {
+	for (size_t i = 0; i < lv->n_segments && lv->linear; i++) {
 		const struct lvm_segment *s = &lv->segments[i];
 
 		if (s->start != at || s->count == 0 ||
@@ -21,7 +21,7 @@ static void volume_check(const struct lvm_group *g, const struct lvm_volume *lv)
 			abort();
 		at += s->count;
 	}
-	if (lv->plain && at != lv->extents)
+	if ((lv->linear && at != lv->extents) || (lv->plain && !lv->linear))
 		abort();
 }
 

@@ -713,6 +713,89 @@ def lvm(work, rng):
     raise AssertionError("a volume that sleeps is not refused")
 
 
+THIN_TEXT = """
+pool {{ id = "poolpo-olpo-olpo-olpo-olpo-olpo-olpool" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 1
+  segment1 {{ start_extent = 0 extent_count = {extents} type = "thin-pool" metadata = "pool_tmeta" pool = "pool_tdata"
+    transaction_id = 1 chunk_size = 128 discards = "passdown" zero_new_blocks = 1 }} }}
+root {{ id = "rootro-otro-otro-otro-otro-otro-otroot" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 1
+  segment1 {{ start_extent = 0 extent_count = 75 type = "thin" thin_pool = "pool" transaction_id = 0 device_id = 1 }} }}
+"""
+
+
+def lvm_thin(work, rng):
+    """A thin pool: what none of its volumes has is free. The kernel here may have no device mapper, so LVM's and the
+    pool's own metadata are made by their tools (vgcfgrestore, thin_restore), and read back by them."""
+    need("vgcfgrestore", "thin_restore", "thin_dump")
+    disk, copy, part, chunk = f"{work}/disk", f"{work}/copy", f"{work}/part", 65536
+    make(disk, 700 * MIB)
+    with open(disk, "r+b") as file:
+        for _ in range(700):
+            file.write(rng.randbytes(MIB))
+    loop = run("losetup", "-f", "--show", disk).strip()
+    try:
+        conf = lvm_conf(loop)
+        run("pvcreate", "-qq", "-ff", "-y", loop, *conf)
+        run("vgcreate", "-qq", "vg", loop, *conf)
+        for name, size in ("pool_tdata", "600m"), ("pool_tmeta", "8m"):
+            run("lvcreate", "-qq", "-an", "-Zn", "-Wn", "-y", "-n", name.replace("_t", ""), "-L", size, "vg", *conf)
+        run("vgcfgbackup", "-qq", "-f", f"{work}/vg", "vg", *conf)
+        starts = dict(line.split() for line in run("lvs", "--noheadings", "-o", "lv_name,seg_pe_ranges", "vg", *conf).strip().split("\n"))
+        first = int(float(run("pvs", "--noheadings", "--units", "b", "--nosuffix", "-o", "pe_start", loop, *conf)))
+        with open(f"{work}/vg") as file:
+            text = file.read()
+        for name in "data", "meta":
+            text = text.replace(f"pool{name} {{", f"pool_t{name} {{")
+        text = text.replace('status = ["READ", "WRITE", "VISIBLE"]', 'status = ["READ", "WRITE"]')
+        text = text.replace("logical_volumes {", "logical_volumes {" + THIN_TEXT.format(extents=150), 1)
+        with open(f"{work}/vg", "w") as file:
+            file.write(text)
+        run("vgcfgrestore", "-qq", "--force", "-y", "-f", f"{work}/vg", "vg", *conf)
+        if "thin-pool" not in run("lvs", "-a", "--noheadings", "-o", "lv_name,segtype", "vg", *conf):
+            raise AssertionError("LVM does not see a thin pool")
+    finally:
+        run("losetup", "-d", loop)
+    at = {name[4:]: first + int(where.rsplit(":", 1)[1].split("-")[0]) * 4 * MIB for name, where in starts.items()}
+    kind = Ext("ext4", *EXT, "-t", "ext4")
+    kind.build(part, work, rng)
+    with open(part, "rb") as file:
+        blocks = [file.read(chunk) for _ in range(kind.size // chunk)]
+    mapped = [i for i, block in enumerate(blocks) if any(block)]
+    where = dict(zip(mapped, rng.sample(range(600 * MIB // chunk), len(mapped))))
+    with open(f"{work}/xml", "w") as xml:
+        xml.write(f'<superblock uuid="" time="0" transaction="1" data_block_size="128" nr_data_blocks="{600 * MIB // chunk}">\n'
+                  f'<device dev_id="1" mapped_blocks="{len(mapped)}" transaction="0" creation_time="0" snap_time="0">\n')
+        xml.writelines(f'<single_mapping origin_block="{i}" data_block="{where[i]}" time="0"/>\n' for i in mapped)
+        xml.write("</device>\n</superblock>\n")
+    make(f"{work}/meta", 8 * MIB)
+    run("thin_restore", "-i", f"{work}/xml", "-o", f"{work}/meta")
+    with open(disk, "r+b") as file, open(f"{work}/meta", "rb") as meta:
+        file.seek(at["meta"])
+        file.write(meta.read())
+        for i in mapped:
+            file.seek(at["data"] + where[i] * chunk)
+            file.write(blocks[i])
+    _, _, free, regions = map_copy(disk, copy)
+    expected = (600 * MIB // chunk - len(mapped)) * chunk
+    if not expected * 0.9 <= [r.free for r in regions if "pool_tdata" in r.what][0] <= expected:
+        raise AssertionError(f"{free} free instead of {expected}: {[vars(r) for r in regions]}")
+    slice_out(copy, at["meta"], 8 * MIB, f"{work}/meta2")
+    if run("thin_dump", f"{work}/meta") != run("thin_dump", f"{work}/meta2"):
+        raise AssertionError("the pool's metadata differ")
+    make(f"{work}/part2", kind.size)
+    with open(copy, "rb") as file, open(f"{work}/part2", "r+b") as out:
+        for i in mapped:
+            file.seek(at["data"] + where[i] * chunk)
+            out.seek(i * chunk)
+            out.write(file.read(chunk))
+    kind.check(f"{work}/part2")
+    same(kind.digests(part, work), kind.digests(f"{work}/part2", work), "ext4 in a thin volume")
+    patch(at["meta"] + 4, b"\1")(disk)
+    _, _, free, regions = map_copy(disk, copy)
+    if [r.free for r in regions if "pool_tdata" in r.what][0]:
+        raise AssertionError("a pool whose superblock is damaged is believed")
+    return f"{expected >> 20} MiB free of the pool"
+
+
 def gpt_4kn(work, rng):
     """A disk of 4,096-byte sectors: its table counts in them."""
     need("sfdisk", "mkfs.xfs")
@@ -909,6 +992,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("raid1-spare", raid1(4096, MIB, free=False, role=0xffff)),
     ("raid0", raid1(4096, MIB, free=False, level=0)),
     ("lvm", lvm),
+    ("lvm-thin", lvm_thin),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),
     ("dirty-ext3-1k", dirty(Ext("ext3", *EXT, "-t", "ext3", "-b", "1024"), "journal was not replayed", rounds=2)),
