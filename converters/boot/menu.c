@@ -90,6 +90,9 @@ int boot_add_initrds(struct boot_entry *e, struct p2v_span paths, struct p2v_err
 	while (r == 0 && e->n_initrds < BOOT_MAX_INITRDS && p2v_word_next(&paths, &word)) {
 		char *path;
 
+		/* "$tuned_initrd" is mostly empty, and never the initramfs. */
+		if (p2v_span_starts(word, "$"))
+			continue;
 		if (p2v_span_starts(word, "("))
 			p2v_span_until(word, ')', &word);
 		path = p2v_span_dup(word);

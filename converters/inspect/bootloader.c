@@ -77,8 +77,18 @@ static int read_file(struct inspection *in, struct reading *rd, const char *path
 	return inspect_add_str(in, &to->items, &to->n_items, path);
 }
 
+/* grub.conf is often a link to menu.lst: the file itself is in the table, too. */
+static bool is_other_name(struct inspection *in, const struct boot_loader *loader, const char *path)
+{
+	p2v_autofree char *target = NULL;
+	p2v_autofree char *real = NULL;
+
+	return guest_read_link(in->g, path, &target, NULL) == 0 &&
+	       guest_real_path(in->g, path, &real, NULL) == 0 && boot_loader_format(loader, real);
+}
+
 /* grub.cfg beside entry files that it does not use: they are some other loader's. */
-static int read_pattern(struct inspection *in, struct reading *rd)
+static int read_pattern(struct inspection *in, const struct boot_loader *loader, struct reading *rd)
 {
 	struct inspect_paths paths = {0};
 	int r;
@@ -87,7 +97,8 @@ static int read_pattern(struct inspection *in, struct reading *rd)
 		return 0;
 	r = inspect_glob(in, rd->file->pattern, &paths);
 	for (size_t i = 0; r == 0 && i < paths.n_items; i++)
-		r = read_file(in, rd, paths.items[i]);
+		if (!is_other_name(in, loader, paths.items[i]))
+			r = read_file(in, rd, paths.items[i]);
 	inspect_paths_finish(&paths);
 	return r;
 }
@@ -109,6 +120,10 @@ static int take(struct inspection *in, const struct boot_loader *loader, struct 
 	r = inspect_set(in, &b->kind, loader->kind);
 	if (r == 0)
 		r = inspect_entries(in, menu);
+	for (size_t i = 0; r == 0 && i < menu->n_entries; i++)
+		if (menu->entries[i].unified)
+			r = inspect_refs_sealed(
+				in, menu->entries[i].kernel, menu->entries[i].cmdline);
 	if (r == 0 && menu->default_entry < menu->n_entries)
 		r = inspect_set(in, &b->cmdline, menu->entries[menu->default_entry].cmdline);
 	return r;
@@ -121,7 +136,7 @@ static int read_loader(struct inspection *in, const struct boot_loader *loader)
 	int r = 0;
 
 	for (rd.file = loader->files; r == 0 && rd.file->pattern; rd.file++)
-		r = read_pattern(in, &rd);
+		r = read_pattern(in, loader, &rd);
 	if (r == 0)
 		r = take(in, loader, &rd);
 	/* What was taken is not in them any more. */

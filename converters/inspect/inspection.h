@@ -42,7 +42,9 @@ int inspect_kernel_read(struct inspection *in, struct facts_kernel *k);
 /* The same for a unified one: its initramfs is a part of its file. */
 int inspect_kernel_unified(
 	struct inspection *in, struct facts_kernel *k, uint64_t offset, uint64_t length);
-/* References to hardware in a file that an initramfs holds. */
+/* References to hardware: in arguments that nobody can change (a unified kernel's own); in a file
+ * that an initramfs holds. */
+int inspect_refs_sealed(struct inspection *in, const char *path, const char *cmdline);
 int inspect_refs_inside(
 	struct inspection *in, const char *image, const char *inside, struct p2v_span text);
 

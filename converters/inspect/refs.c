@@ -34,6 +34,8 @@ int refs_add(struct inspection *in, const struct place *p, uint32_t line, const 
 		p2v_buf_addf(&stable, "%sUUID=%s", key, f->uuid);
 	else if (f && f->label && *f->label && !strpbrk(f->label, " \t\"'\\"))
 		p2v_buf_addf(&stable, "%sLABEL=%s", key, f->label);
+	else if (f && f->partuuid && *f->partuuid)
+		p2v_buf_addf(&stable, "%sPARTUUID=%s", key, f->partuuid);
 	if (r == 0)
 		r = inspect_set(in, &ref->path, p->path);
 	if (r == 0 && p->inside)
@@ -324,6 +326,7 @@ static const struct place places[] = {
 	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
 	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
+	{"/etc/lilo.conf", "sealed", read_arguments, NULL},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -358,6 +361,13 @@ int inspect_refs_inside(
 			return p.read(in, &p, text);
 	}
 	return 0;
+}
+
+int inspect_refs_sealed(struct inspection *in, const char *path, const char *cmdline)
+{
+	const struct place p = {path, "sealed", read_arguments, NULL};
+
+	return read_arguments(in, &p, p2v_span_str(cmdline));
 }
 
 static int read_file(struct inspection *in, const struct place *row, const char *path)

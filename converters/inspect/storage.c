@@ -148,6 +148,15 @@ static bool is_called(const struct facts_disk *disk, struct p2v_span name)
 	return false;
 }
 
+/* "/dev/disk/by-id/ata" of the links that udev makes: a disk has one of each such kind. */
+static bool same_kind(struct p2v_span a, struct p2v_span b)
+{
+	struct p2v_span left = p2v_span_skip(a, strlen("/dev/disk/by-")),
+			right = p2v_span_skip(b, strlen("/dev/disk/by-"));
+
+	return p2v_span_same(p2v_span_until(left, '-', NULL), p2v_span_until(right, '-', NULL));
+}
+
 /* The disk is known to have another name of that sort: it is not the one that is meant. A kernel
  * may call a disk hda or sda, but not sda and sdb. */
 static bool is_another(const struct facts_disk *disk, const struct device_name *d)
@@ -158,7 +167,7 @@ static bool is_another(const struct facts_disk *disk, const struct device_name *
 		if (!device_name_read(p2v_span_str(disk->names[i]), &have) ||
 			device_name_counts(&have) != device_name_counts(d))
 			continue;
-		if (!device_name_counts(d) ? have.class == d->class
+		if (!device_name_counts(d) ? have.class == d->class && same_kind(have.disk, d->disk)
 					   : have.class != d->class || have.number != d->number)
 			return true;
 	}

@@ -64,6 +64,12 @@ static void add_consoles(struct planning *p)
 {
 	const struct facts_bootloader *b = &p->os->bootloader;
 
+	if (!b->n_configs && p->sealed && !plan_is(b->kind, "lilo")) {
+		plan_warn(p,
+			"the kernels' arguments are part of their programs: no console is added "
+			"on the serial line");
+		return;
+	}
 	if (!b->n_configs) {
 		plan_warn(p,
 			"the boot loader (%s) is left as it is: its configuration is not one "

@@ -2,16 +2,20 @@
 
 /* How sure we are: A where all parts together are one row of what the tests boot. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
 
-/* What the end-to-end tests boot: all parts of one row, and nothing else. */
+/*
+ * What the end-to-end tests boot: all parts of one row, and nothing else. root: the file system,
+ * and before it what it lies in: "ext4" on a partition, "lvm/xfs", "md/ext4", "luks/ext4".
+ */
 static const struct {
-	const char *loader, *firmware, *initramfs, *network, *root;
+	const char *arch, *init, *loader, *firmware, *initramfs, *network, *root;
 } proven[] = {
-	{"grub2", "bios", "initramfs-tools", "ifupdown", "ext4"},
+	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "ext4"},
 };
 
 static bool all_initramfs(const struct facts_os *os, const char *kind)
@@ -31,16 +35,23 @@ static bool all_network(const struct facts_os *os, const char *dialect)
 	return true;
 }
 
-/* A file system of that kind on a partition of its own, no volume or array. */
-static bool root_is(const struct planning *p, const char *kind)
+/* The same words for this system's root. */
+static bool root_is(const struct planning *p, const char *words)
 {
+	char have[64] = "";
+
 	for (size_t i = 0; i < p->facts->n_filesystems; i++) {
 		const struct facts_fs *f = &p->facts->filesystems[i];
 
 		if (plan_is(f->device, p->os->root))
-			return f->part && plan_is(f->kind, kind);
+			snprintf(have, sizeof(have), "%s%.40s",
+				f->part		? ""
+				: f->array_uuid ? "md/"
+				: f->parent	? "luks/"
+						: "lvm/",
+				plan_text(f->kind));
 	}
-	return false;
+	return plan_is(have, words);
 }
 
 void plan_grade(struct planning *p)
@@ -51,7 +62,8 @@ void plan_grade(struct planning *p)
 	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers)
 		return;
 	for (size_t i = 0; i < P2V_N(proven); i++)
-		if (plan_is(os->bootloader.kind, proven[i].loader) &&
+		if (plan_is(os->arch, proven[i].arch) && plan_is(os->init, proven[i].init) &&
+			plan_is(os->bootloader.kind, proven[i].loader) &&
 			plan_is(p->plan->firmware, proven[i].firmware) &&
 			all_initramfs(os, proven[i].initramfs) &&
 			all_network(os, proven[i].network) && root_is(p, proven[i].root))

@@ -19,6 +19,17 @@ static const char *const *wanted(const struct planning *p)
 	return p->virtio_disk ? plan_virtio_modules : p->disk_drivers;
 }
 
+/* One that an initramfs may lack, and that a guest is told to put there. sd_mod it knows by itself.
+ */
+static bool is_told(const struct planning *p, const char *module)
+{
+	for (size_t i = 0; i < p->os->n_kernels; i++)
+		if (plan_is_kernel(&p->os->kernels[i]) &&
+			plan_has_module(&p->os->kernels[i], module))
+			return !plan_is(module, "sd_mod");
+	return false;
+}
+
 static bool lacks_any(const struct facts_kernel *k, const char *const *modules)
 {
 	for (size_t i = 0; modules[i]; i++)
@@ -59,7 +70,7 @@ static void join(const struct planning *p, char text[128])
 
 	text[0] = '\0';
 	for (size_t i = 0; modules[i] && n < 100; i++)
-		if (!plan_is(modules[i], "sd_mod"))
+		if (is_told(p, modules[i]))
 			n += (size_t)snprintf(
 				text + n, 128 - n, "%s%.30s", n ? " " : "", modules[i]);
 }
@@ -68,7 +79,7 @@ static void keep_initramfs_tools(struct planning *p)
 {
 	plan_step(p, "lines-add", "/etc/initramfs-tools/modules", "%s", keep(p));
 	for (size_t i = 0; wanted(p)[i]; i++)
-		if (!plan_is(wanted(p)[i], "sd_mod"))
+		if (is_told(p, wanted(p)[i]))
 			plan_arg(p, "line", wanted(p)[i]);
 }
 
@@ -103,7 +114,7 @@ static void keep_sysconfig(struct planning *p)
 	plan_step(p, "words-add", "/etc/sysconfig/kernel", "%s", keep(p));
 	plan_arg(p, "name", "INITRD_MODULES");
 	for (size_t i = 0; wanted(p)[i]; i++)
-		if (!plan_is(wanted(p)[i], "sd_mod"))
+		if (is_told(p, wanted(p)[i]))
 			plan_arg(p, "word", wanted(p)[i]);
 }
 
@@ -114,7 +125,7 @@ static void keep_modprobe(struct planning *p)
 
 	plan_step(p, "lines-add", "/etc/modprobe.conf", "%s", keep(p));
 	for (size_t i = 0, n = 0; wanted(p)[i]; i++) {
-		if (plan_is(wanted(p)[i], "sd_mod"))
+		if (!is_told(p, wanted(p)[i]))
 			continue;
 		/* Numbers that no installer gives. */
 		snprintf(text, sizeof(text), "alias scsi_hostadapter%zu %.40s", 90 + n++,
@@ -140,7 +151,7 @@ static bool kept(const struct planning *p)
 	const struct facts_os *os = p->os;
 
 	for (size_t i = 0; wanted(p)[i]; i++) {
-		bool found = plan_is(wanted(p)[i], "sd_mod");
+		bool found = !is_told(p, wanted(p)[i]);
 
 		for (size_t k = 0; k < os->n_initramfs_modules; k++)
 			found |= plan_is(os->initramfs_modules[k], wanted(p)[i]);

@@ -191,11 +191,23 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 	if (plan_is(to, plan_text(ref->text)))
 		return;
 	if (!*to && names_device(ref) && !begins(ref, "resume=")) {
-		plan_block(p, "%s: line %u: %s is not on these disks", ref->path, ref->line,
-			ref->text);
+		/* An entry for another system may well name what is not here. */
+		if (strstr(plan_text(p->os->bootloader.cmdline), ref->text))
+			plan_block(p, "%s: line %u: %s is not on these disks", ref->path, ref->line,
+				ref->text);
+		else
+			plan_warn(p,
+				"%s: line %u: %s is not on these disks: this entry will not "
+				"start",
+				ref->path, ref->line, ref->text);
 		return;
 	}
-	if (*to)
+	if (*to && strncmp(to, "root=/dev/", 10) == 0 && is_bare(p->os))
+		begin(p, ref, "boot-args",
+			"Without an initramfs a kernel knows its root by the device's name only: "
+			"%s was that on the old hardware, %s is it now.",
+			ref->text, to);
+	else if (*to)
 		begin(p, ref, "boot-args",
 			"%s is a name that the old hardware gave; %s stays the same.", ref->text,
 			to);
@@ -210,6 +222,24 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 	plan_arg(p, "from", ref->text);
 	if (*to)
 		plan_arg(p, "to", to);
+}
+
+/* Arguments that stay as they are: they must fit what the kernel calls its disks now. */
+static void check_sealed(struct planning *p, const struct facts_ref *ref)
+{
+	char name[64] = "";
+
+	if (!p->sealed || !names_device(ref))
+		return;
+	if (new_name(p, ref, name) && plan_is(strchr(ref->text, '=') + 1, name))
+		return;
+	if (begins(ref, "resume="))
+		plan_warn(p, "%s: %s stays as it is, and will not be found", ref->path, ref->text);
+	else
+		plan_block(p,
+			"%s: %s cannot be changed, and no disk of the virtual machine will be "
+			"called that. Have the old system name its root by UUID first",
+			ref->path, ref->text);
 }
 
 /* The same in files that no boot loader reads. */
@@ -377,6 +407,7 @@ static const struct {
 	{"boot-config", free_argument},
 	{"boot-source", free_argument},
 	{"arguments", free_loose_argument},
+	{"sealed", check_sealed},
 	{"device-map", free_device_map},
 	{"install-device", free_install_device},
 	{"device-cache", free_cache},

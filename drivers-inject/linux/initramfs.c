@@ -170,11 +170,12 @@ static int make_marker(const struct work *w, const struct linux_initramfs_result
 /* Where the image keeps a module; nash's has all of them in one directory. */
 static char *place_of(const struct work *w, const char *path)
 {
+	const struct archive_member *lib = archive_initramfs_find(&w->image.list, "lib");
 	const char *slash = strrchr(path, '/');
 
 	if (w->image.tool != LINUX_TOOL_MKINITRD_RH)
 		return p2v_path_join(w->image.base, path);
-	return p2v_strf("lib/%s", slash ? slash + 1 : path);
+	return p2v_strf("%s/%s", lib ? lib->path : "lib", slash ? slash + 1 : path);
 }
 
 static int add_files(const struct work *w, const struct linux_files *files, struct segment *s,

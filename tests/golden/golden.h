@@ -27,6 +27,7 @@ struct golden_kernel {
 	char *release, *path, *initramfs;
 	char *tool;	   /* whose marks the initramfs bears; NULL: none */
 	char *compression; /* gzip where it says nothing */
+	bool flat;	   /* its /lib is a directory of its own */
 	bool early;	   /* microcode in a segment of its own before it */
 	bool unified;	   /* path is one EFI program with the initramfs in it */
 	char *cmdline;	   /* of a unified one */

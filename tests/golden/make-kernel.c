@@ -203,7 +203,8 @@ static void add_modules(struct pile *p, const struct golden_kernel *k)
 	for (size_t i = 0; i < k->n_holds + P2V_N(indexes); i++) {
 		p2v_autofree char *name = i < k->n_holds ? p2v_strf("kernel/%s.ko", k->holds[i])
 							 : p2v_strf("%s", indexes[i - k->n_holds]);
-		p2v_autofree char *path = p2v_strf("usr/lib/modules/%s/%s", k->release, name);
+		p2v_autofree char *path =
+			p2v_strf("%slib/modules/%s/%s", k->flat ? "" : "usr/", k->release, name);
 		p2v_autofree char *host = p2v_strf("%s/lib/modules/%s/%s", top, k->release, name);
 		p2v_autobuf struct p2v_buf bytes = {0};
 
@@ -213,12 +214,25 @@ static void add_modules(struct pile *p, const struct golden_kernel *k)
 	p2v_dir_remove(top);
 }
 
+static bool has_init(const struct golden_kernel *k)
+{
+	for (size_t i = 0; i < k->n_image; i++)
+		if (strcmp(k->image[i].path, "init") == 0)
+			return true;
+	return false;
+}
+
 static void fill(struct pile *p, const struct golden_kernel *k)
 {
-	pile_add(p, "usr", S_IFDIR | 0755);
-	pile_add(p, "usr/lib", S_IFDIR | 0755);
-	p2v_buf_add_str(pile_add(p, "lib", S_IFLNK | 0777), "usr/lib");
-	p2v_buf_add_str(pile_add(p, "init", S_IFREG | 0755), "#!/bin/sh\n");
+	if (k->flat) {
+		pile_add(p, "lib", S_IFDIR | 0755);
+	} else {
+		pile_add(p, "usr", S_IFDIR | 0755);
+		pile_add(p, "usr/lib", S_IFDIR | 0755);
+		p2v_buf_add_str(pile_add(p, "lib", S_IFLNK | 0777), "usr/lib");
+	}
+	if (!has_init(k))
+		p2v_buf_add_str(pile_add(p, "init", S_IFREG | 0755), "#!/bin/sh\n");
 	for (size_t i = 0; k->tool && i < P2V_N(marks); i++)
 		if (strcmp(k->tool, marks[i].tool) == 0)
 			pile_add_file(p, marks[i].file.path, marks[i].file.bytes, marks[i].file.n);

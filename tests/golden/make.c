@@ -27,6 +27,7 @@ static const struct p2v_json_field kernel_fields[] = {
 	P2V_JSON_STR(struct golden_kernel, initramfs, 0),
 	P2V_JSON_STR(struct golden_kernel, tool, 0),
 	P2V_JSON_STR(struct golden_kernel, compression, 0),
+	P2V_JSON_BOOL(struct golden_kernel, flat, 0),
 	P2V_JSON_BOOL(struct golden_kernel, early, 0),
 	P2V_JSON_BOOL(struct golden_kernel, unified, 0),
 	P2V_JSON_STR(struct golden_kernel, cmdline, 0),
