@@ -519,6 +519,11 @@ static void tune_watch(struct lanes *all, uint64_t passed_ms)
 {
 	if (passed_ms < WINDOW_MS)
 		return;
+	/* At first caches are cold and windows small: any later second would look better. */
+	if (p2v_now_ms() - all->began_ms < 2 * WINDOW_MS) {
+		window_begin(all, TUNE_WATCH);
+		return;
+	}
 	all->base_rate = window_rate(all, passed_ms);
 	if (p2v_now_ms() - all->began_ms > TUNE_FOR_MS || lanes_count(all) >= lanes_sensible()) {
 		tune_end(all);

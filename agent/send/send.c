@@ -259,6 +259,9 @@ int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_e
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	r = connections_run(spec, &result, err ? err : &own);
 	result.duration_ms = p2v_now_ms() - started_ms;
+	/* One that was only tried does not count. */
+	if (!spec->streams && result.streams.chosen)
+		result.streams.most = result.streams.n;
 	if (r < 0) {
 		send_result_finish(&result);
 		return r;

@@ -76,7 +76,8 @@ struct send_disk_result {
 	uint64_t kept_bytes; /* not sent: the receiver had them from before */
 };
 
-/* Connections at once: how many, whether that is for good, and how many there really were. */
+/* Connections at once: how many, whether that is for good, and how many there really were (with
+ * auto: that were kept). */
 struct send_streams {
 	unsigned n;
 	bool chosen;
