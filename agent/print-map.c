@@ -103,36 +103,52 @@ static int map_doc_fill(const struct machine *m, const struct agent_disks *disks
 	return 0;
 }
 
-/* "12 MiB used (why)", where there is any. */
+#define COLUMNS	     80u
+#define SHARE_COLUMN 26u
+
+static void text_show(struct p2v_buf *text, FILE *out)
+{
+	fwrite(text->data, 1, text->len, out);
+	text->len = 0;
+}
+
+/* "12 MiB used: why", where there is any. */
 static void share_show(uint64_t bytes, const char *word, const char *why, FILE *out)
 {
-	char size[P2V_NUM_TEXT];
+	p2v_autobuf struct p2v_buf text = {0};
+	char size[P2V_NUM_TEXT], first[64];
 
+	snprintf(first, sizeof(first), "  %23s %s%s", p2v_num_bytes_text(bytes, size), word,
+		why ? ": " : "");
+	p2v_text_add_wrapped(&text, first, SHARE_COLUMN, COLUMNS, why ? why : "");
 	if (bytes)
-		fprintf(out, "  %23s %s%s%s\n", p2v_num_bytes_text(bytes, size), word,
-			why ? ": " : "", why ? why : "");
+		text_show(&text, out);
+}
+
+static void region_show(const struct region_doc *r, FILE *out)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	char size[P2V_NUM_TEXT], first[64];
+
+	snprintf(first, sizeof(first), "  %14" PRIu64 "  %10s %s", r->offset_bytes,
+		p2v_num_bytes_text(r->length_bytes, size), r->depth ? "  " : "");
+	p2v_text_add_wrapped(&text, first, SHARE_COLUMN + 6, COLUMNS, r->what);
+	text_show(&text, out);
+	share_show(r->used_bytes, "used", r->why_used, out);
+	share_show(r->zero_bytes, "zero", "holes in the file", out);
+	share_show(r->free_bytes, "free", r->why_free, out);
 }
 
 static void disk_doc_show(const struct disk_doc *d, FILE *out)
 {
 	char size[P2V_NUM_TEXT], used[P2V_NUM_TEXT], zero[P2V_NUM_TEXT], freed[P2V_NUM_TEXT];
 
-	fprintf(out, "%s: %s, partition table: %s; %s used, %s zero, %s free\n", d->path,
-		p2v_num_bytes_text(d->size_bytes, size), d->table,
-		p2v_num_bytes_text(d->used_bytes, used), p2v_num_bytes_text(d->zero_bytes, zero),
-		p2v_num_bytes_text(d->free_bytes, freed));
-	for (size_t i = 0; i < d->n_regions; i++) {
-		const struct region_doc *r = &d->regions[i];
-		p2v_autobuf struct p2v_buf what = {0};
-
-		p2v_text_add_printable(&what, r->what);
-		fprintf(out, "  %14" PRIu64 "  %10s %s%s\n", r->offset_bytes,
-			p2v_num_bytes_text(r->length_bytes, size), r->depth ? "  " : "",
-			what.data ? (const char *)what.data : "");
-		share_show(r->used_bytes, "used", r->why_used, out);
-		share_show(r->zero_bytes, "zero", "holes in the file", out);
-		share_show(r->free_bytes, "free", r->why_free, out);
-	}
+	fprintf(out, "%s: %s, partition table: %s\n", d->path,
+		p2v_num_bytes_text(d->size_bytes, size), d->table);
+	fprintf(out, "  %s used, %s zero, %s free\n", p2v_num_bytes_text(d->used_bytes, used),
+		p2v_num_bytes_text(d->zero_bytes, zero), p2v_num_bytes_text(d->free_bytes, freed));
+	for (size_t i = 0; i < d->n_regions; i++)
+		region_show(&d->regions[i], out);
 }
 
 int agent_print_map(const struct machine *m, const struct agent_disks *disks, bool json, FILE *out,

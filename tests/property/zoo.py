@@ -6,10 +6,11 @@ check; what lies outside of file systems must be the same; and the map must have
 Then file systems that are not clean: a snapshot is taken while somebody writes, and the copy must
 give after recovery what the snapshot itself gives after recovery.
 
-usage: zoo.py MAP_COPY [ANIMAL]...      exit code 77: nothing could run"""
+usage: zoo.py MAP_COPY AGENT [ANIMAL]...      exit code 77: nothing could run"""
 import contextlib
 import ctypes
 import hashlib
+import json
 import mmap
 import os
 import random
@@ -20,8 +21,8 @@ import sys
 import tempfile
 import time
 
-MAP_COPY = os.path.abspath(sys.argv[1])
-ONLY = sys.argv[2:]
+MAP_COPY, AGENT = map(os.path.abspath, sys.argv[1:3])
+ONLY = sys.argv[3:]
 MIB = 1 << 20
 
 
@@ -566,7 +567,6 @@ def at(offset):
 
 def parts_of(image):
     """(start, length) of each partition that is no container."""
-    import json
     table = json.loads(run("sfdisk", "-J", image))["partitiontable"]
     unit = int(table.get("sectorsize", 512))
     return [(p["start"] * unit, p["size"] * unit) for p in table["partitions"]
@@ -796,6 +796,38 @@ def lvm_thin(work, rng):
     return f"{expected >> 20} MiB free of the pool"
 
 
+def shown(work, rng):
+    """p2v-agent --map: what, used, free and why, in 80 columns, and the same as JSON: regions without a gap whose
+    bytes add up."""
+    need("sfdisk", "mkfs.btrfs")
+    disk = f"{work}/disk"
+    make(disk, 800 * MIB)
+    run("sfdisk", "-q", disk, input="label: gpt\nstart=1MiB, size=200MiB\nstart=210MiB, size=400MiB\nstart=620MiB, size=64MiB\n")
+    for at, n, mkfs in (1, 200, [*EXT, "-t", "ext4"]), (210, 400, [*BTRFS, "--csum", "xxhash"]), (620, 64, ["mkswap", "-L", "pool"]):
+        make(f"{work}/part", n * MIB)
+        run(*mkfs, f"{work}/part")
+        run("dd", f"if={work}/part", f"of={disk}", "bs=1M", f"seek={at}", "conv=notrunc,sparse", "status=none")
+    text = run(AGENT, "--map", "disk", cwd=work)
+    for word in "partition 1 (ext4)", "partition 2 (btrfs)", "partition 3 (swap)", "outside of partitions", \
+            "cleanly unmounted", "contents of swap space", "label and UUID", "checksums are of a kind":
+        if word not in " ".join(text.split()):
+            raise AssertionError(f"'{word}' is not in\n{text}")
+    wide = [line for line in text.split("\n") if len(line) > 80]
+    if wide:
+        raise AssertionError(f"wider than 80 columns: {wide}")
+    (found,) = json.loads(run(AGENT, "--map", "--json", disk))["disks"]
+    at = 0
+    for r in found["regions"]:
+        if r["depth"] == 0 and (r["offset_bytes"] != at or not r["what"] or not r["why_used"]):
+            raise AssertionError(f"a gap or a silence at {at}: {r}")
+        if r["used_bytes"] + r["zero_bytes"] + r["free_bytes"] != r["length_bytes"] or bool(r["free_bytes"]) != bool(r.get("why_free")):
+            raise AssertionError(f"does not add up: {r}")
+        at += r["length_bytes"]
+    if at != found["size_bytes"]:
+        raise AssertionError(f"ends at {at} of {found['size_bytes']}")
+    return f"{len(found['regions'])} regions"
+
+
 def gpt_4kn(work, rng):
     """A disk of 4,096-byte sectors: its table counts in them."""
     need("sfdisk", "mkfs.xfs")
@@ -977,6 +1009,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("suspended", suspended),
     ("gpt", partitioned(GPT, "gpt")),
     ("gpt-4kn", gpt_4kn),
+    ("shown", shown),
     ("mbr-logical", partitioned(MBR, "dos")),
     ("btrfs-several", btrfs_several),
     ("xfs-outside-log", xfs_outside_log),
