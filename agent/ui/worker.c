@@ -207,11 +207,32 @@ static int send_watch(struct worker *w, struct ui_send *send, struct p2v_err *er
 	}
 }
 
+/* A udev rule of the medium has set every disk read-only before anybody opened it. Where that did
+ * not happen, nothing is opened here either. */
+static int disks_check(const struct worker *w, struct p2v_err *err)
+{
+	for (size_t i = 0; i < w->machine.n_disks; i++) {
+		const char *path = w->machine.disks[i].path;
+		p2v_autofree char *name = strdup(path + (strncmp(path, "/dev/", 5) == 0 ? 5 : 0));
+
+		for (char *c = name; c && *c; c++)
+			if (*c == '/')
+				*c = '!';
+		if (!name || source_attr_u64(&source_host_this, 0, "/sys/block/%s/ro", name) != 1)
+			return p2v_err_set(err, P2V_EREFUSED,
+				"%s is not read-only in the kernel, as the medium makes every disk",
+				path);
+	}
+	return 0;
+}
+
 static int sending(struct worker *w, struct p2v_err *err)
 {
 	struct ui_send send = {.fd = -1};
-	int r;
+	int r = disks_check(w, err);
 
+	if (r < 0)
+		return r;
 	w->state.attempt++;
 	ui_text_set(&w->state.label, NULL);
 	w->state.done = w->state.total = w->state.rate = w->state.eta_ms = 0;

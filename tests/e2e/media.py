@@ -4,12 +4,12 @@ itself. The machine's network is QEMU's own, with that one port of the server in
 
 usage: media.py [--build DIR] [CASE...]"""
 
-import json
 import os
+import shutil
 import subprocess
 import time
 
-from lib import cases, server, vm
+from lib import cases, server, uefi, vm
 
 CASES = cases.Cases()
 MEDIUM = {}
@@ -56,14 +56,10 @@ def wire(steps):
                        f"guestfwd=tcp:{WIRE_SERVER}:22-cmd:/usr/bin/python3 {RELAY} {steps.daemon.port}"]
 
 
-def screen_holds(machine, text):
-    return lambda: text in machine.vga_text()
-
-
-def wait_done(machine):
+def wait_done(machine, look):
     """The screen's last word; what it says instead is the failure."""
     def check():
-        text = machine.vga_text()
+        text = look()
         cases.need("Failed:" not in text, text)
         return "Done:" in text
     machine.wait("the end of the copy", check, limit_s=BOOT_S + SEND_S, every_s=2)
@@ -85,6 +81,18 @@ def hardware(name):
     }[name]
 
 
+def jobs_drop(steps):
+    """The next machine is web01, too."""
+    for job in os.listdir(steps.jobs):
+        shutil.rmtree(os.path.join(steps.jobs, job))
+
+
+def uefi_firmware(steps):
+    """OVMF with an empty store: it takes the removable path, as a machine does with a medium in it."""
+    store = uefi.store([], os.path.join(steps.work, "vars.fd"))
+    return ["-drive", f"if=pflash,format=raw,readonly=on,file={uefi.CODE}", "-drive", f"if=pflash,format=raw,file={store}"]
+
+
 def same_digest(steps, image, name):
     """What the machine sent is what a p2v-agent here sends of the same disk."""
     steps.send([image], None, "--name", "reference")
@@ -92,19 +100,22 @@ def same_digest(steps, image, name):
     cases.need(want == got, f"the machine's disk arrived as {got}, and is {want}")
 
 
-def copied_by_itself(steps, iso, argv, name="web01", image=None):
+def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True):
     """Boots, waits for the copy, and switches off at the screen. The disk must not have been written to."""
     disk = vm.overlay_create(image, "raw", os.path.join(steps.work, f"{name}.qcow2"))
     argv = [*argv, *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
             "-drive", f"if=none,id=medium,media=cdrom,format=raw,readonly=on,file={iso}", "-rtc", "base=utc", "-no-reboot"]
     with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=BOOT_S + SEND_S + 60, name=name) as machine:
-        machine.wait("a screen", screen_holds(machine, "Machine "), limit_s=BOOT_S)
+        # A machine with UEFI has no text mode to look into: then the serial console's screen.
+        look = machine.vga_text if text_mode else machine.serial_text
+        machine.wait("a screen", lambda: "Machine " in look(), limit_s=BOOT_S)
         booted = machine.seconds()
         # The medium may be pulled out: all of it is in memory.
         machine.qmp.call("eject", id="cd", force=True)
-        wait_done(machine)
+        wait_done(machine, look)
         sent = machine.seconds() - booted
-        print("\n".join("      | " + line for line in machine.vga_text().split("\n")), flush=True)
+        if text_mode:
+            print("\n".join("      | " + line for line in look().split("\n")), flush=True)
         stats = machine.disk_stats("disk")
         cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
         cases.need("web01" in machine.serial_text() or name != "web01", "the serial console shows nothing")
@@ -125,10 +136,42 @@ def megasas_e1000(steps):
     """amd64 from CD, 384 MiB, a MegaRAID controller and an e1000: copied by itself, switched off at the screen."""
     image = server.image_path("debian12-bios")
     copied_by_itself(steps, medium(steps), [*web01(), *hardware("megasas"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
-                                            "-boot", "d"], image=image)
+                                            "-boot", "d"], image)
     same_digest(steps, image, "web01")
+
+
+@CASES.add
+def pentium3_ide_rtl8139(steps):
+    """i386 without PAE, 384 MiB, IDE and an rtl8139."""
+    image = server.image_path("debian12-bios")
+    programs = os.path.join(steps.build, "media-i386")
+    steps.run("programs", [os.path.join(os.path.dirname(RELAY), "../../../agent/media/build-programs"), "i386", programs,
+                           sources(steps, security=False)])
+    copied_by_itself(steps, medium(steps, "i386", "--programs", programs),
+                     [*web01(cpu="pentium3"), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
+                     image)
+    same_digest(steps, image, "web01")
+
+
+@CASES.add
+def uefi_nvme_usb(steps):
+    """amd64 with UEFI from a USB stick, NVMe and an e1000e."""
+    image = server.image_path("debian12-bios")
+    copied_by_itself(steps, medium(steps),
+                     [*web01("q35", memory=512), *uefi_firmware(steps), *hardware("nvme"), "-device", "qemu-xhci",
+                      "-device", "usb-storage,id=cd,drive=medium,bootindex=0,removable=on", "-device", "usb-kbd"],
+                     image, text_mode=False)
+    same_digest(steps, image, "web01")
+
+
+@CASES.add
+def same_bytes(steps):
+    """Two builds of the same medium are the same image."""
+    first, second = (cases.digest(build(steps, "amd64", os.path.join(steps.work, f"same{i}.iso"))) for i in (1, 2))
+    cases.need(first == second, f"{first} and {second}")
 
 
 if __name__ == "__main__":
     server.require("mmdebstrap", "xorriso", "grub-mkimage", "mformat", "qemu-img", "ssh-keygen", "useradd")
-    CASES.main("media", __doc__, before=lambda steps: steps.start_server())
+    # Each case ends with a job of its own name.
+    CASES.main("media", __doc__, before=lambda steps: steps.start_server(), after=jobs_drop)
