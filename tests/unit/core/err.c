@@ -11,6 +11,10 @@ static void sentence_gathers_from_inside_out(void **state)
 	assert_int_equal(p2v_err_errno(&err, EIO, "read at %d", 4096), P2V_EIO);
 	assert_int_equal(p2v_err_wrap(&err, P2V_EIO, "%s", "/dev/sda"), P2V_EIO);
 	assert_string_equal(err.text, "/dev/sda: read at 4096: Input/output error");
+	p2v_err_wrap(&err, P2V_EIO, "/dev/sda");
+	assert_string_equal(err.text, "/dev/sda: read at 4096: Input/output error");
+	p2v_err_wrap(&err, P2V_EIO, "/dev/sd");
+	assert_string_equal(err.text, "/dev/sd: /dev/sda: read at 4096: Input/output error");
 	p2v_err_clear(&err);
 	assert_int_equal(err.kind, 0);
 	assert_string_equal(err.text, "");
