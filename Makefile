@@ -11,7 +11,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
 	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
-	openssh-server openssh-client zstd lz4 diffutils \
+	openssh-server openssh-client openssl zstd lz4 diffutils \
 	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \

@@ -14,6 +14,7 @@
 #include "p2v/cli/server-item.h"
 #include "p2v/cli/verb.h"
 #include "p2v/control/api.h"
+#include "p2v/control/token.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
@@ -302,12 +303,67 @@ static int run_backup(
 	return r;
 }
 
+/* ---- tokens ---- */
+
+static int token_add(const struct server_opts *o, const char *path, struct p2v_err *err)
+{
+	char token[CONTROL_TOKEN_BYTES];
+	enum api_role role;
+	int r;
+
+	if (o->n_words != 4)
+		return p2v_err_set(err, P2V_EINVAL, "token add takes a role and a name");
+	r = control_role_parse(o->words[2], &role, err);
+	if (r == 0)
+		r = control_token_add(path, role, o->words[3], token, err);
+	if (r == 0)
+		printf("%s\n", token);
+	return r;
+}
+
+static int token_list(const struct server_opts *o, const char *path, struct p2v_err *err)
+{
+	struct tokens tokens = {0};
+	int r = control_token_list(path, &tokens, err);
+
+	if (r == 0 && o->json)
+		r = cli_print_json(&control_tokens_type, &tokens, err);
+	else if (r == 0)
+		r = cli_make_printable(&control_tokens_type, &tokens, err);
+	for (size_t i = 0; r == 0 && !o->json && i < tokens.n_tokens; i++)
+		printf("%-8s  %s\n", tokens.tokens[i].role, tokens.tokens[i].name);
+	p2v_json_free(&control_tokens_type, &tokens);
+	return r;
+}
+
+static int run_token(
+	const struct server_opts *o, const struct server_place *place, struct p2v_err *err)
+{
+	const char *word = o->n_words > 1 ? o->words[1] : "";
+	p2v_auto_config struct server_config config = {0};
+	int r = control_config_load(
+		o->config ? o->config : CONTROL_CONFIG_PATH, o->config != NULL, &config, err);
+
+	(void)place;
+	if (r < 0)
+		return r;
+	if (strcmp(word, "add") == 0)
+		return token_add(o, config.tokens, err);
+	if (strcmp(word, "list") == 0 && o->n_words == 2)
+		return token_list(o, config.tokens, err);
+	if (strcmp(word, "revoke") == 0 && o->n_words == 3)
+		return control_token_revoke(config.tokens, o->words[2], err);
+	return p2v_err_set(err, P2V_EINVAL,
+		"token takes add ROLE NAME, list, or revoke NAME; see 'p2v server --help'");
+}
+
 static const struct {
 	const char *word;
 	size_t words;
 	int (*run)(
 		const struct server_opts *o, const struct server_place *place, struct p2v_err *err);
-} server_verbs[] = {{"init", 1, run_init}, {"check", 1, run_check}, {"backup", 2, run_backup}};
+} server_verbs[] = {{"init", 1, run_init}, {"check", 1, run_check}, {"backup", 2, run_backup},
+	{"token", 4, run_token}};
 
 #define OPT(name, arg, kind, member, help)                                                         \
 	{                                                                                          \
@@ -324,15 +380,15 @@ static const struct p2v_opt server_opts[] = {
 	OPT("no-start", NULL, P2V_OPT_FLAG, no_start, "init: only make files."),
 	OPT("config", "FILE", P2V_OPT_STR, config, "Instead of " CONTROL_CONFIG_PATH "."),
 	OPT("json", NULL, P2V_OPT_FLAG, json,
-		"check: print the findings (version 1: fine, findings)."),
+		"check, token list: print JSON (version 1: fine, findings; tokens)."),
 	P2V_OPT_END,
 };
 
 static const struct p2v_cmd server_cmd = {
 	.name = "p2v server",
-	.operands = "init | check | backup FILE",
+	.operands = "init | check | backup FILE | token add ROLE NAME|list|revoke NAME",
 	.min_operands = 1,
-	.max_operands = 2,
+	.max_operands = 4,
 	.summary = "set up the conversion server, check it, copy its ledger",
 	.text = "init makes the user p2v, the directories, what sshd needs to let agents in with "
 		"keys of /etc/p2v/authorized_keys and nothing else, a configuration and the "
@@ -342,6 +398,9 @@ static const struct p2v_cmd server_cmd = {
 		"check says what is not as it should be.\n\n"
 		"backup copies the ledger into FILE, which must be new, while p2vd runs. A ledger "
 		"in PostgreSQL is copied by pg_dump(1).\n\n"
+		"token: who may ask p2vd over the network (listen in p2vd.conf). ROLE is viewer, "
+		"operator or admin (who may remove jobs). The token is printed once and kept "
+		"nowhere; what revoke takes away is gone at once.\n\n"
 		"Exit code 0: done, or all is fine. 1: failed, or something is not.",
 	.opts = server_opts,
 	.operands_offset = offsetof(struct server_opts, words),

@@ -23,6 +23,10 @@ static const struct p2v_json_field fields[] = {
 	P2V_JSON_STR(struct server_config, program, 0),
 	P2V_JSON_STR(struct server_config, user, 0),
 	P2V_JSON_STR(struct server_config, format, 0),
+	P2V_JSON_STR(struct server_config, listen, 0),
+	P2V_JSON_STR(struct server_config, tls_cert, 0),
+	P2V_JSON_STR(struct server_config, tls_key, 0),
+	P2V_JSON_STR(struct server_config, tokens, 0),
 	P2V_JSON_U32(struct server_config, workers, 0),
 	P2V_JSON_U32(struct server_config, priority, 0),
 	P2V_JSON_STRS(struct server_config, hold, 0),
@@ -62,6 +66,15 @@ static const struct p2v_opt settings[] = {
 	SETTING("socket", "PATH",
 		"Where the API listens (default /run/p2v/p2vd.sock). Who may open it may do "
 		"everything that p2v job can."),
+	SETTING("listen", "ADDRESS:PORT",
+		"Where the API and the dashboard listen for the network, by TLS alone: "
+		"0.0.0.0:8443, "
+		"[::]:8443. By default nowhere."),
+	SETTING("tls_cert", "FILE", "The certificate for that, with its chain, PEM."),
+	SETTING("tls_key", "FILE", "Its key, PEM; only p2vd needs to read it."),
+	SETTING("tokens", "FILE",
+		"Who may ask over the network (default /etc/p2v/tokens): p2v server token makes "
+		"it."),
 	SETTING("program", "PATH", "The p2v that is run (default p2v, found in PATH)."),
 	SETTING("user", "NAME",
 		"As whom the workers run where p2vd is root. By default as p2vd itself."),
@@ -129,7 +142,7 @@ static int texts_default(struct server_config *c, struct p2v_err *err)
 	} rows[] = {{&c->store, "/var/lib/p2v/ledger.db"}, {&c->base, "/srv/p2v"},
 		{&c->pool, "main"}, {&c->host, host}, {&c->socket, "/run/p2v/p2vd.sock"},
 		{&c->program, "p2v"}, {&c->keep_free, "5G"}, {&c->worker_memory, "0"},
-		{&c->format, "qcow2"}};
+		{&c->format, "qcow2"}, {&c->tokens, "/etc/p2v/tokens"}};
 
 	gethostname(host, sizeof(host) - 1);
 	for (size_t i = 0; i < P2V_N(rows); i++) {
@@ -204,6 +217,15 @@ static int user_find(struct server_config *c, struct p2v_err *err)
 	return c->home ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
+static int tls_check(const struct server_config *c, struct p2v_err *err)
+{
+	if (c->listen && (!c->tls_cert || !c->tls_key))
+		return p2v_err_set(err, P2V_EINVAL,
+			"listen: only with tls_cert and tls_key: nothing of this goes over a "
+			"network in the clear");
+	return 0;
+}
+
 static int config_complete(struct server_config *c, struct p2v_err *err)
 {
 	int r = texts_default(c, err);
@@ -223,6 +245,8 @@ static int config_complete(struct server_config *c, struct p2v_err *err)
 		r = p2v_err_set(err, P2V_EINVAL, "pool: '%.80s' is not a name", c->pool);
 	if (r == 0 && !model_name_ok(c->host))
 		r = p2v_err_set(err, P2V_EINVAL, "host: '%.80s' is not a name", c->host);
+	if (r == 0)
+		r = tls_check(c, err);
 	return r < 0 ? r : user_find(c, err);
 }
 

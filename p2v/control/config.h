@@ -13,6 +13,7 @@
 struct server_config {
 	char *store, *base, *pool, *host, *socket, *program, *user, *format;
 	char *keep_free, *worker_memory;
+	char *listen, *tls_cert, *tls_key, *tokens;
 	char **hold, **windows;
 	size_t n_hold, n_windows;
 	uint32_t workers, priority, tries, retry_s, lease_s, scan_s, stop_s, nice;

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "p2v/control/token.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
@@ -26,7 +29,8 @@
 struct http {
 	struct api *api;
 	struct MHD_Daemon *daemon;
-	char *path;
+	char *path;  /* of a Unix socket */
+	bool remote; /* who asks has to show a token */
 	atomic_bool ends;
 };
 
@@ -83,21 +87,64 @@ static uint64_t number_of(struct MHD_Connection *c, enum MHD_ValueKind kind, con
 	return number;
 }
 
-static enum MHD_Result request_answer(struct http *http, struct MHD_Connection *connection,
-	const char *path, const char *method, struct incoming *incoming)
-{
+/* Who asks, and what he may. */
+struct asker {
 	char who[128];
+	enum api_role role;
+};
+
+/* A guess costs time, in this connection's own thread. */
+#define WRONG_TOKEN_MS 300
+
+static int asker_find(struct http *http, struct MHD_Connection *connection, struct asker *ret,
+	struct p2v_err *err)
+{
+	const char *text = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	p2v_autofree char *name = NULL;
+	int r;
+
+	ret->role = API_ADMIN;
+	if (!http->remote) {
+		who_is(connection, ret->who, sizeof(ret->who));
+		return 0;
+	}
+	if (!text || strncasecmp(text, "Bearer ", 7) != 0)
+		return p2v_err_set(err, P2V_EREFUSED, "no token was shown");
+	r = control_token_check(http->api->config->tokens, text + 7, &ret->role, &name, err);
+	if (r == 0)
+		snprintf(ret->who, sizeof(ret->who), "token %s", name);
+	else
+		p2v_sleep_ms(WRONG_TOKEN_MS);
+	return r;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, const struct p2v_err *err)
+{
+	struct api_error error = {
+		1, (char *)(uintptr_t)p2v_err_word(err->kind), (char *)(uintptr_t)err->text};
+	struct api_answer answer = {.status = 401, .type = "application/json"};
+	enum MHD_Result result = MHD_NO;
+
+	if (p2v_json_encode(&control_error_type, &error, false, &answer.body, NULL) == 0)
+		result = answer_queue(connection, &answer);
+	p2v_buf_finish(&answer.body);
+	return result;
+}
+
+static enum MHD_Result request_answer(struct http *http, struct MHD_Connection *connection,
+	const char *path, const char *method, const struct asker *asker, struct incoming *incoming)
+{
 	struct api_request request = {.method = method,
 		.path = path,
-		.who = who,
-		.role = API_ADMIN,
+		.who = asker->who,
+		.role = asker->role,
 		.after = number_of(connection, MHD_GET_ARGUMENT_KIND, "after"),
 		.body = incoming->body.data,
 		.n = incoming->body.len};
 	struct api_answer answer = {.status = 413, .type = "text/plain"};
 	enum MHD_Result result;
 
-	who_is(connection, who, sizeof(who));
 	if (incoming->too_large || incoming->body.failed)
 		p2v_buf_add_str(&answer.body, "too large\n");
 	else
@@ -182,6 +229,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	const char *method, const char *version, const char *bytes, size_t *n, void **state)
 {
 	struct incoming *incoming = *state;
+	struct asker asker = {0};
+	struct p2v_err err = {0};
 
 	(void)version;
 	if (!incoming) {
@@ -195,9 +244,11 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		*n = 0;
 		return MHD_YES;
 	}
+	if (asker_find(ctx, connection, &asker, &err) < 0)
+		return refuse(connection, &err);
 	if (strcmp(url, "/v1/stream") == 0 && strcmp(method, "GET") == 0)
 		return stream_answer(ctx, connection);
-	return request_answer(ctx, connection, url, method, incoming);
+	return request_answer(ctx, connection, url, method, &asker, incoming);
 }
 
 static void on_end(void *ctx, struct MHD_Connection *connection, void **state,
@@ -275,6 +326,91 @@ int control_http_start(struct api *api, const char *path, struct http **ret, str
 		close(fd);
 		control_http_stop(http);
 		return p2v_err_set(err, P2V_EIO, "%s: no HTTP server can be started", path);
+	}
+	*ret = http;
+	return 0;
+}
+
+/* ---- the network ---- */
+
+/* "ADDRESS:PORT", "[ADDRESS]:PORT": numbers only, so that nobody else's name server has a say. */
+static int address_parse(const char *text, struct addrinfo **ret, struct p2v_err *err)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM};
+	const char *colon = strrchr(text, ':');
+	p2v_autofree char *host = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+	size_t n = host ? strlen(host) : 0;
+	char *name = host;
+
+	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = '\0';
+		name = host + 1;
+	}
+	if (!name || !*name || getaddrinfo(name, colon + 1, &hints, ret) != 0)
+		return p2v_err_set(err, P2V_EINVAL,
+			"listen: '%.80s' is not like 0.0.0.0:8443 or [::]:8443", text);
+	return 0;
+}
+
+static struct MHD_Daemon *tls_start(
+	struct http *http, const struct addrinfo *address, const char *cert, const char *key)
+{
+	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+			 MHD_USE_POLL | MHD_USE_TLS;
+
+	if (address->ai_family == AF_INET6)
+		flags |= MHD_USE_DUAL_STACK;
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR,
+		address->ai_addr, MHD_OPTION_HTTPS_MEM_CERT, cert, MHD_OPTION_HTTPS_MEM_KEY, key,
+		MHD_OPTION_HTTPS_PRIORITIES, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2",
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST / 4,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
+		on_end, NULL, MHD_OPTION_END);
+}
+
+static int text_read(const char *path, struct p2v_buf *ret, struct p2v_err *err)
+{
+	int r = p2v_file_read(path, BODY_MOST, ret, err);
+
+	p2v_buf_add_str(ret, "");
+	return r < 0 ? r : p2v_buf_check(ret, err);
+}
+
+int control_https_start(struct api *api, struct http **ret, struct p2v_err *err)
+{
+	const struct server_config *config = api->config;
+	p2v_autobuf struct p2v_buf cert = {0}, key = {0};
+	struct addrinfo *address = NULL;
+	struct http *http;
+	int r;
+
+	*ret = NULL;
+	if (!config->listen)
+		return 0;
+	r = text_read(config->tls_cert, &cert, err);
+	if (r == 0)
+		r = text_read(config->tls_key, &key, err);
+	if (r == 0)
+		r = address_parse(config->listen, &address, err);
+	if (r < 0)
+		return r;
+	http = calloc(1, sizeof(*http));
+	if (http) {
+		http->api = api;
+		http->remote = true;
+		http->daemon =
+			tls_start(http, address, (const char *)cert.data, (const char *)key.data);
+	}
+	explicit_bzero(key.data, key.len);
+	freeaddrinfo(address);
+	if (!http || !http->daemon) {
+		control_http_stop(http);
+		return p2v_err_set(err, P2V_EIO,
+			"%s: cannot listen: the port is taken, or the certificate and its key are "
+			"not good",
+			config->listen);
 	}
 	*ret = http;
 	return 0;

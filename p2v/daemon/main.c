@@ -60,7 +60,7 @@ static int serve(const struct main_opts *o, struct p2v_err *err)
 	p2v_auto_config struct server_config config = {0};
 	struct daemon_spec spec = {.config = &config, .poke_fd = -1, .say = say};
 	p2v_autoclose int poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct http *http = NULL;
+	struct http *http = NULL, *https = NULL;
 	struct api api = {0};
 	int r = control_config_load(
 		o->config ? o->config : CONTROL_CONFIG_PATH, o->config != NULL, &config, err);
@@ -72,7 +72,10 @@ static int serve(const struct main_opts *o, struct p2v_err *err)
 	if (r == 0)
 		r = control_http_start(&api, config.socket, &http, err);
 	if (r == 0)
+		r = control_https_start(&api, &https, err);
+	if (r == 0)
 		r = daemon_run(&spec, err);
+	control_http_stop(https);
 	control_http_stop(http);
 	control_api_finish(&api);
 	return r;

@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -413,6 +414,73 @@ def api_is_as_its_document_says(scene):
     for name in ("../web01/job.log", "..%2f..%2fone.conf", "proof/../../x", ".lock", "orders", "proof/.x", "image/disk0.qcow2"):
         status, _, _ = server.ask("GET", f"/v1/jobs/web01/files/{name}")
         need(status == 404, f"{name}: {status}")
+
+
+@case
+def over_the_network(scene):
+    """TLS alone, tokens with roles, revoked at once; nothing without a certificate."""
+    key, cert, tokens = (os.path.join(scene.work, name) for name in ("key.pem", "cert.pem", "tokens"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = scene.server(listen=f"127.0.0.1:{port}", tls_cert=cert, tls_key=key, tokens=tokens)
+    scene.add("web01", "plan refuse")
+    server.comes("web01", "failed")
+
+    def p2v(*words, expect=0):
+        done = subprocess.run([P2V, "server", *words, "--config", server.conf], capture_output=True, text=True)
+        need(done.returncode == expect, f"{words}: {done.stdout} {done.stderr}")
+        return done.stdout.strip()
+
+    made = {role: p2v("token", "add", role, f"my-{role}") for role in ("viewer", "operator", "admin")}
+    p2v("token", "add", "viewer", "my-viewer", expect=1)
+    p2v("token", "add", "king", "x", expect=2)
+    need(not any(token in open(tokens).read() for token in made.values()), "a token is in the file")
+    context = ssl.create_default_context(cafile=cert)
+
+    def ask(token, method, path, body=None):
+        connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=LIMIT_S)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request(method, path, body and json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, text
+
+    act = "/v1/jobs/web01/actions"
+    for token, method, path, body, status in (
+            (None, "GET", "/v1/jobs", None, 401), ("x" * 64, "GET", "/v1/jobs", None, 401),
+            (None, "GET", "/metrics", None, 401), (None, "GET", "/v1/stream", None, 401),
+            ("", "POST", act, {"action": "retry"}, 401),
+            (made["viewer"], "GET", "/v1/jobs", None, 200), (made["viewer"], "POST", act, {"action": "retry"}, 403),
+            (made["operator"], "POST", act, {"action": "rm"}, 409), (made["operator"], "POST", act, {"action": "retry"}, 200),
+            (made["admin"], "POST", act, {"action": "rm"}, 200)):
+        got = ask(token, method, path, body)
+        need(got[0] == status, f"{method} {path} {body}: {got}, not {status}")
+    wait("it is gone", lambda: not server.job("web01"))
+    who = {event["who"] for event in server.get("/v1/events")["events"]}
+    need({"token my-operator", "token my-admin"} <= who, who)
+    p2v("token", "revoke", "my-viewer")
+    need(ask(made["viewer"], "GET", "/v1/jobs")[0] == 401, "a revoked token is good")
+    need(p2v("token", "list").split() == ["operator", "my-operator", "admin", "my-admin"], "list")
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.sendall(b"GET /v1/jobs HTTP/1.0\r\n\r\n")
+        plain.settimeout(LIMIT_S)
+        with contextlib.suppress(ConnectionResetError):
+            need(b"HTTP/" not in plain.recv(4096), "it answers in the clear")
+    server.stop()
+    need("only with tls_cert" in subprocess.run(
+        [P2VD, "--check", "--config", bare(scene, port)], capture_output=True, text=True).stderr, "listens without TLS")
+
+
+def bare(scene, port):
+    path = os.path.join(scene.work, "bare.conf")
+    with open(path, "w") as file:
+        file.write(f"listen: 127.0.0.1:{port}\n")
+    return path
 
 
 @case
