@@ -330,16 +330,25 @@ def ntfs_dirty(image):
         patch(at + attr + int.from_bytes(record[attr + 20:attr + 22], "little") + 10, b"\x01")(image)
 
 
-def ntfs_log(image):
-    """Rubbish where the log's restart page was: as far as anybody can tell it is not clean."""
-    _, record, cluster = ntfs_record(image, 2)
+def ntfs_first_run(image, number):
+    """Where the first run of a record's data lies."""
+    _, record, cluster = ntfs_record(image, number)
     attr = int.from_bytes(record[20:22], "little")
     while int.from_bytes(record[attr:attr + 4], "little") != 0x80:
         attr += int.from_bytes(record[attr + 4:attr + 8], "little")
     run_at = attr + int.from_bytes(record[attr + 32:attr + 34], "little")
     sizes = record[run_at]
-    lcn = int.from_bytes(record[run_at + 1 + (sizes & 15):][:sizes >> 4], "little")
-    patch(lcn * cluster, b"RSTR" + b"\1" * 508)(image)
+    return int.from_bytes(record[run_at + 1 + (sizes & 15):][:sizes >> 4], "little") * cluster
+
+
+def ntfs_log(image):
+    """Rubbish where the log's restart page was: as far as anybody can tell it is not clean."""
+    patch(ntfs_first_run(image, 2), b"RSTR" + b"\1" * 508)(image)
+
+
+def ntfs_lag(image):
+    """What a pulled plug can leave of ntfs-3g: files on the medium, and a bitmap that does not have them yet."""
+    patch(ntfs_first_run(image, 6) + 1024, bytes(6144))(image)
 
 
 def ntfs_sleeps(work, rng):
@@ -987,6 +996,7 @@ IN_PARTITION = [
     Fuse("ntfs-64k", *NTFS, "-c", "65536", **NTFS_FUSE),
     Fuse("ntfs-dirty", *NTFS, after=ntfs_dirty, reason="marked as dirty", fuse="ntfs-3g", fsck=("true",)),
     Fuse("ntfs-log", *NTFS, after=ntfs_log, reason="log is not clean", fuse="ntfs-3g", fsck=("true",)),
+    Fuse("ntfs-lag", *NTFS, after=ntfs_lag, fuse="ntfs-3g", fsck=("true",)),
     Fat("fat32", *VFAT, "-F", "32"),
     Fat("fat32-1", *VFAT, "-F", "32", "-s", "1", "-f", "1", size=64 * MIB),
     Fat("fat16", *VFAT, "-F", "16", size=100 * MIB),
