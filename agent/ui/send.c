@@ -85,8 +85,8 @@ static void words_finish(struct words *w)
 	free(w->items);
 }
 
-static int words_make(
-	const struct ui_settings *s, const char *name, struct words *w, struct p2v_err *err)
+static int words_make(const struct ui_settings *s, const struct machine *m, const char *name,
+	struct words *w, struct p2v_err *err)
 {
 	p2v_autofree char *limit = p2v_strf("%llu", (unsigned long long)s->limit_bytes);
 
@@ -103,6 +103,8 @@ static int words_make(
 	word_add(w, err, "--rescue", s->rescue ? "" : NULL);
 	for (size_t i = 0; i < s->n_disks; i++)
 		word_add(w, err, "--disk=", s->disks[i]);
+	for (size_t i = 0; !s->n_disks && i < m->n_disks; i++)
+		word_add(w, err, "--disk=", m->disks[i].removable ? NULL : m->disks[i].path);
 	word_add(w, err, "--yes", "");
 	word_add(w, err, "--json", "");
 	word_add(w, err, "--progress=json", "");
@@ -135,13 +137,13 @@ static int start(
 	return r;
 }
 
-int ui_send_start(const struct ui_settings *s, const char *name, const char *dir,
-	struct ui_send *ret, struct p2v_err *err)
+int ui_send_start(const struct ui_settings *s, const struct machine *m, const char *name,
+	const char *dir, struct ui_send *ret, struct p2v_err *err)
 {
 	struct ui_send send = {.fd = -1};
 	struct words w = {0};
 	p2v_autofree const char **argv = NULL;
-	int r = words_make(s, name, &w, err);
+	int r = words_make(s, m, name, &w, err);
 
 	if (r == 0) {
 		argv = calloc(w.n_items + 1, sizeof(*argv));

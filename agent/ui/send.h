@@ -21,9 +21,10 @@ struct ui_send {
 	char last[512]; /* its last words that are not progress */
 };
 
-/* name: what the machine is called. What it prints in the end goes to DIR/result.json. */
-int ui_send_start(const struct ui_settings *s, const char *name, const char *dir,
-	struct ui_send *ret, struct p2v_err *err);
+/* name: what the machine is called. Where no disk is told, those of m that are not removable. What
+ * it prints in the end goes to DIR/result.json. */
+int ui_send_start(const struct ui_settings *s, const struct machine *m, const char *name,
+	const char *dir, struct ui_send *ret, struct p2v_err *err);
 /* Takes what it has said meanwhile into state, waiting for at most wait_ms. ret_ended: it is over:
  * 0, or why not. */
 int ui_send_step(struct ui_send *send, struct ui_state *state, int wait_ms, bool *ret_ended,

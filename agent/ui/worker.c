@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/ui/worker.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,7 +238,7 @@ static int sending(struct worker *w, struct p2v_err *err)
 	ui_text_set(&w->state.label, NULL);
 	w->state.done = w->state.total = w->state.rate = w->state.eta_ms = 0;
 	phase(w, UI_SENDING, "sending the disks");
-	r = ui_send_start(&w->settings, w->state.name, w->dir, &send, err);
+	r = ui_send_start(&w->settings, &w->machine, w->state.name, w->dir, &send, err);
 	return r < 0 ? r : send_watch(w, &send, err);
 }
 
@@ -314,6 +315,24 @@ static int round_do(struct worker *w, struct p2v_err *err)
 	return r == 0 ? sent(w, err) : failed(w, &why, err);
 }
 
+/* Some sticks say that they are no removable disk: ISO 9660's volume identifier, 40 bytes into the
+ * sector 16 of 2048 bytes (ECMA-119, 8.4), says that it is this medium. */
+static bool is_medium(const char *path)
+{
+	static const char name[] = "P2V     ";
+	char found[sizeof(name) - 1];
+	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && pread(fd, found, sizeof(found), 16 * 2048 + 40) == sizeof(found) &&
+	       memcmp(found, name, sizeof(found)) == 0;
+}
+
+static void medium_leave_out(struct machine *m)
+{
+	for (size_t i = 0; i < m->n_disks; i++)
+		m->disks[i].removable = m->disks[i].removable || is_medium(m->disks[i].path);
+}
+
 static int worker_init(
 	struct worker *w, const char *dir, int argc, char **argv, struct p2v_err *err)
 {
@@ -323,6 +342,8 @@ static int worker_init(
 	r = p2v_dir_make(dir, 0700, err);
 	if (r == 0)
 		r = source_machine_read(&source_host_this, NULL, &w->machine, err);
+	if (r == 0)
+		medium_leave_out(&w->machine);
 	if (r == 0)
 		r = ui_layers_read(&w->layers, err);
 	return r;

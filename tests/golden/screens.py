@@ -150,7 +150,7 @@ def main():
         terminal = Terminal(program, folder)
         for name, state in STATES.items():
             put(folder, "state.json", state)
-            snapshot(name, terminal.wait(state["text"].split()[0], "Machine"), update)
+            snapshot(name, terminal.wait(state["text"][:14], "Machine"), update)
         drive(terminal, folder, update)
     finally:
         if terminal:
