@@ -3,6 +3,7 @@
 /* Which boot loader starts the system, with which files, and which kernel by itself. */
 
 #include <string.h>
+#include <strings.h>
 
 #include "converters/boot/boot.h"
 #include "converters/inspect/inspection.h"
@@ -148,8 +149,23 @@ static int read_loader(struct inspection *in, const struct boot_loader *loader)
 	return r;
 }
 
+/* A kernel as a program of the firmware: a file of that name beside the vendors' loaders. */
+static bool is_efi_stub(const struct facts_bootloader *b)
+{
+	for (size_t i = 0; i < b->n_efi_programs; i++) {
+		const char *name = strrchr(b->efi_programs[i], '/') + 1;
+
+		if (strncasecmp(name, "vmlinuz", 7) == 0 || strncasecmp(name, "linux", 5) == 0 ||
+			strncasecmp(name, "bzImage", 7) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const char *kind_by_file(struct inspection *in)
 {
+	if (is_efi_stub(&in->os->bootloader))
+		return "efi-stub";
 	for (size_t i = 0; i < P2V_N(by_file); i++)
 		if (inspect_may_exist(in, by_file[i].path) && guest_is_file(in->g, by_file[i].path))
 			return by_file[i].kind;

@@ -66,8 +66,8 @@ static void add_consoles(struct planning *p)
 
 	if (!b->n_configs && p->sealed && !plan_is(b->kind, "lilo")) {
 		plan_warn(p,
-			"the kernels' arguments are part of their programs: no console is added "
-			"on the serial line");
+			"the kernels' arguments are part of their programs or of the firmware's "
+			"entries: no console is added on the serial line");
 		return;
 	}
 	if (!b->n_configs) {

@@ -143,6 +143,9 @@ static const char *seal(const struct facts_os *os)
 	if (plan_is(os->bootloader.kind, "lilo") || plan_is(os->bootloader.kind, "elilo"))
 		return "LILO knows kernel and initramfs by their places on the disk, so they must "
 		       "not be changed";
+	if (plan_is(os->bootloader.kind, "efi-stub"))
+		return "the firmware itself starts the kernel, with an initramfs that only its own "
+		       "entries name, so it must not be changed";
 	for (size_t i = 0; i < os->n_kernels; i++)
 		if (plan_is(os->kernels[i].initramfs.kind, "unified"))
 			return "kernel and initramfs are one EFI program (a unified kernel "

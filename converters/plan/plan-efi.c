@@ -95,11 +95,29 @@ static void copy(struct planning *p, const char *from, const char *name)
 	plan_arg(p, "from", from);
 }
 
+static bool has_entries(const struct machine *m)
+{
+	for (size_t i = 0; i < m->n_efi_vars; i++)
+		if (plan_is(m->efi_vars[i].name, "BootOrder"))
+			return true;
+	return false;
+}
+
 void plan_efi(struct planning *p)
 {
 	const struct facts_bootloader *b = &p->os->bootloader;
 
-	if (!plan_is(p->plan->firmware, "uefi") || has_fallback(b))
+	if (!plan_is(p->plan->firmware, "uefi"))
+		return;
+	/* The kernel's arguments stand in an entry, and nowhere on the disks. */
+	if (plan_is(b->kind, "efi-stub")) {
+		if (!has_entries(p->machine))
+			plan_block(p, "the firmware starts the kernel by entries of its own, and "
+				      "none of them came along: take the machine's inventory with "
+				      "p2v-agent, which reads them");
+		return;
+	}
+	if (has_fallback(b))
 		return;
 	for (size_t i = 0; i < P2V_N(loaders); i++) {
 		const char *program = find(b, loaders[i].name, NULL);

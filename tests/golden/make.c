@@ -111,10 +111,15 @@ void golden_put(const char *root, const char *path, const void *bytes, size_t n)
 {
 	p2v_autofree char *p = p2v_strf("%s%s", root, path);
 	char *slash = strrchr(p, '/');
+	FILE *file;
 
 	*slash = '\0';
 	golden_need(p2v_dir_make(p, 0755, &golden_err), p);
-	golden_need(p2v_publish_bytes(p, slash + 1, bytes, n, 0644, &golden_err), path);
+	*slash = '/';
+	/* Not by publishing: hundreds of files need not reach the disk one by one. */
+	file = fopen(p, "we");
+	if (!file || fwrite(bytes, 1, n, file) != n || fclose(file) != 0)
+		golden_need(p2v_err_errno(&golden_err, errno, "%s", p), "write");
 }
 
 void golden_lines(const struct golden_file *f, struct p2v_buf *out)

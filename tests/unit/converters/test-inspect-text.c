@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "converters/inspect/device-name.h"
 #include "converters/inspect/fstab.h"
 #include "converters/inspect/net.h"
 #include "converters/inspect/storage.h"
@@ -249,6 +250,54 @@ static void test_specs(void **state)
 		&filesystems[1]);
 }
 
+static void test_hardware_names(void **state)
+{
+	static const struct {
+		const char *spec, *disk;
+		uint64_t number, part;
+	} names[] = {
+		{"/dev/sda", "/dev/sda", 0, 0},
+		{"/dev/sdab12", "/dev/sdab", 27, 12},
+		{"/dev/cciss/c0d1p3", "/dev/cciss/c0d1", 1, 3},
+		{"/dev/nvme1n1p2", "/dev/nvme1n1", 1, 2},
+		{"/dev/mmcblk0", "/dev/mmcblk0", 0, 0},
+		{"/dev/disk/by-id/ata-X_Y-part2", "/dev/disk/by-id/ata-X_Y", 0, 2},
+		{"/dev/mapper/mpatha", "/dev/mapper/mpatha", 0, 0},
+		{"/dev/mapper/mpathap1", "/dev/mapper/mpatha", 0, 1},
+		{"/dev/mapper/mpathp1", "/dev/mapper/mpathp", 0, 1},
+		{"/dev/mapper/mpathb3", "/dev/mapper/mpathb", 0, 3},
+		{"/dev/mapper/mpath0p2", "/dev/mapper/mpath0", 0, 2},
+		{"/dev/mapper/mpath12", "/dev/mapper/mpath12", 0, 0},
+		{"/dev/mapper/mpatha-part4", "/dev/mapper/mpatha", 0, 4},
+		{"/dev/mapper/3600508b1001c5c3b4cdcdcdcd0011223_part1",
+			"/dev/mapper/3600508b1001c5c3b4cdcdcdcd0011223", 0, 1},
+		{"/dev/mapper/3600508b1001c5c3b4cdcdcdcd0011223",
+			"/dev/mapper/3600508b1001c5c3b4cdcdcdcd0011223", 0, 0},
+		{"/dev/mapper/isw_abc_Volume0p1", "/dev/mapper/isw_abc_Volume0", 0, 1},
+		{"/dev/mapper/vg-lv", NULL, 0, 0},
+		{"/dev/mapper/root_crypt", NULL, 0, 0},
+		{"/dev/vg/sda1", NULL, 0, 0},
+		{"/dev/md1", NULL, 0, 0},
+		{"/dev/sd", NULL, 0, 0},
+		{"/dev/sda1x", NULL, 0, 0},
+		{"/dev/nvme0", NULL, 0, 0},
+		{"UUID=1", NULL, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(names); i++) {
+		struct device_name d = {0};
+
+		if (device_name_read(p2v_span_str(names[i].spec), &d) != (names[i].disk != NULL))
+			fail_msg("%s", names[i].spec);
+		if (names[i].disk &&
+			(!p2v_span_eq(d.disk, names[i].disk) || d.number != names[i].number ||
+				d.part != names[i].part))
+			fail_msg("%s: %.*s, %d, %d", names[i].spec, (int)d.disk.n, d.disk.p,
+				(int)d.number, (int)d.part);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_other_dialects),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_specs),
+		cmocka_unit_test(test_hardware_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
