@@ -29,7 +29,7 @@ static void add_getty(struct planning *p)
 
 	if (os->console_getty)
 		return;
-	if (!*plan_text(os->getty)) {
+	if (!*plan_text(os->getty) || plan_is(os->init, "unknown") || !*plan_text(os->init)) {
 		plan_warn(p,
 			"no login will be offered on the serial line: this guest's init (%s) "
 			"needs a getty configured for it",

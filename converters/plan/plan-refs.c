@@ -28,9 +28,11 @@ begin(struct planning *p, const struct facts_ref *ref, const char *op, const cha
 	va_start(ap, reason);
 	vsnprintf(text, sizeof(text), reason, ap);
 	va_end(ap);
-	plan_step(p, ref->inside ? "initramfs-edit" : op, ref->path, "%s", text);
-	if (!ref->inside)
+	if (!ref->inside) {
+		plan_step(p, op, ref->path, "%s", text);
 		return;
+	}
+	plan_step(p, "initramfs-edit", ref->path, "Its copy of %s: %s", ref->inside, text);
 	plan_arg(p, "inside", ref->inside);
 	plan_arg(p, "edit", op);
 }
