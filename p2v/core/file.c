@@ -57,11 +57,15 @@ bool p2v_file_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+/* errno stays what mkdir said. */
 static bool is_dir(const char *path)
 {
+	int why = errno;
 	struct stat st;
+	bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	errno = why;
+	return dir;
 }
 
 int p2v_dir_make(const char *path, unsigned mode, struct p2v_err *err)

@@ -30,9 +30,11 @@ static inline guestfs_h *fs_handle(struct guest *g)
 /* The handle's last error as "<what>: <reason>"; where the watch has ended the appliance, that. */
 int fs_err(guestfs_h *h, struct p2v_err *err, const char *what);
 
-/* guestfs_launch with an end, for itself and for each call that follows: P2V_ETIMEDOUT, or
- * P2V_ECANCELED on a stop request. The watch is stopped once the handle is closed. */
-int fs_launch(struct fs_door *d, int launch_ms, int call_ms, struct p2v_err *err);
+/* guestfs_launch with an end, for itself and for each call that follows: P2V_ETIMEDOUT,
+ * P2V_ECANCELED on a stop request, P2V_ENOSPC where `written` (NULL: no disk is) has no room to
+ * grow. The watch is stopped once the handle is closed. */
+int fs_launch(
+	struct fs_door *d, int launch_ms, int call_ms, const char *written, struct p2v_err *err);
 void fs_watch_stop(struct fs_door *d);
 /* 0, or why the appliance was ended. */
 int fs_watch_check(guestfs_h *h, struct p2v_err *err);

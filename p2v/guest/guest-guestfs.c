@@ -388,7 +388,8 @@ int guest_open_disks(const struct guest_options *o, struct guest **ret, struct p
 	rc = set_up(d->h, o, err);
 	if (rc == 0)
 		rc = fs_launch(d, o->launch_timeout_ms ? o->launch_timeout_ms : DEFAULT_LAUNCH_MS,
-			o->call_timeout_ms ? o->call_timeout_ms : DEFAULT_CALL_MS, err);
+			o->call_timeout_ms ? o->call_timeout_ms : DEFAULT_CALL_MS,
+			o->writable && o->n_disks ? o->disks[0].path : NULL, err);
 	if (rc == 0 && o->n_keys)
 		rc = fs_unlock(d, o, err);
 	if (rc < 0) {

@@ -43,7 +43,8 @@ struct guest_options {
 	bool use_kvm;  /* from accel.h; false: TCG */
 	int launch_timeout_ms; /* 0: the default, 300000 */
 	/* Of each call into the appliance, and of the time between two: then it is ended, and the
-	 * call is P2V_ETIMEDOUT. 0: the default, 1200000. */
+	 * call is P2V_ETIMEDOUT. 0: the default, 1200000. Sooner where the host has no room for
+	 * what is written to the first disk: P2V_ENOSPC. */
 	int call_timeout_ms;
 	const struct guest_key *keys;
 	size_t n_keys;

@@ -4,21 +4,26 @@
  * KVM or for a file system that was made to have its kernel loop. So a second thread watches the
  * clock as long as the door is open, and ends the QEMU that the launch started, and only that one:
  * it is a child of the launching thread that was not there before. Then each call fails. The same
- * on a stop request: what the appliance was doing is thrown away anyway.
+ * on a stop request: what the appliance was doing is thrown away anyway. And the same where the
+ * host has no room for what the guest writes: QEMU then pauses the appliance, for ever.
  */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/stop.h"
 #include "p2v/guest/fs-door.h"
 
 #define MAX_CHILDREN 64
+#define ROOM_BYTES   ((uint64_t)1 << 20) /* less is none */
+#define ROOM_MS	     5000		 /* a call that takes so long may be a paused one */
 
 struct children {
 	pid_t pids[MAX_CHILDREN];
@@ -34,7 +39,8 @@ struct fs_watch {
 	uint64_t began_ms; /* the last call of libguestfs */
 	pid_t launcher;	   /* thread id */
 	struct children before;
-	int ended; /* 0, or the kind why QEMU was ended */
+	int ended;     /* 0, or the kind why QEMU was ended */
+	char *written; /* the first disk, where it is written; else NULL */
 };
 
 static void list_children(pid_t thread, struct children *ret)
@@ -78,6 +84,27 @@ static void end_qemu(const struct fs_watch *w)
 	}
 }
 
+static bool lacks_room(const struct fs_watch *w)
+{
+	struct statvfs vfs;
+	uint64_t blocks;
+
+	if (!w->written || p2v_now_ms() < w->began_ms + ROOM_MS || statvfs(w->written, &vfs) < 0)
+		return false;
+	/* Root may use what is reserved. */
+	blocks = geteuid() == 0 ? vfs.f_bfree : vfs.f_bavail;
+	return blocks * vfs.f_frsize < ROOM_BYTES;
+}
+
+static int why_end(const struct fs_watch *w)
+{
+	if (p2v_stop_requested())
+		return P2V_ECANCELED;
+	if (p2v_now_ms() >= w->began_ms + (uint64_t)w->limit_ms)
+		return P2V_ETIMEDOUT;
+	return lacks_room(w) ? P2V_ENOSPC : 0;
+}
+
 static void *watch_clock(void *arg)
 {
 	struct fs_watch *w = arg;
@@ -91,10 +118,8 @@ static void *watch_clock(void *arg)
 		pthread_cond_timedwait(&w->done, &w->lock, &at);
 		if (w->finished)
 			break;
-		if (p2v_stop_requested())
-			w->ended = P2V_ECANCELED;
-		else if (p2v_now_ms() >= w->began_ms + (uint64_t)w->limit_ms)
-			w->ended = P2V_ETIMEDOUT;
+		if (!w->ended)
+			w->ended = why_end(w);
 		/* Again each second: QEMU may be started late. */
 		if (w->ended)
 			end_qemu(w);
@@ -121,13 +146,15 @@ static void call_begins(guestfs_h *h, void *opaque, uint64_t event, int event_ha
 	pthread_mutex_unlock(&w->lock);
 }
 
-static int watch_start(struct fs_door *d, int limit_ms, struct p2v_err *err)
+static int watch_start(struct fs_door *d, int limit_ms, const char *written, struct p2v_err *err)
 {
 	struct fs_watch *w = calloc(1, sizeof(*w));
 	int rc;
 
-	if (!w)
+	if (!w || (written && !(w->written = strdup(written)))) {
+		free(w);
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	}
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->done, NULL);
 	w->limit_ms = limit_ms;
@@ -136,6 +163,7 @@ static int watch_start(struct fs_door *d, int limit_ms, struct p2v_err *err)
 	list_children(w->launcher, &w->before);
 	rc = pthread_create(&w->thread, NULL, watch_clock, w);
 	if (rc != 0) {
+		free(w->written);
 		free(w);
 		return p2v_err_errno(err, rc, "start a thread");
 	}
@@ -157,6 +185,7 @@ void fs_watch_stop(struct fs_door *d)
 	pthread_join(w->thread, NULL);
 	pthread_cond_destroy(&w->done);
 	pthread_mutex_destroy(&w->lock);
+	free(w->written);
 	free(w);
 	d->watch = NULL;
 }
@@ -174,6 +203,8 @@ int fs_watch_check(guestfs_h *h, struct p2v_err *err)
 	pthread_mutex_unlock(&w->lock);
 	if (ended == P2V_ECANCELED)
 		return p2v_err_set(err, ended, "interrupted");
+	if (ended == P2V_ENOSPC)
+		return p2v_err_set(err, ended, "%s: no space is left beside it", w->written);
 	return ended ? p2v_err_set(err, ended,
 			       "libguestfs: the appliance did not answer within %d s, and was "
 			       "ended",
@@ -181,9 +212,10 @@ int fs_watch_check(guestfs_h *h, struct p2v_err *err)
 		     : 0;
 }
 
-int fs_launch(struct fs_door *d, int launch_ms, int call_ms, struct p2v_err *err)
+int fs_launch(
+	struct fs_door *d, int launch_ms, int call_ms, const char *written, struct p2v_err *err)
 {
-	int rc = watch_start(d, launch_ms, err);
+	int rc = watch_start(d, launch_ms, written, err);
 
 	if (rc < 0)
 		return rc;
