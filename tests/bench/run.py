@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -314,6 +315,7 @@ def main():
     os.environ.setdefault("P2V_TEST_IMAGES", os.path.join(os.path.abspath(options.build), "tests", "images"))
     image = server.image_path("debian12-bios") if "conversion" in options.only else None
     shutil.rmtree(work, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is mounted and made goes then, too
     net = nets.Net()
     options.links = [link for link in options.links.split(",") if link in net.links]
     print(f"{os.cpu_count()} processors, Linux {os.uname().release}; links: {', '.join(options.links)}"
