@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "p2v/control/dashboard.h"
 #include "p2v/control/token.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
@@ -154,6 +155,32 @@ static enum MHD_Result request_answer(struct http *http, struct MHD_Connection *
 	return result;
 }
 
+/* ---- the dashboard ---- */
+
+/* Nothing from elsewhere, no markup that somebody slipped in, in nobody's frame. */
+#define PAGE_POLICY                                                                                \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "            \
+	"img-src blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+static enum MHD_Result page_answer(
+	struct MHD_Connection *connection, const struct dashboard_file *file)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		file->n, (void *)(uintptr_t)file->bytes, MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, "Content-Type", file->type);
+	MHD_add_response_header(response, "Content-Security-Policy", PAGE_POLICY);
+	MHD_add_response_header(response, "Cache-Control", "no-cache");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+	result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
 /* ---- the stream of events ---- */
 
 struct stream {
@@ -228,6 +255,7 @@ static enum MHD_Result stream_answer(struct http *http, struct MHD_Connection *c
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *bytes, size_t *n, void **state)
 {
+	const struct dashboard_file *page;
 	struct incoming *incoming = *state;
 	struct asker asker = {0};
 	struct p2v_err err = {0};
@@ -244,6 +272,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		*n = 0;
 		return MHD_YES;
 	}
+	page = strcmp(method, "GET") == 0 ? control_dashboard_file(url) : NULL;
+	if (page)
+		return page_answer(connection, page);
 	if (asker_find(ctx, connection, &asker, &err) < 0)
 		return refuse(connection, &err);
 	if (strcmp(url, "/v1/stream") == 0 && strcmp(method, "GET") == 0)

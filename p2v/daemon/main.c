@@ -38,6 +38,10 @@ static const struct p2v_cmd cmd = {
 		"It may be stopped, killed or lose its power at any moment: a stage is done when "
 		"its file is in the job directory, and what was under way is continued or done "
 		"again at the next start. SIGTERM ends it in order.\n\n"
+		"It answers over HTTP on a Unix socket, to p2v job and to scripts "
+		"(/v1/openapi.json "
+		"describes it; /metrics is for Prometheus), and, where p2vd.conf says listen, over "
+		"TLS to whoever has a token: there / is a dashboard for a browser.\n\n"
 		"What it says goes to standard error, for systemd's journal.",
 	.opts = opts,
 	.see_also = "p2vd.conf(5), p2v-job(1), p2v-server(1), p2v-recv(1)",

@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 
+import browser
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "fake-p2v.py")
 # Everything waits for a condition; this is only for what never comes, on a machine that is very busy.
@@ -416,9 +418,8 @@ def api_is_as_its_document_says(scene):
         need(status == 404, f"{name}: {status}")
 
 
-@case
-def over_the_network(scene):
-    """TLS alone, tokens with roles, revoked at once; nothing without a certificate."""
+def with_tls(scene, **settings):
+    """A server that listens on the loopback, and what its certificate is checked with."""
     key, cert, tokens = (os.path.join(scene.work, name) for name in ("key.pem", "cert.pem", "tokens"))
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                     "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
@@ -426,7 +427,14 @@ def over_the_network(scene):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = scene.server(listen=f"127.0.0.1:{port}", tls_cert=cert, tls_key=key, tokens=tokens)
+    server = scene.server(listen=f"127.0.0.1:{port}", tls_cert=cert, tls_key=key, tokens=tokens, **settings)
+    return server, port, ssl.create_default_context(cafile=cert)
+
+
+@case
+def over_the_network(scene):
+    """TLS alone, tokens with roles, revoked at once; nothing without a certificate."""
+    server, port, context = with_tls(scene)
     scene.add("web01", "plan refuse")
     server.comes("web01", "failed")
 
@@ -438,8 +446,7 @@ def over_the_network(scene):
     made = {role: p2v("token", "add", role, f"my-{role}") for role in ("viewer", "operator", "admin")}
     p2v("token", "add", "viewer", "my-viewer", expect=1)
     p2v("token", "add", "king", "x", expect=2)
-    need(not any(token in open(tokens).read() for token in made.values()), "a token is in the file")
-    context = ssl.create_default_context(cafile=cert)
+    need(not any(token in open(os.path.join(scene.work, "tokens")).read() for token in made.values()), "a token is in the file")
 
     def ask(token, method, path, body=None):
         connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=LIMIT_S)
@@ -481,6 +488,64 @@ def bare(scene, port):
     with open(path, "w") as file:
         file.write(f"listen: 127.0.0.1:{port}\n")
     return path
+
+
+EVIL = "<img src=x onerror=document.title='hacked'>"
+
+
+@case
+def the_dashboard(scene):
+    """In a real browser: sign in, look at a plan, a diff and a proof, approve, roll back; foreign text stays text."""
+    if not browser.installed():
+        print("     the_dashboard: no chromium here: not tried")
+        return
+    server, port, _ = with_tls(scene, hold=["conversion"])
+    token = subprocess.run([P2V, "server", "token", "add", "operator", "ann", "--config", server.conf],
+                           capture_output=True, text=True, check=True).stdout.strip()
+    scene.add("web01")
+    scene.add("bad", "plan refuse")
+    server.comes("web01", "held")
+    server.comes("bad", "failed")
+    server.act("bad", "retry")
+    server.comes("bad", "failed")
+    os.mkdir(scene.path("web01", "changes"))
+    with open(scene.path("web01", "changes", "0001.diff"), "w") as file:
+        file.write(f"--- a/etc/fstab\n+++ b/etc/fstab\n-/dev/sda1 / ext4\n+UUID=1234 / ext4 {EVIL}\n")
+    with open(scene.path("web01", "plan.json"), "w") as file:
+        json.dump({"version": 1, "name": "web01", "warnings": [EVIL], "steps": [
+            {"op": "fstab-device", "path": "/etc/fstab", "reason": "the old name is gone"}]}, file)
+    with browser.Browser() as page:
+        page.open(f"https://127.0.0.1:{port}/")
+        page.wait("!document.getElementById('login').hidden")
+        need(page.value("document.querySelectorAll('#rows tr').length") == 0, "jobs without a token")
+        page.value(f"document.getElementById('token').value = {json.dumps(token)}")
+        page.value("document.querySelector('#login button').click()")
+        page.wait("document.querySelectorAll('#rows tr').length === 2")
+        page.value("[...document.querySelectorAll('#rows tr')].find(r => r.cells[1].textContent === 'web01').click()")
+        page.wait("document.querySelector('#job')?.textContent.includes('onerror')")
+        need(page.value("document.title") == "p2v", "markup of the guest's was run")
+        page.wait("document.querySelector('button[data-action=approve]')")
+        page.value("document.querySelector('button[data-action=approve]').click()")
+        with open(scene.path("web01", "changes.json.tmp"), "w") as file:
+            json.dump({"version": 1, "changes": [{"path": "/etc/fstab", "action": "modify", "reason": "the old name is gone",
+                                                  "diff": "changes/0001.diff"}]}, file)
+        page.wait("document.querySelector('#job h2')?.textContent === 'web01: proven'")
+        os.rename(scene.path("web01", "changes.json.tmp"), scene.path("web01", "changes.json"))
+        page.open("about:blank")
+        page.open(f"https://127.0.0.1:{port}/#token={token}&job=web01")
+        page.wait("document.querySelector('#job')?.textContent.includes('/etc/fstab')")
+        need("token" not in page.value("location.href"), "the token stays in the address")
+        page.value("[...document.querySelectorAll('summary')].find(s => s.textContent === 'modify /etc/fstab').click()")
+        page.wait("document.querySelector('pre .plus')")
+        need("onerror" in page.value("document.querySelector('pre').textContent"), "the diff")
+        need(page.value("document.images.length") == 0 and page.value("document.title") == "p2v", "markup was run")
+        page.wait("document.querySelector('#job').textContent.includes('proven: it is so')")
+        page.screenshot(os.environ.get("P2V_SCREENSHOT") or os.path.join(scene.work, "dashboard.png"))
+        page.value("window.confirm = () => true")
+        page.value("document.querySelector('button[data-action=rollback]').click()")
+        page.wait("document.querySelector('#job h2')?.textContent === 'web01: held'")
+    need(any(event["who"] == "token ann" and event["what"] == "rollback"
+             for event in server.get("/v1/jobs/web01/events")["events"]), "who rolled back")
 
 
 @case
@@ -594,7 +659,7 @@ def run(function, store_of):
             server.stop()
         scene.check_clean()
         return True
-    except Wrong as why:
+    except (Wrong, browser.BrowserError) as why:
         print(f"FAIL {function.__name__}: {why}", flush=True)
         for server in scene.servers:
             print(open(server.log.name, errors="replace").read()[-3000:], flush=True)
