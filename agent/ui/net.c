@@ -130,15 +130,12 @@ static int vlan_make(struct net *n, const char *below)
 	return r;
 }
 
-static int cards_up(struct net *n)
+/* One that cannot be switched on, for want of firmware, keeps nobody from using the others. */
+static void cards_up(struct net *n)
 {
-	for (size_t i = 0; i < n->m->n_nics; i++) {
-		int r = TOOL(n, "ip", "link", "set", n->m->nics[i].name, "up");
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; i < n->m->n_nics; i++)
+		TOOL(n, "ip", "link", "set", n->m->nics[i].name, "up");
+	p2v_err_clear(n->err);
 }
 
 /* Until a card has a link, and a little longer; or until none has. only: this one, or NULL. */
@@ -290,10 +287,11 @@ int ui_net_up(const struct ui_settings *s, const struct machine *m,
 	struct net n = {s, m, say, ctx, err};
 	const char *card = NULL;
 	char *what;
-	int r = s->bond ? 0 : cards_up(&n);
+	int r;
 
-	if (r == 0)
-		r = s->bond || s->vlan || s->interface ? told_card(&n, &card) : any_card(&n, &card);
+	if (!s->bond)
+		cards_up(&n);
+	r = s->bond || s->vlan || s->interface ? told_card(&n, &card) : any_card(&n, &card);
 	if (r < 0)
 		return r;
 	what = describe(card);

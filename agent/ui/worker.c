@@ -269,8 +269,9 @@ static int failed(struct worker *w, const struct p2v_err *why, struct p2v_err *e
 	if (strcmp(then, "poweroff") == 0 || strcmp(then, "reboot") == 0)
 		return leave(w, then, err);
 	phase(w, UI_FAILED, why->text);
-	/* What a safety rule refused it will refuse again. */
-	retry = retry && why->kind != P2V_EREFUSED && why->kind != P2V_EINVAL;
+	/* Settings that are wrong stay wrong. A refusal may pass: a job is busy until the server
+	 * has noticed that an earlier connection is dead. */
+	retry = retry && why->kind != P2V_EINVAL;
 	r = answers_wait(w, retry ? w->settings.retry_s + 1 : 0, err);
 	return r < 0 ? r : 1;
 }

@@ -65,6 +65,18 @@ def wait_done(machine, look):
     machine.wait("the end of the copy", check, limit_s=BOOT_S + SEND_S, every_s=2)
 
 
+def link_pull(machine, look):
+    """The cable is out for longer than a connection lives, in the middle of the copy."""
+    machine.wait("the copy", lambda: "sending the disks" in look(), limit_s=BOOT_S)
+    time.sleep(10)
+    cases.need("Done:" not in look(), "the copy was over before the cable was pulled")
+    machine.qmp.call("set_link", name="wire", up=False)
+    time.sleep(50)
+    cases.need("Done:" not in look(), "the copy ended without a cable")
+    machine.qmp.call("set_link", name="wire", up=True)
+    print("      the cable was out for 50 s", flush=True)
+
+
 def press(machine, *keys):
     for key in keys:
         machine.qmp.call("send-key", keys=[{"type": "qcode", "data": key}])
@@ -100,7 +112,7 @@ def same_digest(steps, image, name):
     cases.need(want == got, f"the machine's disk arrived as {got}, and is {want}")
 
 
-def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True):
+def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull_link=False):
     """Boots, waits for the copy, and switches off at the screen. The disk must not have been written to."""
     disk = vm.overlay_create(image, "raw", os.path.join(steps.work, f"{name}.qcow2"))
     argv = [*argv, *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
@@ -110,6 +122,8 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True):
         look = machine.vga_text if text_mode else machine.serial_text
         machine.wait("a screen", lambda: "Machine " in look(), limit_s=BOOT_S)
         booted = machine.seconds()
+        if pull_link:
+            link_pull(machine, look)
         # The medium may be pulled out: all of it is in memory.
         machine.qmp.call("eject", id="cd", force=True)
         wait_done(machine, look)
@@ -142,14 +156,14 @@ def megasas_e1000(steps):
 
 @CASES.add
 def pentium3_ide_rtl8139(steps):
-    """i386 without PAE, 384 MiB, IDE and an rtl8139."""
+    """i386 without PAE, 384 MiB, IDE and an rtl8139; the cable is pulled in the middle."""
     image = server.image_path("debian12-bios")
     programs = os.path.join(steps.build, "media-i386")
     steps.run("programs", [os.path.join(os.path.dirname(RELAY), "../../../agent/media/build-programs"), "i386", programs,
                            sources(steps, security=False)])
     copied_by_itself(steps, medium(steps, "i386", "--programs", programs),
                      [*web01(cpu="pentium3"), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
-                     image)
+                     image, pull_link=True)
     same_digest(steps, image, "web01")
 
 
