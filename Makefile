@@ -17,7 +17,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	chromium fonts-dejavu-core python3 clang-format binutils man-db libxml2-utils expect tmux
 
-.PHONY: all deps setup check check-fast check-asan matrix soak demo bench install clean
+.PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs install clean
 
 all: setup
 	ninja -C $(BUILD)
@@ -65,6 +65,10 @@ demo: all
 bench: PACKAGES += partclone nbdkit libnbd-bin rsync virt-v2v python3-xxhash iproute2
 bench: all
 	$(SUDO) tests/bench/run.py --build $(BUILD) $(BENCH)
+
+# What a boot medium for 32-bit machines holds ('p2v media build --arch i386').
+media-programs: deps
+	agent/media/build-programs i386 $(BUILD)/agent/media-i386
 
 install: all
 	$(SUDO) meson install -C $(BUILD)

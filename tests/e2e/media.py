@@ -158,10 +158,10 @@ def megasas_e1000(steps):
 def pentium3_ide_rtl8139(steps):
     """i386 without PAE, 384 MiB, IDE and an rtl8139; the cable is pulled in the middle."""
     image = server.image_path("debian12-bios")
-    programs = os.path.join(steps.build, "media-i386")
+    programs = os.path.join(steps.build, "agent", "media-i386")
     steps.run("programs", [os.path.join(os.path.dirname(RELAY), "../../../agent/media/build-programs"), "i386", programs,
                            sources(steps, security=False)])
-    copied_by_itself(steps, medium(steps, "i386", "--programs", programs),
+    copied_by_itself(steps, medium(steps, "i386"),
                      [*web01(cpu="pentium3"), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
                      image, pull_link=True)
     same_digest(steps, image, "web01")
