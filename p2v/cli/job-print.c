@@ -70,7 +70,9 @@ static void doing_add(struct p2v_buf *out, const struct job *job, uint64_t now_s
 	} else if (job->status == LEDGER_READY && job->stage == LEDGER_WAITING)
 		p2v_buf_add_str(out, "its agent has not sent all");
 	else if (job->status == LEDGER_READY && job->stage != LEDGER_PROVEN)
-		p2v_buf_add_str(out, "waits for its turn");
+		p2v_buf_addf(out,
+			job->place ? "waits for its turn, place %u" : "waits for its turn",
+			job->place);
 	p2v_buf_add_str(out, "");
 }
 

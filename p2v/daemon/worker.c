@@ -391,6 +391,12 @@ struct ledger_outcome daemon_worker_outcome(struct worker *w, const struct serve
 		return (struct ledger_outcome){.stage = stage, .tries = w->job.tries};
 	if (w->stage == &daemon_stage_rollback)
 		return wish_outcome(w, config, stage);
+	/* Somebody was quicker than the program that was to lock it. */
+	if (w->status == 3 && store_jobdir_busy(w->dir))
+		return (struct ledger_outcome){.stage = stage,
+			.reason = "waits: another p2v program is at work in its directory",
+			.tries = w->job.tries,
+			.wait_s = config->retry_s};
 	if (stage >= w->stage->to && w->status == 0) {
 		log_line(w, "done");
 		return (struct ledger_outcome){.stage = stage, .what = w->stage->word};

@@ -22,6 +22,7 @@ static const struct p2v_json_field job_fields[] = {
 	P2V_JSON_U32(struct job, tries, 0),
 	P2V_JSON_ENUM(struct job, wish, 0, ledger_wish_words),
 	P2V_JSON_U64(struct job, not_before_s, 0),
+	P2V_JSON_U32(struct job, place, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct job, running, 0),
 	P2V_JSON_STR(struct job, owner, 0),
 	P2V_JSON_U64(struct job, lease, 0),

@@ -37,17 +37,47 @@ int store_ledger_backup(struct ledger *ledger, const char *path, struct p2v_err 
 
 /* ---- jobs ---- */
 
+/* As store_ledger_take would take it, were there nobody before it. */
+static bool job_queued(const struct job *job, uint64_t now_s)
+{
+	return !job->running && job->wish == LEDGER_NO_WISH && job->status == LEDGER_READY &&
+	       job->stage != LEDGER_WAITING && job->stage != LEDGER_PROVEN &&
+	       job->not_before_s <= now_s;
+}
+
+/* jobs are by number. */
+static uint32_t place_of(const struct jobs *jobs, size_t of)
+{
+	const struct job *job = &jobs->jobs[of];
+	uint32_t place = 1;
+
+	if (!job_queued(job, jobs->now_s))
+		return 0;
+	for (size_t i = 0; i < jobs->n_jobs; i++) {
+		const struct job *other = &jobs->jobs[i];
+		bool first = other->priority > job->priority ||
+			     (other->priority == job->priority && i < of);
+
+		place += first && strcmp(other->pool, job->pool) == 0 &&
+			 job_queued(other, jobs->now_s);
+	}
+	return place;
+}
+
 int store_ledger_jobs(struct ledger *ledger, struct jobs *ret, struct p2v_err *err)
 {
 	struct jobs jobs = {.version = 1};
 	int r = store_db_run(ledger->db, "SELECT " LEDGER_JOB_COLS " FROM job ORDER BY id", NULL, 0,
 		store_row_job, &jobs, err);
 
-	if (r < 0)
+	if (r < 0) {
 		ledger_jobs_finish(&jobs);
-	else
-		*ret = jobs;
-	return r;
+		return r;
+	}
+	for (size_t i = 0; i < jobs.n_jobs; i++)
+		jobs.jobs[i].place = place_of(&jobs, i);
+	*ret = jobs;
+	return 0;
 }
 
 int store_ledger_one(struct db *db, const char *sql, const struct db_value *values, size_t n,

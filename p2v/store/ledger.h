@@ -60,6 +60,7 @@ struct job {
 	uint32_t gates, priority, tries;
 	int wish;	       /* enum ledger_wish */
 	uint64_t not_before_s; /* it is not taken until then; 0 */
+	uint32_t place; /* in the queue of its pool, from 1; 0: not in it, or not asked for */
 	bool running;
 	char *owner; /* who has it or had it last; or "" */
 	uint64_t lease, lease_until_s;
@@ -106,7 +107,7 @@ int store_ledger_backup(struct ledger *ledger, const char *path, struct p2v_err 
 
 /* ---- jobs ---- */
 
-/* Jobs by number. */
+/* Jobs by number, with their places in the queues. */
 int store_ledger_jobs(struct ledger *ledger, struct jobs *ret, struct p2v_err *err);
 /* By number, or by name (the newest where several pools have one of it); P2V_ENOTFOUND. */
 int store_ledger_job(

@@ -48,7 +48,7 @@ function what(job) {
   if (job.running) return `${job.step || "runs"} on ${job.owner}`;
   if (job.reason) return job.reason;
   if (job.status === "ready" && job.stage === "waiting") return "its agent has not sent all";
-  return job.status === "ready" && job.stage !== "proven" ? "waits for its turn" : "";
+  return job.status === "ready" && job.stage !== "proven" ? `waits for its turn, place ${job.place || "?"}` : "";
 }
 
 function drawRows(jobs) {

@@ -620,10 +620,10 @@ def the_operators_tool(scene):
 def chaos(scene):
     """Daemons and programs are killed at random; every job is proven, nothing was done twice."""
     hosts = ["one", "two"] if POSTGRES else ["one"]
-    names = [f"job{i:02}" for i in range(8)]
+    names = [f"job{i:02}" for i in range(14)]
     for name in names:
         scene.add(name)
-    servers = [scene.server(host=host, tries=90, lease_s=3, env={"FAKE_SLEEP": "0.1"}) for host in hosts]
+    servers = [scene.server(host=host, tries=90, lease_s=3, env={"FAKE_SLEEP": "0.3"}) for host in hosts]
     random.seed(4)
     kills = 0
 
@@ -639,7 +639,7 @@ def chaos(scene):
         if random.random() < 0.5:
             server = random.choice(servers)
             server.kill()
-            server.start(FAKE_SLEEP="0.1")
+            server.start(FAKE_SLEEP="0.3")
         else:
             pids = subprocess.run(["pgrep", "-f", f"{FAKE} .*{scene.base}"], capture_output=True, text=True).stdout.split()
             for pid in pids[:1]:

@@ -130,6 +130,7 @@ static void a_job_goes_its_way(void **state)
 static void priority_then_age(void **state)
 {
 	p2v_auto_job struct job last = {0};
+	p2v_auto_jobs struct jobs jobs = {0};
 	struct lease lease;
 
 	(void)state;
@@ -138,6 +139,12 @@ static void priority_then_age(void **state)
 	see("three", LEDGER_RECEIVED);
 	last = job_of("three");
 	assert_int_equal(store_ledger_priority(ledger, last.id, 9, "operator test", &err), 0);
+	see("late", LEDGER_WAITING);
+	assert_int_equal(store_ledger_jobs(ledger, &jobs, &err), 0);
+	assert_int_equal(jobs.jobs[0].place, 2);
+	assert_int_equal(jobs.jobs[1].place, 3);
+	assert_int_equal(jobs.jobs[2].place, 1);
+	assert_int_equal(jobs.jobs[3].place, 0);
 	lease = take("a", 60, "three");
 	take("b", 60, "one");
 	assert_int_equal(give(&lease, LEDGER_PROVEN, LEDGER_READY, NULL), 0);
