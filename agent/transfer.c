@@ -51,21 +51,6 @@ static int ssh_connect(void *ctx, struct link **ret, struct p2v_err *err)
 	return r;
 }
 
-/* Grains are the unit of the wire: what is free in part is used. */
-static int extents_align(
-	const struct agent_disks *disks, struct send_disk *out, struct p2v_err *err)
-{
-	for (size_t i = 0; i < disks->n_items; i++) {
-		struct agent_disk *d = &disks->items[i];
-		int r = block_extents_align(&d->map.extents, BLOCK_GRAIN_BYTES, err);
-
-		if (r < 0)
-			return r;
-		out[i] = (struct send_disk){d->io, &d->map.extents};
-	}
-	return 0;
-}
-
 static void busy_warn(const struct agent_disks *disks, struct p2v_progress *progress)
 {
 	for (size_t i = 0; i < disks->n_items; i++)
@@ -101,8 +86,8 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)
 			: p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
-	if (r == 0)
-		r = extents_align(disks, sources, err);
+	for (size_t i = 0; sources && i < disks->n_items; i++)
+		sources[i] = (struct send_disk){disks->items[i].io, &disks->items[i].map.extents};
 	if (r == 0)
 		r = agent_streams_parse(o->streams, &spec.streams, err);
 	if (r == 0)

@@ -73,7 +73,20 @@ unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress)
 	return n ? n : 1;
 }
 
-static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err)
+/* What is free in a grain that is used in part reads as zero on both sides: deleted data is not
+ * sent, and what changes there is no change. */
+static void clear_free(struct pipeline *p, struct item *item)
+{
+	const struct extent_list *list = p->pass->source->extents;
+	uint64_t from = item->piece.offset, end = from + item->piece.length;
+
+	for (struct extent e = block_extents_at(list, from, end - from); e.length_bytes;
+		e = block_extents_next(list, e, end))
+		if (e.kind == EXTENT_FREE)
+			memset(item->bytes + (e.offset_bytes - from), 0, (size_t)e.length_bytes);
+}
+
+static int read_bytes(struct pipeline *p, struct item *item, struct p2v_err *err)
 {
 	struct block_io *io = p->pass->source->io;
 	size_t n = (size_t)item->piece.length;
@@ -93,6 +106,15 @@ static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err
 	return item->deferred ? 0
 			      : send_rescue_read(io, item->piece.offset, item->bytes, n,
 					&p->pass->result->bad, err);
+}
+
+static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err)
+{
+	int r = read_bytes(p, item, err);
+
+	if (r == 0 && !item->deferred)
+		clear_free(p, item);
+	return r;
 }
 
 /* What the receiver asked for ahead of the stream. */

@@ -74,6 +74,34 @@ static uint64_t run_end(const struct keeper *k, uint64_t offset, uint64_t end, b
 	return p2v_min_u64(at, end);
 }
 
+/* Where the last grain ends that lies wholly in e. */
+static uint64_t whole_end(const struct extent_list *extents, struct extent e)
+{
+	uint64_t end = e.offset_bytes + e.length_bytes;
+
+	return end == extents->size_bytes ? end : p2v_align_down(end, BLOCK_GRAIN_BYTES);
+}
+
+/* The run of grains from offset on that are of one kind; one that is not wholly so is used. A used
+ * run is cut to a chunk, so that the search for its end is short. */
+static struct extent grains_at(const struct extent_list *extents, uint64_t offset, uint64_t end)
+{
+	struct extent e = block_extents_at(extents, offset, end - offset);
+	uint64_t at = p2v_min_u64(offset + BLOCK_GRAIN_BYTES, end), to;
+
+	if (e.kind != EXTENT_USED && whole_end(extents, e) > offset)
+		return (struct extent){offset, whole_end(extents, e) - offset, e.kind};
+	end = p2v_min_u64(end, offset + SEND_CHUNK_BYTES);
+	for (e = block_extents_at(extents, at, end - at); e.length_bytes;
+		e = block_extents_next(extents, e, end)) {
+		at = p2v_align_up(e.offset_bytes, BLOCK_GRAIN_BYTES);
+		to = whole_end(extents, e);
+		if (e.kind != EXTENT_USED && at < to)
+			return (struct extent){offset, at - offset, EXTENT_USED};
+	}
+	return (struct extent){offset, end - offset, EXTENT_USED};
+}
+
 struct send_piece send_walk_next(const struct extent_list *extents, const struct send_span *span,
 	const struct send_ranges *must, enum send_mode mode, uint64_t offset)
 {
@@ -86,7 +114,7 @@ struct send_piece send_walk_next(const struct extent_list *extents, const struct
 		return piece;
 	if (span)
 		end = p2v_min_u64(end, (span->first + span->count) * BLOCK_GRAIN_BYTES);
-	e = block_extents_at(extents, offset, end - offset);
+	e = grains_at(extents, offset, end);
 	if (mode == SEND_REFRESH)
 		end = offset + e.length_bytes;
 	if (mode == SEND_REFRESH && e.kind == EXTENT_USED) {

@@ -61,9 +61,9 @@ int send_ranges_add(struct send_ranges *ranges, uint64_t offset, uint64_t length
 bool send_ranges_touch(const struct send_ranges *ranges, uint64_t offset, uint64_t length);
 
 /*
- * The piece at offset. extents: aligned to grains. span: NULL where the receiver has nothing, else
- * it holds offset's grain. must: may be NULL. SEND_REFRESH keeps zeros that are zeros there; what
- * is to be read there is compared by who reads it.
+ * The piece at offset. A grain that is not wholly free is to be read. span: NULL where the receiver
+ * has nothing, else it holds offset's grain. must: may be NULL. SEND_REFRESH keeps zeros that are
+ * zeros there; what is to be read there is compared by who reads it.
  */
 struct send_piece send_walk_next(const struct extent_list *extents, const struct send_span *span,
 	const struct send_ranges *must, enum send_mode mode, uint64_t offset);

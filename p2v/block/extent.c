@@ -149,34 +149,6 @@ struct extent block_extents_next(
 	return block_extents_at(list, from, end_bytes > from ? end_bytes - from : 0);
 }
 
-int block_extents_align(struct extent_list *list, uint32_t grain_bytes, struct p2v_err *err)
-{
-	struct extent_list aligned;
-	int r;
-
-	if (!grain_bytes || (grain_bytes & (grain_bytes - 1)))
-		return p2v_err_set(err, P2V_EINVAL, "grain of %u bytes", grain_bytes);
-	r = block_extents_init(&aligned, list->size_bytes, err);
-	/* The new list starts as USED: only what is left of the other kinds is set. */
-	for (size_t i = 0; r == 0 && i < list->n_items; i++) {
-		const struct extent *e = &list->items[i];
-		uint64_t start = p2v_align_up(e->offset_bytes, grain_bytes);
-		uint64_t end = extent_end(e);
-
-		if (end != list->size_bytes)
-			end = p2v_align_down(end, grain_bytes);
-		if (e->kind != EXTENT_USED && start < end)
-			r = block_extents_set(&aligned, start, end - start, e->kind, err);
-		if (r < 0)
-			block_extents_finish(&aligned);
-	}
-	if (r < 0)
-		return r;
-	block_extents_finish(list);
-	*list = aligned;
-	return 0;
-}
-
 uint64_t block_extents_sum(const struct extent_list *list, enum extent_kind kind)
 {
 	uint64_t sum = 0;

@@ -61,13 +61,6 @@ struct extent block_extents_next(
  */
 size_t block_extents_index(const struct extent_list *list, uint64_t offset_bytes);
 
-/*
- * Makes every border lie on a multiple of grain_bytes (a power of two; the end of the disk is also
- * fine): a grain that is not wholly of one kind becomes USED. P2V_EINVAL for a grain that is no
- * power of two; on failure the list is as before.
- */
-int block_extents_align(struct extent_list *list, uint32_t grain_bytes, struct p2v_err *err);
-
 /* Bytes of this kind in the whole list. */
 uint64_t block_extents_sum(const struct extent_list *list, enum extent_kind kind);
 

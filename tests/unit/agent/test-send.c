@@ -202,15 +202,15 @@ static void random_once(unsigned seed)
 	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	struct scene *s = scene_new_sized((x >> 40) % (12 * P2V_MIB / 512) * 512 + 512);
 	uint8_t *bytes = block_io_memory_bytes(s->disk);
-	uint64_t n = block_grains(s->rx.size);
 
 	disk_paint(bytes, s->rx.size, seed);
-	for (int i = 0; i < 12; i++) {
-		uint64_t at, len;
+	for (int i = 0; i < 24; i++) {
+		uint64_t at, len, unit = i < 12 ? GRAIN : 4096;
 
 		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-		at = x % n * GRAIN;
-		len = p2v_min_u64((x >> 32) % 40 * GRAIN, s->rx.size - at);
+		at = x % (s->rx.size / unit + 1) * unit;
+		at = at < s->rx.size ? at : 0;
+		len = p2v_min_u64((x >> 32) % 40 * unit, s->rx.size - at);
 		block_extents_set(&s->extents, at, len, i % 2 ? EXTENT_FREE : EXTENT_USED, NULL);
 	}
 	s->spec.n_workers = seed % 5 + 1;

@@ -88,37 +88,6 @@ static void test_walk_is_clipped(void **state)
 	block_extents_finish(&list);
 }
 
-static void test_align_keeps_only_whole_grains(void **state)
-{
-	uint64_t seed = 7;
-
-	(void)state;
-	for (int round = 0; round < 300; round++) {
-		uint64_t size = 1 + rnd(&seed) % SIZE;
-		struct extent_list list;
-		uint8_t model[SIZE] = {0};
-
-		assert_int_equal(block_extents_init(&list, size, NULL), 0);
-		for (int op = 0; op < 4; op++) {
-			uint64_t from = rnd(&seed) % size, n = rnd(&seed) % (size - from + 1);
-			enum extent_kind kind = rnd(&seed) % 3;
-
-			assert_int_equal(block_extents_set(&list, from, n, kind, NULL), 0);
-			memset(model + from, kind, n);
-		}
-		for (uint64_t grain = 0; grain < size; grain += 8) {
-			size_t n = size - grain < 8 ? size - grain : 8;
-
-			if (memcmp(model + grain, model + grain + 1, n - 1) != 0)
-				memset(model + grain, EXTENT_USED, n);
-		}
-		assert_int_equal(block_extents_align(&list, 8, NULL), 0);
-		invariants_check(&list);
-		model_check(&list, model);
-		block_extents_finish(&list);
-	}
-}
-
 static void test_beyond_the_end(void **state)
 {
 	struct extent_list list;
@@ -142,7 +111,6 @@ static void test_empty_disk(void **state)
 	assert_int_equal(list.n_items, 0);
 	assert_int_equal(block_extents_set(&list, 0, 0, EXTENT_ZERO, NULL), 0);
 	assert_int_equal(block_extents_at(&list, 0, 10).length_bytes, 0);
-	assert_int_equal(block_extents_align(&list, 8, NULL), 0);
 	block_extents_finish(&list);
 }
 
@@ -151,7 +119,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_against_bytes),
 		cmocka_unit_test(test_walk_is_clipped),
-		cmocka_unit_test(test_align_keeps_only_whole_grains),
 		cmocka_unit_test(test_beyond_the_end),
 		cmocka_unit_test(test_empty_disk),
 	};
