@@ -15,7 +15,7 @@
  *	root         a root file system on a disk of the expected bus is mounted
  *	login        a login prompt, on the serial port or on the text screen
  *	disk-driver  the guest's own driver wrote to its disk (a boot loader only reads)
- *	network      the address is announced on the wire with the card's MAC
+ *	network      the guest announces the address on the card's wire
  *	answer       it answers a TCP connection to port 22, be it with a refusal
  *	dhcp         a card without a static address asks for one; required only of the first card
  *of a machine that has no static address at all agent        the guest agent answers; never

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "converters/emit/hw.h"
@@ -71,10 +72,13 @@ static bool add_address_checks(
 {
 	const struct prove_address *a = &nic->wire.addresses[i];
 	char text[INET6_ADDRSTRLEN];
+	char from[18];
 
 	inet_ntop(a->v6 ? AF_INET6 : AF_INET, a->bytes, text, sizeof(text));
+	snprintf(from, sizeof(from), "%02x:%02x:%02x:%02x:%02x:%02x", a->mac[0], a->mac[1],
+		a->mac[2], a->mac[3], a->mac[4], a->mac[5]);
 	if (!add_check(proof, "network", a->announced, true,
-		    a->announced ? p2v_strf("%s of %s from %s", a->how, text, mac)
+		    a->announced ? p2v_strf("%s of %s from %s", a->how, text, from)
 				 : p2v_strf("%s was not announced by %s (%" PRIu64 " frames seen)",
 					   text, mac, nic->wire.frames)))
 		return false;

@@ -52,10 +52,11 @@ static struct prove_address *find(struct prove_wire *wire, bool v6, const uint8_
 	return NULL;
 }
 
-static void announced(struct prove_address *a, const char *how)
+static void announced(struct prove_address *a, const uint8_t mac[6], const char *how)
 {
 	if (a && !a->announced) {
 		a->announced = true;
+		memcpy(a->mac, mac, 6);
 		snprintf(a->how, sizeof(a->how), "%s", how);
 	}
 }
@@ -68,6 +69,13 @@ static void answered(struct prove_address *a, const char *how)
 	}
 }
 
+static bool is_guest(const struct prove_wire *wire, const uint8_t mac[6])
+{
+	static const uint8_t qemu[] = {0x52, 0x55};
+
+	return memcmp(mac, qemu, sizeof(qemu)) != 0 || memcmp(mac, wire->mac, 6) == 0;
+}
+
 static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
 {
 	uint16_t hardware = p2v_rd_be16(&rd), protocol = p2v_rd_be16(&rd);
@@ -76,8 +84,8 @@ static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
 
 	if (rd.failed || hardware != 1 || protocol != TYPE_IP4 || lengths != 0x0604)
 		return;
-	if (memcmp(mac, wire->mac, 6) == 0)
-		announced(find(wire, false, ip), op == 2 ? "ARP reply" : "ARP request");
+	if (is_guest(wire, mac))
+		announced(find(wire, false, ip), mac, op == 2 ? "ARP reply" : "ARP request");
 }
 
 static void read_tcp(struct prove_address *a, struct p2v_rd rd)
@@ -136,7 +144,7 @@ static void read_ip4(struct prove_wire *wire, struct p2v_rd rd)
 		read_udp(wire, rd);
 }
 
-static void read_ip6(struct prove_wire *wire, struct p2v_rd rd)
+static void read_ip6(struct prove_wire *wire, const uint8_t mac[6], struct p2v_rd rd)
 {
 	uint8_t version = p2v_rd_u8(&rd), next, type;
 	const uint8_t *source;
@@ -148,14 +156,15 @@ static void read_ip6(struct prove_wire *wire, struct p2v_rd rd)
 	p2v_rd_bytes(&rd, 16);
 	if (rd.failed || version >> 4 != 6)
 		return;
-	announced(find(wire, true, source), "IPv6 packet");
+	announced(find(wire, true, source), mac, "IPv6 packet");
 	if (next != PROTO_ICMP6)
 		return;
 	/* A neighbour solicitation for its own address: duplicate address detection. */
 	type = p2v_rd_u8(&rd);
 	p2v_rd_bytes(&rd, 7);
 	if (type == 135)
-		announced(find(wire, true, p2v_rd_bytes(&rd, 16)), "IPv6 neighbour solicitation");
+		announced(find(wire, true, p2v_rd_bytes(&rd, 16)), mac,
+			"IPv6 neighbour solicitation");
 }
 
 static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)
@@ -171,7 +180,7 @@ static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)
 		p2v_rd_bytes(&rd, 2);
 		type = p2v_rd_be16(&rd);
 	}
-	if (rd.failed || memcmp(source, wire->mac, 6) != 0)
+	if (rd.failed || !is_guest(wire, source))
 		return;
 	wire->frames++;
 	if (type == TYPE_ARP)
@@ -179,7 +188,7 @@ static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)
 	else if (type == TYPE_IP4)
 		read_ip4(wire, rd);
 	else if (type == TYPE_IP6)
-		read_ip6(wire, rd);
+		read_ip6(wire, source, rd);
 }
 
 int prove_wire_feed(struct prove_wire *wire, const void *bytes, size_t n, size_t *ret_taken,

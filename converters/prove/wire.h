@@ -9,6 +9,8 @@
  * then records of 16 bytes (seconds, microseconds, captured length, length) and a frame. Frames are
  * Ethernet, with VLAN tags or without: ARP (RFC 826), IPv4 with TCP, UDP, ICMP, and IPv6 with
  * neighbour discovery (RFC 4861). All of it is the guest's word: bounded reads, no assumption.
+ * Two talk on this wire: the guest, whose bridges may have an address of their own, and QEMU's user
+ * network, whose address begins with 52:55 (libslirp, special_ethaddr).
  */
 
 #include <stdbool.h>
@@ -23,7 +25,8 @@
 struct prove_address {
 	bool v6;
 	uint8_t bytes[16]; /* network order; 4 or 16 of them */
-	bool announced;	   /* seen on the wire with the card's MAC */
+	bool announced;	   /* the guest has it: seen on the wire */
+	uint8_t mac[6];	   /* announced: of the card, or of a bridge over it */
 	bool answered;	   /* answered a probe */
 	char how[64];	   /* announced: "ARP reply", ... */
 	char answer[64];

@@ -242,19 +242,33 @@ static struct prove_wire read_all(const struct p2v_buf *b)
 
 static void wire_wants_address_and_mac(void **state)
 {
-	static const uint8_t other[6] = {2, 2, 2, 2, 2, 2};
+	static const uint8_t qemu[6] = {0x52, 0x55, 192, 0, 2, 1};
 	p2v_autobuf struct p2v_buf b = {0};
 
 	(void)state;
 	add_header(&b);
 	add_arp(&b, guest_mac, guest_mac, 11); /* another address */
-	add_arp(&b, other, other, 10);	       /* another card */
-	add_arp(&b, guest_mac, other, 10);     /* for another card */
+	add_arp(&b, qemu, qemu, 10);
+	add_arp(&b, guest_mac, qemu, 10);
 	assert_false(read_all(&b).addresses[0].announced);
 	add_arp(&b, guest_mac, guest_mac, 10);
 	assert_true(read_all(&b).addresses[0].announced);
 	assert_string_equal(read_all(&b).addresses[0].how, "ARP reply");
 	assert_false(read_all(&b).addresses[0].answered);
+}
+
+static void wire_knows_bridges(void **state)
+{
+	static const uint8_t bridge[6] = {0xb2, 6, 0xed, 0xef, 0xa1, 0x87};
+	p2v_autobuf struct p2v_buf b = {0};
+	struct prove_wire wire;
+
+	(void)state;
+	add_header(&b);
+	add_arp(&b, bridge, bridge, 10);
+	wire = read_all(&b);
+	assert_true(wire.addresses[0].announced);
+	assert_memory_equal(wire.addresses[0].mac, bridge, 6);
 }
 
 static void wire_knows_answers(void **state)
@@ -475,6 +489,7 @@ int main(void)
 		cmocka_unit_test(console_bounds_and_cleans),
 		cmocka_unit_test(console_reads_the_text_screen),
 		cmocka_unit_test(wire_wants_address_and_mac),
+		cmocka_unit_test(wire_knows_bridges),
 		cmocka_unit_test(wire_knows_answers),
 		cmocka_unit_test(wire_knows_dhcp_and_ipv6),
 		cmocka_unit_test(wire_takes_whole_records_only),
