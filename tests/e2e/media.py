@@ -116,7 +116,7 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull
     """Boots, waits for the copy, and switches off at the screen. The disk must not have been written to."""
     disk = vm.overlay_create(image, "raw", os.path.join(steps.work, f"{name}.qcow2"))
     argv = [*argv, *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
-            "-drive", f"if=none,id=medium,media=cdrom,format=raw,readonly=on,file={iso}", "-rtc", "base=utc", "-no-reboot"]
+            "-drive", f"if=none,id=medium,format=raw,readonly=on,file={iso}", "-rtc", "base=utc", "-no-reboot"]
     with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=BOOT_S + SEND_S + 60, name=name) as machine:
         # A machine with UEFI has no text mode to look into: then the serial console's screen.
         look = machine.vga_text if text_mode else machine.serial_text
@@ -125,7 +125,10 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull
         if pull_link:
             link_pull(machine, look)
         # The medium may be pulled out: all of it is in memory.
-        machine.qmp.call("eject", id="cd", force=True)
+        if text_mode:
+            machine.qmp.call("eject", id="cd", force=True)
+        else:
+            machine.qmp.call("device_del", id="cd")
         wait_done(machine, look)
         sent = machine.seconds() - booted
         if text_mode:
