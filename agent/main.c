@@ -51,8 +51,10 @@ static const struct p2v_opt opts[] = {
 		"encrypts each on one core). The server's sshd must let one key in so often. "
 		"Default: auto."},
 	{"compress", 0, "HOW", P2V_OPT_STR, O(compress), 0,
-		"none, fast, a level of zstd from 1 to 19, or auto (level 1, which stops trying "
-		"where data does not shrink). Default: auto."},
+		"none, fast, a level of zstd from 1 to 19, or auto: more where the link is slow "
+		"and "
+		"processors idle, less where they are busy, none where data does not shrink. "
+		"Default: auto."},
 	{"limit", 0, "RATE", P2V_OPT_BYTES, O(limit_bytes), 0,
 		"Send at most so many bytes a second, such as 20M."},
 	{"retry-for", 0, "SECONDS", P2V_OPT_U64, O(retry_for_s), 0,

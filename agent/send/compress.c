@@ -7,7 +7,7 @@
 #include "p2v/wire/codec.h"
 
 #define LEVEL_FAST   (-1)
-#define LEVEL_AUTO   1
+#define LEVEL_AUTO   3
 #define LEVEL_MAX    19
 #define PAUSE_MAX    16
 #define FAILURES_MAX 4	/* in a row, before a pause: files of both kinds lie mixed on a disk */

@@ -3,8 +3,9 @@
 #define AGENT_SEND_COMPRESS_H
 
 /*
- * How hard to compress, as people write it: none, fast, 1..19 (levels of zstd), auto. Auto is level
- * 1 that stops trying for a while where chunks do not shrink (media, encrypted volumes).
+ * How hard to compress, as people write it: none, fast, 1..19 (levels of zstd), auto. Auto follows
+ * what bounds the pass (adapt.h), and stops trying for a while where chunks do not shrink (media,
+ * encrypted volumes).
  */
 
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 #include "p2v/core/err.h"
 
 struct send_compress {
-	int level; /* WIRE_LEVEL_RAW or a level of zstd */
+	int level; /* WIRE_LEVEL_RAW or a level of zstd; adaptive: the highest of its own */
 	bool adaptive;
 };
 

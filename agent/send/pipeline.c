@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/send/adapt.h"
 #include "agent/send/have.h"
 #include "agent/send/rescue.h"
 #include "p2v/block/pump.h"
@@ -49,8 +50,9 @@ struct pipeline {
 	struct have *have;
 	struct wire_range pull;
 	/* the workers' */
-	struct wire_codec **codecs, **raws;
+	struct wire_codec **codecs;
 	struct send_trial *trials;
+	struct send_adapt adapt; /* the drain's, too */
 	/* the drain's */
 	uint64_t done_bytes, told_ms;
 	struct item *items;
@@ -186,10 +188,14 @@ static int pack_part(struct pipeline *p, unsigned worker, struct item *item, siz
 	bool adaptive = p->pass->compress->adaptive;
 	bool try = !adaptive || send_trial_wanted(trial);
 	size_t before = item->frames.len;
+	int level = try ? atomic_load(&p->adapt.level) : WIRE_LEVEL_RAW;
 	uint8_t kind;
-	int r = wire_chunk_pack(try ? p->codecs[worker] : p->raws[worker], p->pass->disk,
-		item->piece.offset + at, item->bytes + at, n, p->pass->conn->terms.max_frame,
-		&item->frames, item->leaves + at / BLOCK_GRAIN_BYTES, &kind, err);
+	int r = wire_codec_level(p->codecs[worker], level, err);
+
+	if (r == 0)
+		r = wire_chunk_pack(p->codecs[worker], p->pass->disk, item->piece.offset + at,
+			item->bytes + at, n, p->pass->conn->terms.max_frame, &item->frames,
+			item->leaves + at / BLOCK_GRAIN_BYTES, &kind, err);
 
 	if (r < 0)
 		return r;
@@ -332,10 +338,13 @@ static uint64_t used_part(struct pipeline *p, const struct item *item)
 static const char *bound_by(struct pipeline *p)
 {
 	unsigned links = p->pass->lanes ? lanes_count(p->pass->lanes) : 1;
+	enum send_stage stage;
 
-	return p->pass->load
-		       ? send_stage_name(send_load_stage(p->pass->load, p->pass->n_workers, links))
-		       : NULL;
+	if (!p->pass->load)
+		return NULL;
+	stage = send_load_stage(p->pass->load, p->pass->n_workers, links);
+	send_adapt_look(&p->adapt, stage);
+	return send_stage_name(stage);
 }
 
 static int tell(struct pipeline *p, struct p2v_err *err)
@@ -413,20 +422,18 @@ static int no_memory(struct p2v_err *err)
 
 static int codecs_make(struct pipeline *p, struct p2v_err *err)
 {
+	static const struct send_compress none = {WIRE_LEVEL_RAW, false};
 	bool zstd = p->pass->conn->terms.features & WIRE_FEATURE_ZSTD;
-	int level = zstd ? p->pass->compress->level : WIRE_LEVEL_RAW, r = 0;
 	unsigned n = p->pass->n_workers;
+	int r = 0;
 
 	p->codecs = calloc(n, sizeof(struct wire_codec *));
-	p->raws = calloc(n, sizeof(struct wire_codec *));
+	send_adapt_init(&p->adapt, zstd ? p->pass->compress : &none);
 	p->trials = calloc(n, sizeof(*p->trials));
-	if (!p->codecs || !p->raws || !p->trials)
+	if (!p->codecs || !p->trials)
 		return no_memory(err);
-	for (unsigned i = 0; i < n && r == 0; i++) {
-		r = wire_codec_new(BLOCK_GRAIN_BYTES, level, &p->codecs[i], err);
-		if (r == 0)
-			r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &p->raws[i], err);
-	}
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &p->codecs[i], err);
 	return r;
 }
 
@@ -465,12 +472,9 @@ static void pipeline_finish(struct pipeline *p)
 		free(p->items[i].bytes);
 		p2v_buf_finish(&p->items[i].frames);
 	}
-	for (unsigned i = 0; i < p->pass->n_workers; i++) {
-		wire_codec_free(p->codecs ? p->codecs[i] : NULL);
-		wire_codec_free(p->raws ? p->raws[i] : NULL);
-	}
+	for (unsigned i = 0; p->codecs && i < p->pass->n_workers; i++)
+		wire_codec_free(p->codecs[i]);
 	free(p->codecs);
-	free(p->raws);
 	free(p->trials);
 	free(p->items);
 	free(p->pool);

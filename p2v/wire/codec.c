@@ -13,21 +13,32 @@ struct wire_codec {
 	ZSTD_DCtx *dctx;
 };
 
-int wire_codec_new(uint32_t grain, int level, struct wire_codec **ret, struct p2v_err *err)
+int wire_codec_level(struct wire_codec *codec, int level, struct p2v_err *err)
 {
-	struct wire_codec *codec;
-
-	if (grain < WIRE_GRAIN_MIN || grain > WIRE_GRAIN_MAX || (grain & (grain - 1)))
-		return p2v_err_set(err, P2V_EINVAL, "a grain of %u bytes is out of bounds", grain);
 	if (level != WIRE_LEVEL_RAW && (level < -100 || level > ZSTD_maxCLevel()))
 		return p2v_err_set(err, P2V_EINVAL,
 			"a compression level of %d is out of bounds (-100 to %d)", level,
 			ZSTD_maxCLevel());
+	codec->level = level;
+	return 0;
+}
+
+int wire_codec_new(uint32_t grain, int level, struct wire_codec **ret, struct p2v_err *err)
+{
+	struct wire_codec *codec;
+	int r;
+
+	if (grain < WIRE_GRAIN_MIN || grain > WIRE_GRAIN_MAX || (grain & (grain - 1)))
+		return p2v_err_set(err, P2V_EINVAL, "a grain of %u bytes is out of bounds", grain);
 	codec = calloc(1, sizeof(*codec));
 	if (!codec)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	codec->grain = grain;
-	codec->level = level;
+	r = wire_codec_level(codec, level, err);
+	if (r < 0) {
+		wire_codec_free(codec);
+		return r;
+	}
 	*ret = codec;
 	return 0;
 }

@@ -25,6 +25,8 @@ struct wire_codec;
 /* grain: BLOCK_GRAIN_BYTES. level: WIRE_LEVEL_RAW, or a level of zstd (negative ones are faster);
  * only packing uses it. */
 int wire_codec_new(uint32_t grain, int level, struct wire_codec **ret, struct p2v_err *err);
+/* Another level, from the next chunk on. P2V_EINVAL. */
+int wire_codec_level(struct wire_codec *codec, int level, struct p2v_err *err);
 void wire_codec_free(struct wire_codec *codec); /* NULL is fine */
 P2V_DEFINE_CLEANUP(struct wire_codec *, wire_codec_free);
 

@@ -7,6 +7,7 @@
 /* cmocka.h needs those above */
 #include <cmocka.h>
 
+#include "agent/send/adapt.h"
 #include "agent/send/bucket.h"
 #include "agent/send/compress.h"
 #include "agent/send/pipeline.h"
@@ -95,7 +96,7 @@ static void test_compress_parse(void **state)
 
 	(void)state;
 	assert_int_equal(send_compress_parse(NULL, &c, NULL), 0);
-	assert_true(c.adaptive && c.level == 1);
+	assert_true(c.adaptive);
 	assert_int_equal(send_compress_parse("none", &c, NULL), 0);
 	assert_int_equal(c.level, WIRE_LEVEL_RAW);
 	assert_int_equal(send_compress_parse("19", &c, NULL), 0);
@@ -125,6 +126,39 @@ static void test_trial(void **state)
 		assert_true(send_trial_wanted(&t));
 		send_trial_result(&t, 1000, 500);
 	}
+}
+
+static void test_adapt(void **state)
+{
+	const struct send_compress fixed = {7, false}, automatic = {3, true};
+	struct send_adapt a;
+
+	(void)state;
+	send_adapt_init(&a, &fixed);
+	assert_int_equal(a.level, 7);
+	send_adapt_init(&a, &automatic);
+	assert_int_equal(a.level, -3);
+	send_adapt_step(&a, SEND_STAGE_COMPRESS, 0);
+	assert_int_equal(a.level, -3);
+	/* A slow link, and processors that idle. */
+	send_adapt_step(&a, SEND_STAGE_LINK, 80);
+	assert_int_equal(a.level, 1);
+	send_adapt_step(&a, SEND_STAGE_SERVER, 80);
+	send_adapt_step(&a, SEND_STAGE_LINK, 80);
+	assert_int_equal(a.level, 3);
+	send_adapt_step(&a, SEND_STAGE_LINK, 20);
+	assert_int_equal(a.level, 3);
+	/* All processors busy: less, and not more again at once. */
+	send_adapt_step(&a, SEND_STAGE_LINK, 3);
+	assert_int_equal(a.level, 1);
+	send_adapt_step(&a, SEND_STAGE_LINK, 90);
+	assert_int_equal(a.level, 1);
+	for (int i = 0; i < 10; i++)
+		send_adapt_step(&a, SEND_STAGE_LINK, 90);
+	assert_int_equal(a.level, 3);
+	/* A limit that people set: nothing is gained by compressing less. */
+	send_adapt_step(&a, SEND_STAGE_LIMIT, 3);
+	assert_int_equal(a.level, 3);
 }
 
 static void test_workers_fit(void **state)
@@ -240,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_no_rate),
 		cmocka_unit_test(test_compress_parse),
 		cmocka_unit_test(test_trial),
+		cmocka_unit_test(test_adapt),
 		cmocka_unit_test(test_workers_fit),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_ranges),
