@@ -16,6 +16,10 @@ static const struct {
 	const char *arch, *init, *loader, *firmware, *initramfs, *network, *root;
 } proven[] = {
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "ext4"},
+	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "md/ext4"},
+	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},
+	{"x86_64", "systemd", "systemd-boot", "uefi", "initramfs-tools", "networkd", "btrfs"},
+	{"i686", "systemd", "extlinux", "bios", "initramfs-tools", "ifupdown", "ext3"},
 };
 
 static bool all_initramfs(const struct facts_os *os, const char *kind)

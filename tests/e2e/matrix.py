@@ -171,9 +171,10 @@ def main():
     box.require()
     images = server.image_paths(box)
     try:
-        for step in options.steps or USUAL:
-            with tempfile.TemporaryDirectory(prefix="p2v-matrix.", dir="/var/tmp") as work, vm.heavy_lock():
-                STEPS[step](box, images, work, os.path.abspath(options.build))
+        with vm.heavy_lock():
+            for step in options.steps or USUAL:
+                with tempfile.TemporaryDirectory(prefix="p2v-matrix.", dir="/var/tmp") as work:
+                    STEPS[step](box, images, work, os.path.abspath(options.build))
     except (walk.StepFailed, subprocess.TimeoutExpired) as error:
         raise vm.VmError(str(error))
 
