@@ -208,14 +208,27 @@ static int send_watch(struct worker *w, struct ui_send *send, struct p2v_err *er
 	}
 }
 
+static bool told(const struct ui_settings *s, const char *disk)
+{
+	for (size_t i = 0; i < s->n_disks; i++)
+		if (strcmp(s->disks[i], disk) == 0)
+			return true;
+	return false;
+}
+
 /* A udev rule of the medium has set every disk read-only before anybody opened it. Where that did
  * not happen, nothing is opened here either. */
 static int disks_check(const struct worker *w, struct p2v_err *err)
 {
 	for (size_t i = 0; i < w->machine.n_disks; i++) {
-		const char *path = w->machine.disks[i].path;
-		p2v_autofree char *name = strdup(path + (strncmp(path, "/dev/", 5) == 0 ? 5 : 0));
+		const struct machine_disk *d = &w->machine.disks[i];
+		const char *path = d->path;
+		p2v_autofree char *name = NULL;
 
+		/* A stick may be pulled out by now. */
+		if (d->removable && !told(&w->settings, path))
+			continue;
+		name = strdup(path + (strncmp(path, "/dev/", 5) == 0 ? 5 : 0));
 		for (char *c = name; c && *c; c++)
 			if (*c == '/')
 				*c = '!';
