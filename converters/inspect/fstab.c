@@ -79,6 +79,17 @@ static int learn_from_root(struct inspection *in)
 	return 0;
 }
 
+/* So is what only one disk can be, by what must lie there. */
+static int learn_from_kinds(struct inspection *in)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
+		r = inspect_storage_call_by_kind(in->facts, p2v_span_str(in->os->mounts[i].spec),
+			in->os->mounts[i].kind, in->err);
+	return r;
+}
+
 /* Where fstab says nothing of it, systemd mounts the EFI system partition by its type on /efi or
  * /boot: that is a mount like the others. */
 static int add_automatic(struct inspection *in)
@@ -130,6 +141,8 @@ int inspect_fstab(struct inspection *in)
 		r = learn_from_root(in);
 	if (r == 0)
 		r = inspect_names(in);
+	if (r == 0)
+		r = learn_from_kinds(in);
 	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
 		r = resolve(in, &in->os->mounts[i]);
 	if (r == 0)

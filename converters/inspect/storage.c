@@ -224,6 +224,27 @@ int inspect_storage_call_disk(
 	return 0;
 }
 
+int inspect_storage_call_by_kind(
+	struct facts *facts, struct p2v_span spec, const char *kind, struct p2v_err *err)
+{
+	const struct facts_fs *found = NULL;
+	struct device_name d;
+
+	if (!device_name_read(spec, &d) || device_name_counts(&d) || find_hardware(facts, &d))
+		return 0;
+	for (size_t i = 0; i < facts->n_disks; i++) {
+		const struct facts_fs *f = find_part(facts, i, d.part);
+
+		if (!f || !f->kind || strcmp(f->kind, kind) != 0 ||
+			is_another(&facts->disks[i], &d))
+			continue;
+		if (found)
+			return 0;
+		found = f;
+	}
+	return inspect_storage_call_disk(facts, found, spec, err);
+}
+
 /* What a name can say about a file system, and the prefixes that say it. */
 static const struct {
 	const char *prefix;

@@ -27,6 +27,11 @@ int inspect_storage(const struct guest_storage *storage, const struct image *ima
 int inspect_storage_call_disk(
 	struct facts *facts, const struct facts_fs *f, struct p2v_span spec, struct p2v_err *err);
 
+/* A link that nothing has explained yet (by-id, by-path) is used for something of that kind (ext4,
+ * swap, crypto_LUKS): where only one disk has that on the partition, the disk is called so. */
+int inspect_storage_call_by_kind(
+	struct facts *facts, struct p2v_span spec, const char *kind, struct p2v_err *err);
+
 /* Another name of an md array, as mdadm.conf writes it: a device, or its name below /dev/md/. */
 int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct p2v_err *err);
 
