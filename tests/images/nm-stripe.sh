@@ -14,7 +14,7 @@ image_require mkfs.xfs lvm
 server_tree bookworm amd64 lvm2 xfsprogs dracut grub-pc network-manager
 server_system <<END
 /dev/mapper/vg--data-root / xfs defaults 0 0
-/dev/sda1 /boot ext4 defaults 0 2
+UUID=$SERVER_BOOT_UUID /boot ext4 defaults 0 2
 /dev/vg-data/swap none swap defaults 0 0
 END
 keyfile=$tree/etc/NetworkManager/system-connections/lan.nmconnection
@@ -36,9 +36,9 @@ method=manual
 method=disabled
 END
 chmod 0600 "$keyfile"
-printf 'devices {\n\tfilter = [ "a|^/dev/sda2$|", "a|^/dev/sdb1$|", "r|.*|" ]\n}\n' > "$work/filter"
-sed -i "/^devices {/r /dev/stdin" "$tree/etc/lvm/lvm.conf" < <(sed -n 2p "$work/filter")
-grep -q 'filter = \[ "a|^/dev/sda2' "$tree/etc/lvm/lvm.conf" || image_die "lvm.conf: no filter"
+# Which of the two is sda, Linux does not promise.
+sed -i '/^devices {/a\	filter = [ "a|^/dev/sd[ab][12]$|", "r|.*|" ]' "$tree/etc/lvm/lvm.conf"
+grep -q 'filter = \[ "a|^/dev/sd\[ab' "$tree/etc/lvm/lvm.conf" || image_die "lvm.conf: no filter"
 
 mkdir -p "$tree/tmp/cmdline.d"
 echo ' rd.lvm.lv=vg-data/root rd.lvm.lv=vg-data/swap' > "$tree/tmp/cmdline.d/90lvm.conf"

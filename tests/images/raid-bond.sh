@@ -4,7 +4,7 @@
 # Usage: raid-bond.sh OUT.img
 #
 # Debian 12 whose root is an md RAID 1 over two disks, each with GRUB in its MBR, with a bond of two cards
-# in ifupdown's words, and a swap by kernel name on the second disk. OUT-2.img is the second disk.
+# in ifupdown's words, and a swap on the second disk. OUT-2.img is the second disk.
 set -euo pipefail
 . "$(dirname "$0")/server.sh"
 
@@ -13,7 +13,7 @@ server_tree bookworm amd64 mdadm grub-pc ifupdown ifenslave
 server_system <<END
 # / was on /dev/md1 during installation
 /dev/md1 / ext4 errors=remount-ro 0 1
-/dev/sdb2 none swap sw 0 0
+UUID=$SERVER_SWAP_UUID none swap sw 0 0
 END
 cat > "$tree/etc/network/interfaces" <<END
 auto lo

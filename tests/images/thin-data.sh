@@ -4,7 +4,7 @@
 # Usage: thin-data.sh OUT.img
 #
 # Debian 12 whose root is a thin volume, with a data disk that crypttab opens by a key file, places on the PCI
-# bus in fstab and crypttab, LVM's devices file and a filter that names the first disk, and a card that a .link
+# bus in fstab and crypttab, a filter of LVM that names the disks, and a card that a .link
 # file names by its place. OUT-2.img is the data disk. The thin pool is made in libguestfs's appliance: LVM
 # without device-mapper makes none.
 set -euo pipefail
@@ -35,7 +35,7 @@ iface $SERVER_NIC inet static
 END
 mkdir -p "$tree/etc/systemd/network"
 printf '[Match]\nPath=pci-0000:00:03.0\n\n[Link]\nName=%s\n' "$SERVER_NIC" > "$tree/etc/systemd/network/10-lan.link"
-sed -i '/^devices {/a\	global_filter = [ "a|^/dev/sda|", "r|.*|" ]' "$tree/etc/lvm/lvm.conf"
+sed -i '/^devices {/a\	global_filter = [ "a|^/dev/sd[ab]|", "r|.*|" ]' "$tree/etc/lvm/lvm.conf"
 initramfs_tools ext4 sd_mod ata_piix ata_generic dm_mod dm_thin_pool i8042 atkbd
 grub_core "(,msdos1)/grub" ext2
 grub_config "root=/dev/mapper/vg0-root ro" "search --no-floppy --fs-uuid --set=root $SERVER_BOOT_UUID" "" part_msdos ext2
