@@ -19,6 +19,8 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "md/ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},
 	{"x86_64", "systemd", "systemd-boot", "uefi", "initramfs-tools", "networkd", "btrfs"},
+	{"x86_64", "systemd", "grub2", "uefi", "dracut", "networkmanager", "lvm/xfs"},
+	{"x86_64", "systemd", "grub-legacy", "bios", "initramfs-tools", "ifupdown", "ext4"},
 	{"i686", "systemd", "extlinux", "bios", "initramfs-tools", "ifupdown", "ext3"},
 };
 
