@@ -229,15 +229,29 @@ static int read_mdadm(struct inspection *in, const struct place *p, struct p2v_s
 	return r;
 }
 
-/* From the key's line to the one that closes its list. */
+/* From the key's line to the end of the one that closes its list: a bracket within quotes is a part
+ * of a pattern, one behind '#' is nothing. */
 static struct p2v_span whole_list(struct p2v_span line, struct p2v_span rest)
 {
-	const char *close, *begin = memchr(line.p, '[', line.n);
+	const char *p = memchr(line.p, '[', line.n), *end = rest.p + rest.n;
+	char quote = '\0';
 
-	if (!begin)
+	for (; p && p < end; p++) {
+		if (quote)
+			quote = *p == quote ? '\0' : quote;
+		else if (*p == '"' || *p == '\'')
+			quote = *p;
+		else if (*p == '#')
+			p = memchr(p, '\n', (size_t)(end - p));
+		else if (*p == ']')
+			break;
+		if (!p)
+			break;
+	}
+	if (!p || p >= end || p < line.p + line.n)
 		return line;
-	close = memchr(begin, ']', (size_t)(rest.p + rest.n - begin));
-	return p2v_span_of(line.p, close ? (size_t)(close - line.p) + 1 : line.n);
+	p2v_span_until(p2v_span_of(p, (size_t)(end - p)), '\n', &rest);
+	return p2v_span_trim(p2v_span_of(line.p, (size_t)(rest.p - line.p)));
 }
 
 /* lvm.conf: a filter that accepts disks by name, or refuses all others. */
