@@ -9,12 +9,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libjansson-dev libblkid-dev libarchive-dev libssh2-1-dev libcurl4-openssl-dev libnewt-dev libguestfs-dev \
 	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
-	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev \
+	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libgnutls28-dev libssl-dev \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf kmod \
 	openssh-server openssh-client openssl zstd lz4 diffutils \
 	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin \
-	util-linux fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
+	util-linux procps iproute2 passwd fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	chromium fonts-dejavu-core python3 clang-format binutils man-db libxml2-utils expect tmux
 
 .PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs install clean
