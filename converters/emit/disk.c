@@ -67,6 +67,9 @@ static int merge(const struct emit_disk_job *job, const char *pristine, struct p
 	if (r == 0 && info.backing)
 		r = p2v_err_set(
 			err, P2V_EREFUSED, "%s: has a backing file and is not complete", pristine);
+	/* An earlier run may have been killed while it did the same. */
+	if (r == 0)
+		r = emit_qimg_check(pristine, err);
 	if (r == 0)
 		r = emit_qimg_snapshot(
 			pristine, info.has_snapshot ? "-a" : "-c", EMIT_SNAPSHOT, err);
