@@ -43,6 +43,15 @@ static bool all_network(const struct facts_os *os, const char *dialect)
 	return true;
 }
 
+/* GRUB 2 with entry files (BLS), or arguments in its environment: no test has booted one. */
+static bool has_untried_entries(const struct facts_bootloader *b)
+{
+	for (size_t i = 0; plan_is(b->kind, "grub2") && i < b->n_configs; i++)
+		if (strstr(b->configs[i], "/loader/entries/") || strstr(b->configs[i], "/grubenv"))
+			return true;
+	return false;
+}
+
 /* The same words for this system's root. */
 static bool root_is(const struct planning *p, const char *words)
 {
@@ -67,7 +76,8 @@ void plan_grade(struct planning *p)
 	const struct facts_os *os = p->os;
 
 	p->plan->grade = p->plan->n_blockers ? GRADE_COPIED : GRADE_GENERIC;
-	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers)
+	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers ||
+		has_untried_entries(&os->bootloader))
 		return;
 	for (size_t i = 0; i < P2V_N(proven); i++)
 		if (plan_is(os->arch, proven[i].arch) && plan_is(os->init, proven[i].init) &&
