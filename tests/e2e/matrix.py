@@ -111,7 +111,8 @@ def converted(box, images, work, build, gone=()):
                           machine, *key])
     print(f"convert {steps.times['convert']:.0f} s", flush=True)
     print_parts(job)
-    steps.run("prove", [steps.program("p2v"), "prove", job, *key], expect=(0, 1))
+    # Twice the usual time: the census holds back the login prompt for up to a minute where a device is missing.
+    steps.run("prove", [steps.program("p2v"), "prove", job, "--timeout", "1200", *key], expect=(0, 1))
     with open(os.path.join(job, "proof.json")) as file:
         proof = json.load(file)
     for check in proof["checks"]:
