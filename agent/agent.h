@@ -28,10 +28,10 @@ struct agent_opts {
 	const char **operands;
 	size_t n_operands;
 	const char *name, *machine;
-	const char *link, *streams, *compress, *progress;
+	const char *link, *streams, *compress, *progress, *log;
 	uint64_t limit_bytes;
 	uint64_t retry_for_s;
-	bool inventory, map, json, yes, refresh, rescue;
+	bool inventory, map, json, yes, refresh, rescue, follow;
 };
 
 /* One disk of the machine as it lies here: opened read-only, and mapped. */

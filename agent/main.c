@@ -68,6 +68,13 @@ static const struct p2v_opt opts[] = {
 		"the result and in the server's receipt; the result also names the files that they "
 		"belong to, where ext2, ext3 or ext4 lies right on a partition. Default: stop at "
 		"the first one."},
+	{"follow", 0, NULL, P2V_OPT_FLAG, O(follow), 0,
+		"Stay after the copy and show how p2vd on the server converts the machine and "
+		"proves that it boots. The result has what it came to. Interrupting it stops "
+		"neither."},
+	{"log", 0, "FILE", P2V_OPT_STR, O(log), 0,
+		"Send the last lines of this file to the server, which keeps them beside the job: "
+		"when a connection is made, and when sending fails."},
 	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
 		"Print what this machine is (machine.json) and exit; needs no server."},
 	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,

@@ -8,6 +8,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/span.h"
+#include "p2v/core/text.h"
 
 static int out_of_memory(struct p2v_err *err)
 {
@@ -44,6 +45,7 @@ struct result_doc {
 	bool ok;
 	char *kind, *error;
 	char *job, *machine, *link;
+	char *server_stage, *server_text; /* with --follow: what the server said last */
 	uint32_t connections, streams;
 	uint64_t duration_ms, peak_memory_bytes;
 	struct sent_doc *disks;
@@ -56,6 +58,8 @@ static const struct p2v_json_field result_fields[] = {
 	P2V_JSON_STR(struct result_doc, job, 0),
 	P2V_JSON_STR(struct result_doc, machine, 0),
 	P2V_JSON_STR(struct result_doc, link, 0),
+	P2V_JSON_STR(struct result_doc, server_stage, 0),
+	P2V_JSON_STR(struct result_doc, server_text, 0),
 	P2V_JSON_U32(struct result_doc, connections, 0),
 	P2V_JSON_U32(struct result_doc, streams, 0),
 	P2V_JSON_U64(struct result_doc, duration_ms, 0),
@@ -160,7 +164,10 @@ static int result_json(const struct machine *m, const struct agent_disks *disks,
 		.connections = result->connections,
 		.streams = result->streams.most,
 		.duration_ms = result->duration_ms,
-		.receipt = result->receipt}; /* lent */
+		/* lent */
+		.server_stage = result->server_stage,
+		.server_text = result->server_text,
+		.receipt = result->receipt};
 	int r = 0;
 
 	doc.peak_memory_bytes = peak_memory_bytes();
@@ -171,6 +178,7 @@ static int result_json(const struct machine *m, const struct agent_disks *disks,
 		r = sent_doc_add(&m->disks[i], &disks->items[i], &result->disks[i], &doc, err);
 	if (r == 0)
 		r = agent_json_print(&result_type, &doc, true, out, err);
+	doc.server_stage = doc.server_text = NULL;
 	memset(&doc.receipt, 0, sizeof(doc.receipt));
 	p2v_json_free(&result_type, &doc);
 	return r;
@@ -196,6 +204,18 @@ static void disk_show(const struct machine_disk *disk, const struct agent_disk *
 		fprintf(out, "%s: unreadable there: %s\n", disk->path, here->bad_files[i]);
 }
 
+static void server_show(const struct send_result *result, FILE *out)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+
+	if (!result->server_stage)
+		return;
+	p2v_text_add_printable(&text, result->server_stage);
+	p2v_buf_add_str(&text, result->server_text && *result->server_text ? ": " : "");
+	p2v_text_add_printable(&text, result->server_text ? result->server_text : "");
+	fprintf(out, "the server: %s\n", text.data ? (char *)text.data : "");
+}
+
 int agent_print_result(const struct machine *m, const struct agent_disks *disks,
 	const struct send_result *result, const char *link, bool json, FILE *out,
 	struct p2v_err *err)
@@ -208,5 +228,6 @@ int agent_print_result(const struct machine *m, const struct agent_disks *disks,
 		disk_show(&m->disks[i], &disks->items[i], &result->disks[i], out);
 	fprintf(out, "%s: done in %s, job %s\n", m->name,
 		p2v_num_ms_text(result->duration_ms, took), result->job ? result->job : "");
+	server_show(result, out);
 	return 0;
 }

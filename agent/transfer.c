@@ -82,6 +82,8 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 		.retry_for_ms = o->retry_for_s * 1000,
 		.rescue = o->rescue,
 		.refresh = o->refresh,
+		.follow = o->follow,
+		.log_file = o->log,
 		.progress = progress};
 	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)
 			: p2v_err_set(err, P2V_ENOMEM, "out of memory");

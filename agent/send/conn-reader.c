@@ -104,7 +104,17 @@ static int take_log(struct conn *c, const struct wire_msg *msg, struct p2v_err *
 static int take_wait(struct conn *c, const struct wire_msg *msg, struct p2v_err *err)
 {
 	(void)err;
-	wire_text_copy(msg->wait.text, c->far_words, sizeof(c->far_words));
+	wire_text_copy(msg->wait.text, c->far_wait, sizeof(c->far_wait));
+	return 0;
+}
+
+static int take_status(struct conn *c, const struct wire_msg *msg, struct p2v_err *err)
+{
+	(void)err;
+	wire_text_copy(msg->status.stage, c->far_status.stage, sizeof(c->far_status.stage));
+	wire_text_copy(msg->status.text, c->far_status.text, sizeof(c->far_status.text));
+	c->far_status.permille = msg->status.permille;
+	c->far_status.n++;
 	return 0;
 }
 
@@ -149,7 +159,7 @@ static const struct {
 	[WIRE_VERIFIED] = {take_nothing, .answer = true},
 	[WIRE_MISMATCH] = {take_nothing, .answer = true},
 	[WIRE_FINISHED] = {take_nothing, .answer = true},
-	[WIRE_STATUS] = {take_nothing},
+	[WIRE_STATUS] = {take_status},
 	[WIRE_PROGRESS] = {take_progress},
 	[WIRE_LIMIT] = {take_limit},
 	[WIRE_PING] = {take_ping},

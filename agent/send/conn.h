@@ -77,7 +77,13 @@ struct conn {
 	struct send_ranges again;     /* RESEND and MISMATCH: to be sent once more */
 	struct send_ranges pulls;     /* PULL: to be sent next */
 	uint64_t far_done, far_total; /* PROGRESS of the far end, while it verifies */
-	char far_words[256];	      /* its last WAIT or LOG, to be shown; "" none new */
+	char far_words[256];	      /* its last LOG, to be shown; "" none new */
+	char far_wait[256];	      /* what its last WAIT said */
+	struct conn_status {
+		uint64_t n; /* how many came */
+		char stage[32], text[512];
+		unsigned permille;
+	} far_status; /* its last STATUS */
 };
 
 struct conn_offer {

@@ -5,24 +5,41 @@
 #include <string.h>
 
 #include "agent/send/disk.h"
+#include "agent/send/follow.h"
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
+#include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 
 #define PAUSE_FIRST_MS 1000u
 #define PAUSE_MAX_MS   30000u
 
-/* Shows what the far end says while it lets us wait. */
+struct wait_watch {
+	struct p2v_progress *progress;
+	char shown[sizeof(((struct conn *)NULL)->far_wait)];
+};
+
+/* Shows what the far end says while it lets us wait: as what is being done, as it may take days. */
 static void words_watch(struct conn *c, void *ctx)
 {
-	char words[sizeof(c->far_words)];
+	struct wait_watch *w = ctx;
+	char words[sizeof(c->far_words)], wait[sizeof(c->far_wait)];
+	p2v_autofree char *label = NULL;
 
 	pthread_mutex_lock(&c->lock);
 	memcpy(words, c->far_words, sizeof(words));
+	memcpy(wait, c->far_wait, sizeof(wait));
 	c->far_words[0] = '\0';
 	pthread_mutex_unlock(&c->lock);
-	if (words[0] && ctx)
-		p2v_progress_say(ctx, "the server: %s", words);
+	if (words[0] && w->progress)
+		p2v_progress_say(w->progress, "the server: %s", words);
+	if (strcmp(w->shown, wait) == 0)
+		return;
+	memcpy(w->shown, wait, sizeof(wait));
+	label = p2v_strf("the server: %s", wait);
+	if (label && w->progress)
+		p2v_progress_start(w->progress, label, "steps", 0);
 }
 
 static int greet(struct conn *c, struct p2v_err *err)
@@ -79,6 +96,7 @@ static int how_check(const struct wire_admit *admit, const struct send_spec *spe
 static int admit(struct conn *c, const struct send_spec *spec, struct send_result *result,
 	bool *ret_wanted, struct p2v_err *err)
 {
+	struct wait_watch watch = {.progress = spec->progress};
 	char name[256];
 	struct wire_msg msg;
 	int r;
@@ -89,7 +107,7 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 	r = inventory_send(c, spec->machine, err);
 
 	if (r == 0)
-		r = conn_answer(c, words_watch, spec->progress, &msg, err);
+		r = conn_answer(c, words_watch, &watch, &msg, err);
 	if (r < 0)
 		return r;
 	/* In a second pass all are wanted, and only we know which of them are done. */
@@ -131,11 +149,16 @@ static int disks_send(struct conn *c, const struct send_spec *spec, struct send_
 		r = limit_tell(c, spec->limit_bytes_per_second, err);
 	if (r == 0)
 		r = admit(c, spec, result, wanted, err);
+	if (r == 0)
+		send_log(c, spec->log_file, &result->logged_bytes);
 	for (size_t i = 0; i < spec->machine->n_disks && r == 0; i++)
 		if (wanted[i])
 			r = send_disk_run(
 				c, spec, (uint16_t)i, &result->streams, &result->disks[i], err);
-	return r == 0 ? finish(c, &result->receipt, err) : r;
+	if (r == 0)
+		r = finish(c, &result->receipt, err);
+	result->duration_ms = p2v_now_ms() - result->started_ms;
+	return r < 0 ? r : send_follow(c, spec->progress, result, err);
 }
 
 /* An orderly word before we go; whether it arrives is not our business any more. */
@@ -159,7 +182,9 @@ static void farewell(struct conn *c, int kind, const struct p2v_err *why)
  * several connections nobody knows which of the two comes last. */
 static uint64_t features(const struct send_spec *spec)
 {
-	return SEND_FEATURES & ~(spec->streams == 1 ? WIRE_FEATURE_DATA : WIRE_FEATURE_PULL);
+	uint64_t with = SEND_FEATURES | (spec->follow ? WIRE_FEATURE_STATUS : 0);
+
+	return with & ~(spec->streams == 1 ? WIRE_FEATURE_DATA : WIRE_FEATURE_PULL);
 }
 
 /* One connection, from HELLO to FINISHED or its end. */
@@ -182,6 +207,8 @@ static int connection_run(
 	if (r < 0)
 		return r;
 	r = disks_send(c, spec, result, err);
+	if (r < 0 && r != P2V_ELINK)
+		send_log(c, spec->log_file, &result->logged_bytes);
 	if (r < 0)
 		farewell(c, r, err);
 	return r;
@@ -242,8 +269,7 @@ static int connections_run(
 
 int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_err *err)
 {
-	struct send_result result = {.n_disks = spec->machine->n_disks};
-	uint64_t started_ms = p2v_now_ms();
+	struct send_result result = {.n_disks = spec->machine->n_disks, .started_ms = p2v_now_ms()};
 	struct p2v_err own = {0};
 	int r;
 
@@ -258,7 +284,6 @@ int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_e
 	if (!result.disks)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	r = connections_run(spec, &result, err ? err : &own);
-	result.duration_ms = p2v_now_ms() - started_ms;
 	/* One that was only tried does not count. */
 	if (!spec->streams && result.streams.chosen)
 		result.streams.most = result.streams.n;
@@ -274,6 +299,8 @@ void send_result_finish(struct send_result *result)
 {
 	free(result->job);
 	free(result->disks);
+	free(result->server_stage);
+	free(result->server_text);
 	model_receipt_finish(&result->receipt);
 	memset(result, 0, sizeof(*result));
 }

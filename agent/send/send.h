@@ -55,6 +55,9 @@ struct send_spec {
 	unsigned n_workers;    /* 0: one a processor */
 	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
 	bool refresh;	       /* a second pass: read all, send what is not on the server */
+	bool follow; /* stay after the receipt while the receiver says how the job goes on */
+	const char *log_file; /* NULL, or a file whose last lines tell the receiver's people what we
+				 did */
 	struct p2v_progress *progress; /* or NULL */
 };
 
@@ -91,7 +94,11 @@ struct send_result {
 	struct send_disk_result *disks;
 	size_t n_disks;
 	uint32_t connections;
-	uint64_t duration_ms;
+	uint64_t started_ms, duration_ms; /* until the receipt */
+	/* With follow: what the receiver said last of the job (PROTOCOL.md, "Status"); stage NULL:
+	 * it said nothing. */
+	char *server_stage, *server_text;
+	uint64_t logged_bytes; /* of log_file */
 };
 
 /*

@@ -52,6 +52,8 @@ bool ui_send_line(struct ui_state *state, struct p2v_span line)
 		state->total = e.total;
 		state->rate = e.rate;
 		state->eta_ms = e.eta_ms;
+		if (e.unit && strcmp(e.unit, "permille") == 0)
+			ui_text_set(&state->text, "every disk was sent and verified");
 	} else if (e.text) {
 		ui_message_add(state, e.text);
 	}
@@ -86,8 +88,9 @@ static void words_finish(struct words *w)
 }
 
 static int words_make(const struct ui_settings *s, const struct machine *m, const char *name,
-	struct words *w, struct p2v_err *err)
+	const char *dir, struct words *w, struct p2v_err *err)
 {
+	p2v_autofree char *log = p2v_path_join(dir, UI_LOG);
 	p2v_autofree char *limit = p2v_strf("%llu", (unsigned long long)s->limit_bytes);
 
 	word_add(w, err, "p2v-agent", "");
@@ -105,10 +108,45 @@ static int words_make(const struct ui_settings *s, const struct machine *m, cons
 		word_add(w, err, "--disk=", s->disks[i]);
 	for (size_t i = 0; !s->n_disks && i < m->n_disks; i++)
 		word_add(w, err, "--disk=", m->disks[i].removable ? NULL : m->disks[i].path);
+	word_add(w, err, "--follow", strcmp(s->until, "proven") == 0 ? "" : NULL);
+	word_add(w, err, "--log=", log);
 	word_add(w, err, "--yes", "");
 	word_add(w, err, "--json", "");
 	word_add(w, err, "--progress=json", "");
 	return w->failed;
+}
+
+/* ---- what it said in the end ---- */
+
+struct result {
+	char *server_stage, *server_text;
+};
+
+static const struct p2v_json_field result_fields[] = {
+	P2V_JSON_STR(struct result, server_stage, 0),
+	P2V_JSON_STR(struct result, server_text, 0),
+	P2V_JSON_END,
+};
+
+static const struct p2v_json_type result_type = {"result", sizeof(struct result), result_fields};
+
+char *ui_send_result(const char *dir)
+{
+	p2v_autofree char *path = p2v_path_join(dir, UI_RESULT);
+	p2v_autobuf struct p2v_buf clean = {0};
+	struct result result = {0};
+
+	if (path)
+		p2v_json_load(&result_type, path, &result, NULL);
+	p2v_buf_add_str(&clean, "every disk was sent and verified");
+	if (result.server_stage) {
+		p2v_buf_add_str(&clean, "; the server: ");
+		p2v_text_add_printable(&clean, result.server_stage);
+		p2v_buf_add_str(&clean, ", ");
+		p2v_text_add_printable(&clean, result.server_text ? result.server_text : "");
+	}
+	p2v_json_free(&result_type, &result);
+	return p2v_buf_take_str(&clean);
 }
 
 /* ---- its life ---- */
@@ -143,7 +181,7 @@ int ui_send_start(const struct ui_settings *s, const struct machine *m, const ch
 	struct ui_send send = {.fd = -1};
 	struct words w = {0};
 	p2v_autofree const char **argv = NULL;
-	int r = words_make(s, m, name, &w, err);
+	int r = words_make(s, m, name, dir, &w, err);
 
 	if (r == 0) {
 		argv = calloc(w.n_items + 1, sizeof(*argv));

@@ -32,6 +32,9 @@ int ui_send_step(struct ui_send *send, struct ui_state *state, int wait_ms, bool
 /* Orderly: what is on the server stays, and the next start goes on from there. */
 void ui_send_stop(struct ui_send *send);
 
+/* What it came to, after it has ended well, in a sentence; malloc'd, NULL for want of memory. */
+char *ui_send_result(const char *dir);
+
 /* One line of p2v-agent's standard error. True where it was an event. */
 bool ui_send_line(struct ui_state *state, struct p2v_span line);
 

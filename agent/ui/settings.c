@@ -69,8 +69,14 @@ static const struct p2v_opt rows[] = {
 		"wait for somebody at a screen. Default: now."),
 	U64("delay", "SECONDS", delay_s,
 		"How long a key at any screen can hold a start that comes by itself. Default: 10."),
+	STR("until", "proven|copied", until,
+		"What this machine waits for: that the server has converted it and proved that it "
+		"boots, which the screens show (proven), or only that all disks were sent and "
+		"verified (copied). Where no p2vd runs on the server, proven is copied and half a "
+		"minute. Default: proven."),
 	STR("after", "poweroff|reboot|wait", after,
-		"What to do when all disks were sent and verified. Default: wait."),
+		"What to do then. A conversion that failed on the server is no reason to do "
+		"otherwise: the copy is complete. Default: wait."),
 	STR("on-failure", "retry|wait|poweroff|reboot", on_failure,
 		"What to do when sending ended without success. Default: retry."),
 	U64("retry", "SECONDS", retry_s, "With retry: the pause before it. Default: 60."),
@@ -207,9 +213,12 @@ static int word_check(const char *name, const char *value, const char *const *al
 static int values_check(const struct ui_settings *s, struct p2v_err *err)
 {
 	static const char *const start[] = {"now", "ask"};
+	static const char *const until[] = {"proven", "copied"};
 	static const char *const end[] = {"wait", "poweroff", "reboot", "retry"};
 	int r = word_check("start", s->start, start, P2V_N(start), err);
 
+	if (r == 0)
+		r = word_check("until", s->until, until, P2V_N(until), err);
 	if (r == 0)
 		r = word_check("after", s->after, end, P2V_N(end) - 1, err);
 	if (r == 0)
@@ -227,6 +236,7 @@ int ui_settings_resolve(const struct ui_said *said, int argc, char **argv, struc
 	struct p2v_err *err)
 {
 	struct ui_settings s = {.start = "now",
+		.until = "proven",
 		.after = "wait",
 		.on_failure = "retry",
 		.delay_s = DELAY_S,

@@ -44,7 +44,7 @@ struct ui_settings {
 	/* more settings */
 	const char *config, *config_digest, *config_key;
 	/* when, and what then */
-	const char *start, *after, *on_failure;
+	const char *start, *until, *after, *on_failure;
 	uint64_t delay_s, retry_s;
 	/* `p2v-boot MODE [DIR]` */
 	const char **operands;

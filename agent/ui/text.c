@@ -76,7 +76,10 @@ static void progress(const struct ui_state *state, struct p2v_buf *out)
 			p2v_num_bytes_text(state->total, total), ui_text_percent(state));
 	if (bytes && state->rate)
 		p2v_buf_addf(out, "  %s/s", p2v_num_bytes_text(state->rate, rate));
-	if (state->eta_ms)
+	/* Of a step of the server's. */
+	if (!bytes && state->done)
+		p2v_buf_addf(out, "  %u %%", ui_text_percent(state));
+	if (bytes && state->eta_ms)
 		p2v_buf_addf(out, "  %s left", p2v_num_ms_text(state->eta_ms, left));
 }
 

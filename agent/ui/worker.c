@@ -267,7 +267,9 @@ static int leave(struct worker *w, const char *word, struct p2v_err *err)
 /* 1: go round again; else the worker ends with it. */
 static int sent(struct worker *w, struct p2v_err *err)
 {
-	phase(w, UI_DONE, "every disk was sent and verified");
+	p2v_autofree char *text = ui_send_result(w->dir);
+
+	phase(w, UI_DONE, text ? text : "every disk was sent and verified");
 	if (strcmp(w->settings.after, "wait") == 0)
 		return answers_wait(w, 0, err);
 	return leave(w, w->settings.after, err);

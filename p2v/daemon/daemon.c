@@ -19,6 +19,7 @@
 #include "p2v/core/stop.h"
 #include "p2v/daemon/worker.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/status.h"
 
 #define TICK_MS	 500
 #define END_MS	 10 /* a program that has closed its output ends soon */
@@ -63,6 +64,56 @@ static void note_trouble(struct daemon *d, int r, const struct p2v_err *err)
 	}
 }
 
+/* ---- what an agent that watches gets to see ---- */
+
+/* Its words for a state are struct job's, as `p2v job list` has them. */
+static void tell(const struct daemon *d, const char *name, const struct store_status *status)
+{
+	p2v_autofree char *dir = p2v_path_join(d->config->base, name);
+
+	/* Nobody waits for it but who looks on. */
+	if (dir)
+		store_status_write(dir, status, NULL);
+}
+
+static const char *state_word(enum ledger_stage stage, enum ledger_status status)
+{
+	return status == LEDGER_READY ? ledger_stage_words[stage] : ledger_status_words[status];
+}
+
+static void tell_outcome(
+	const struct daemon *d, const char *name, const struct ledger_outcome *outcome)
+{
+	const struct store_status status = {
+		.state = state_word(outcome->stage, outcome->status), .reason = outcome->reason};
+
+	tell(d, name, &status);
+}
+
+static void tell_running(
+	const struct daemon *d, const struct worker *w, enum ledger_status status_now)
+{
+	const struct store_status status = {
+		.state = state_word((enum ledger_stage)w->job.stage, status_now),
+		.running = status_now == LEDGER_READY,
+		.step = w->step ? w->step : w->stage->word,
+		.done = w->done,
+		.total = w->total};
+
+	tell(d, w->job.name, &status);
+}
+
+static void tell_seen(const struct daemon *d, const char *name, enum ledger_stage stage, bool moved)
+{
+	const struct store_status status = {.state = ledger_stage_words[stage]};
+	p2v_autofree char *dir = p2v_path_join(d->config->base, name);
+
+	if (moved || (dir && store_status_age_s(dir) == UINT64_MAX))
+		tell(d, name, &status);
+	else if (dir)
+		store_status_touch(dir);
+}
+
 /* ---- what is there ---- */
 
 static int see(void *ctx, const char *name, enum ledger_stage stage, struct p2v_err *err)
@@ -74,6 +125,8 @@ static int see(void *ctx, const char *name, enum ledger_stage stage, struct p2v_
 
 	if (r == 1)
 		say(d, "job %s: %s", name, ledger_stage_words[stage]);
+	if (r >= 0)
+		tell_seen(d, name, stage, r == 1);
 	return r;
 }
 
@@ -121,6 +174,8 @@ static void give_back(struct daemon *d, const struct job *job, enum ledger_statu
 
 	if (outcome.what)
 		say(d, "job %s: %s", job->name, reason);
+	if (r == 0)
+		tell_outcome(d, job->name, &outcome);
 	note_trouble(d, r == P2V_ECANCELED ? 0 : r, &err);
 }
 
@@ -241,6 +296,8 @@ static void worker_renew(struct daemon *d, struct worker *w)
 	r = store_ledger_renew(d->ledger, &w->lease, d->config->lease_s, &progress, &job, &err);
 	if (r == 0)
 		w->renewed_ms = now;
+	if (r == 0)
+		tell_running(d, w, (enum ledger_status)job.status);
 	if (r == P2V_ECANCELED || now - w->renewed_ms > d->config->lease_s * UINT64_C(1000)) {
 		say(d, "job %s: is not ours any more: %s", w->job.name, err.text);
 		daemon_worker_stop(w, WORKER_LOST);
@@ -270,6 +327,9 @@ static bool worker_finish(struct daemon *d, struct worker *w)
 								    : outcome.what,
 			outcome.reason && *outcome.reason ? ": " : "",
 			outcome.reason ? outcome.reason : "");
+	/* One that was cancelled has said so, and stays it. */
+	if (r == 0 && w->stop != WORKER_ASKED)
+		tell_outcome(d, w->job.name, &outcome);
 	note_trouble(d, r == P2V_ECANCELED ? 0 : r, &err);
 	return r == 0 || r == P2V_ECANCELED;
 }

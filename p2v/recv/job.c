@@ -13,6 +13,7 @@
 #include "p2v/core/publish.h"
 #include "p2v/model/check.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/status.h"
 #include "p2v/wire/msg.h"
 
 #define SECTOR 512
@@ -187,6 +188,7 @@ int recv_job_reopen(const struct recv_job *job, struct p2v_err *err)
 		r = noun_drop(job, STORE_IMAGE, err);
 	if (r == 0)
 		r = noun_drop(job, STORE_RECEIPT, err);
+	store_status_drop(job->dir);
 	return r == 0 ? p2v_dir_sync(job->dir, err) : r;
 }
 

@@ -3,8 +3,10 @@
 
 #include <sys/stat.h>
 
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/stop.h"
+#include "p2v/recv/log.h"
 
 #define TICK_MS	     200
 #define ALIVE_MS     1000
@@ -14,7 +16,7 @@
 
 int recv_peer_init(struct peer *peer, struct link *link, struct p2v_err *err)
 {
-	*peer = (struct peer){.link = link, .alive_fd = -1};
+	*peer = (struct peer){.link = link, .alive_fd = -1, .log_fd = -1};
 	peer->terms = (struct wire_terms){
 		.max_frame = WIRE_FRAME_MAX_FIRST, .keepalive_ms = WIRE_KEEPALIVE_MS};
 	peer->sent_ms = p2v_now_ms();
@@ -27,6 +29,7 @@ void recv_peer_finish(struct peer *peer)
 {
 	wire_feed_finish(&peer->feed);
 	p2v_buf_finish(&peer->out);
+	p2v_cleanup_close(&peer->log_fd);
 }
 
 int recv_peer_open(struct peer *peer, struct p2v_err *err)
@@ -143,7 +146,9 @@ int recv_peer_digest(struct peer *peer, const struct wire_msg *msg, struct p2v_e
 	case WIRE_PONG:
 	case WIRE_PROGRESS:
 	case WIRE_LIMIT:
+		return 0;
 	case WIRE_LOG:
+		recv_log_add(peer->log_fd, &msg->log);
 		return 0;
 	case WIRE_CANCEL:
 		return p2v_err_set(err, P2V_ECANCELED, "the agent stopped: %s",

@@ -30,6 +30,7 @@ struct peer {
 	uint64_t seq;	  /* chunks that came on this connection */
 	int alive_fd;	  /* a file that is touched once a second while something is heard; -1 */
 	uint64_t touched_ms;
+	int log_fd; /* where LOG goes; -1: nowhere */
 };
 
 int recv_peer_init(struct peer *peer, struct link *link, struct p2v_err *err);

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/recv/recv.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/stop.h"
+#include "p2v/recv/follow.h"
 #include "p2v/recv/intake.h"
 #include "p2v/recv/job.h"
+#include "p2v/recv/log.h"
 
 #define PROGRAM "p2v-recv " P2V_VERSION
 #define FEATURES                                                                                   \
-	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA)
+	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA |      \
+		WIRE_FEATURE_STATUS)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
 #define LOCK_DRAINED 6 /* tries after which nothing of a dead link is on its way any more */
@@ -137,6 +144,7 @@ static int admit(struct conversation *c, struct p2v_err *err)
 			c->peer.terms.features & WIRE_FEATURE_REFRESH, err);
 	if (r == 0) {
 		c->peer.alive_fd = c->job.lock_fd;
+		c->peer.log_fd = recv_log_open(c->job.dir);
 		streams_open(c);
 	}
 	return r < 0 ? r : admit_send(c, err);
@@ -337,6 +345,20 @@ static int disk_receive(struct conversation *c, struct p2v_err *err)
 	}
 }
 
+/* The copy is done, whatever becomes of the link now. The directory is let go of: others go on in
+ * it. */
+static void follow(struct conversation *c)
+{
+	p2v_autofree char *dir = strdup(c->job.dir);
+
+	recv_streams_finish(&c->streams);
+	recv_streams_init(&c->streams);
+	c->peer.alive_fd = -1;
+	recv_job_finish(&c->job);
+	if (dir)
+		recv_follow_run(&c->peer, dir, NULL);
+}
+
 static int finish(struct conversation *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf receipt = {0};
@@ -347,6 +369,8 @@ static int finish(struct conversation *c, struct p2v_err *err)
 		return r;
 	finished.finished = (struct wire_finished){receipt.data, (uint32_t)receipt.len};
 	r = recv_peer_send(&c->peer, &finished, err);
+	if (r == 0 && c->peer.terms.features & WIRE_FEATURE_STATUS)
+		follow(c);
 	if (r == 0)
 		recv_peer_close(&c->peer);
 	return r;

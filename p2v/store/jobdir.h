@@ -22,6 +22,8 @@
  *	  proof.json          what was seen when it was booted
  *	  proof/              serial.log, screen.png, wire.pcap
  *	  job.log             what the workers of p2vd said
+ *	  status.json         what p2vd says of it (p2v/store/status.h)
+ *	  agent.log           what the agent said (LOG), of its last connections
  *	  .lock               see store_jobdir_open
  */
 
@@ -44,6 +46,7 @@
 #define STORE_PROOF_DIR	  "proof"
 #define STORE_LOCK	  ".lock"
 #define STORE_LOG	  "job.log"
+#define STORE_AGENT_LOG	  "agent.log"
 
 /* Makes dir (and parents, mode 0700) where it is missing, and locks it for this process until it
  * exits or store_jobdir_close is called: two tools never work on one job at the same time

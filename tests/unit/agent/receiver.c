@@ -266,10 +266,26 @@ static int on_finish(struct serve *s, const struct wire_msg *m)
 	struct wire_msg msg = {
 		.type = WIRE_FINISHED, .finished = {(const uint8_t *)json, sizeof(json) - 1}};
 
+	struct wire_msg status = {
+		.type = WIRE_STATUS, .status = {wire_text("emitted"), 500, wire_text("booting")}};
+	int r;
+
 	(void)m;
 	s->over = true;
 	s->rx->finished = true;
-	return say(s, &msg);
+	r = say(s, &msg);
+	if (r < 0 || !s->rx->stage)
+		return r;
+	r = say(s, &status);
+	status.status = (struct wire_status){wire_text(s->rx->stage), 0, wire_text("it said so")};
+	return r < 0 ? r : say(s, &status);
+}
+
+static int on_log(struct serve *s, const struct wire_msg *m)
+{
+	s->rx->logs++;
+	wire_text_copy(m->log.text, s->rx->log, sizeof(s->rx->log));
+	return 0;
 }
 
 static int on_ping(struct serve *s, const struct wire_msg *m)
@@ -314,6 +330,7 @@ static int (*const handlers[WIRE_TYPE_END])(struct serve *s, const struct wire_m
 	[WIRE_CANCEL] = on_cancel,
 	[WIRE_ERROR] = on_cancel,
 	[WIRE_PROGRESS] = on_nothing,
+	[WIRE_LOG] = on_log,
 	[WIRE_LIMIT] = on_nothing,
 };
 

@@ -38,6 +38,7 @@ struct receiver {
 	bool ping;	 /* and wants the PONG before anything is TAKEN */
 	bool hold_taken; /* TAKEN only when the window is full, and says if it was overrun */
 	uint64_t limit_to;
+	const char *stage;	      /* what is said after FINISHED, with STATUS */
 	struct link_pair_cut cuts[8]; /* of the n-th connection */
 	unsigned n_cuts;
 
@@ -52,6 +53,8 @@ struct receiver {
 	uint16_t n_bad;
 	struct wire_range bad; /* the first */
 	char inventory[4096];
+	unsigned logs;
+	char log[256]; /* the last one */
 
 	pthread_t thread;
 	bool runs;

@@ -450,6 +450,48 @@ static void test_no_features(void **state)
 	scene_free(s);
 }
 
+static void test_follow(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->spec.follow = true;
+	s->rx.features = WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_STATUS;
+	s->rx.stage = "proven";
+	assert_int_equal(scene_run(s), 0);
+	assert_string_equal(s->result.server_stage, "proven");
+	assert_string_equal(s->result.server_text, "it said so");
+	scene_free(s);
+
+	/* A server that knows no STATUS has no more to say. */
+	s = scene_new();
+	s->spec.follow = true;
+	s->rx.features = WIRE_FEATURE_ZSTD;
+	assert_int_equal(scene_run(s), 0);
+	assert_null(s->result.server_stage);
+	scene_free(s);
+}
+
+static void test_log(void **state)
+{
+	char path[] = "/tmp/p2v-test-log-XXXXXX";
+	int fd = mkstemp(path);
+	struct scene *s = scene_new();
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < 3000; i++)
+		dprintf(fd, "line %u of what was done\x1b[31m before\n", i);
+	close(fd);
+	s->spec.log_file = path;
+	assert_int_equal(scene_run(s), 0);
+	/* The last ones, whole, without what a terminal would obey. */
+	assert_in_range(s->rx.logs, 1000, 2000);
+	assert_string_equal(s->rx.log, "line 2999 of what was done?[31m before");
+	scene_free(s);
+	unlink(path);
+}
+
 static void test_far_end_says_no(void **state)
 {
 	struct scene *s = scene_new();
@@ -565,6 +607,8 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_another_version),
 		cmocka_unit_test(test_no_features),
+		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_far_end_says_no),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
 		cmocka_unit_test(test_rescue),

@@ -13,6 +13,7 @@
 #include "p2v/model/image.h"
 #include "p2v/model/receipt.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/status.h"
 #include "p2v/wire/greet.h"
 #include "tests/unit/recv/scripted.h"
 
@@ -421,6 +422,49 @@ static struct wire_admit second_pass(struct scripted *s, const char *name)
 
 /* A second pass into a finished job: nothing is taken away before the first chunk; once it has
  * come, only a second pass can complete it. */
+static void status_put(const char *name, const char *state, const char *step, uint64_t done)
+{
+	const struct store_status status = {
+		.state = state, .running = step != NULL, .step = step, .done = done, .total = 4};
+	p2v_autofree char *dir = p2v_path_join(base, name);
+
+	assert_int_equal(store_status_write(dir, &status, NULL), 0);
+}
+
+/* After FINISHED, what p2vd writes down is said; the directory is free for it meanwhile. */
+static void test_follow(void **state)
+{
+	const struct wire_msg log = {WIRE_LOG, .log = {6, wire_text("sda: \x1b[31mread error")}};
+	p2v_autofree char *log_path = p2v_strf("%s/follow01/" STORE_AGENT_LOG, base);
+	p2v_autofree char *dir = p2v_path_join(base, "follow01");
+	p2v_autobuf struct p2v_buf text = {0};
+	struct scripted s;
+	struct wire_msg msg;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	s.more = WIRE_FEATURE_STATUS;
+	scripted_admitted(&s, "follow01", UUID, DISK_BYTES);
+	scripted_say(&s, &log);
+	scripted_open(&s, DISK_BYTES);
+	send_all(&s);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	status_put("follow01", "planned", "converting", 1);
+	finish(&s);
+	msg = scripted_hear(&s, WIRE_STATUS);
+	assert_memory_equal(msg.status.stage.bytes, "planned", 7);
+	assert_int_equal(msg.status.permille, 250);
+	assert_false(store_jobdir_busy(dir));
+	status_put("follow01", "failed", NULL, 0);
+	msg = scripted_hear(&s, WIRE_STATUS);
+	assert_memory_equal(msg.status.stage.bytes, "failed", 6);
+	assert_int_equal(scripted_end(&s), 0);
+	assert_int_equal(p2v_file_read(log_path, 4096, &text, NULL), 0);
+	assert_non_null(strstr((char *)text.data, "sda: ?[31mread error"));
+}
+
 static void test_refresh(void **state)
 {
 	const struct wire_msg checkpoint = {.type = WIRE_CHECKPOINT};
@@ -631,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_bit_rot),
 		cmocka_unit_test(test_locked_image),
+		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_converted_is_not_refreshed),
 		cmocka_unit_test(test_busy_waits),

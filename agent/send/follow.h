@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef AGENT_SEND_FOLLOW_H
+#define AGENT_SEND_FOLLOW_H
+
+/* What goes over a connection beside the disks: the receiver's STATUS, and our LOG. */
+
+#include "agent/send/conn.h"
+#include "agent/send/send.h"
+
+/*
+ * After the receipt: shows what the receiver says, until it has said all. Nothing where STATUS was
+ * not agreed on. The copy is complete, so a link that is lost is no failure here; only an interrupt
+ * is P2V_ECANCELED.
+ */
+int send_follow(struct conn *c, struct p2v_progress *progress, struct send_result *result,
+	struct p2v_err *err);
+
+/* Sends what stands in `path` from *sent on, of that the last lines. Best effort. */
+void send_log(struct conn *c, const char *path, uint64_t *sent);
+
+#endif
