@@ -73,7 +73,8 @@ static int write_diff(const struct guest_change *from, size_t i, const char *cha
 	const char *base = strrchr(changes_dir, '/');
 	int r;
 
-	if (from->kind != GUEST_KIND_TEXT && from->kind != GUEST_KIND_SYMLINK)
+	if (from->kind != GUEST_KIND_TEXT && from->kind != GUEST_KIND_SYMLINK &&
+		from->kind != GUEST_KIND_HIVE)
 		return 0;
 	r = guest_change_diff(from, &diff, err);
 	name = diff_name(i, from->path);

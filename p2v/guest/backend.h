@@ -101,6 +101,9 @@ enum guest_kind guest_kind_of_bytes(const void *bytes, size_t n);
  * want of memory. */
 int guest_change_record(struct guest *g, const char *real, const struct guest_side *before,
 	const struct guest_side *after, const char *why, struct p2v_err *err);
+/* The recorded change of a path is that of a hive: adds to its list of edits. */
+int guest_change_note_edits(
+	struct guest *g, const char *real, const char *edits, struct p2v_err *err);
 void guest_changes_free(struct guest *g);
 
 /* A host file without a name, read and write. */

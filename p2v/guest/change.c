@@ -19,7 +19,7 @@ const char *guest_action_word(enum guest_action action)
 
 const char *guest_kind_word(enum guest_kind kind)
 {
-	static const char *const words[] = {"text", "binary", "symlink", "directory"};
+	static const char *const words[] = {"text", "binary", "symlink", "directory", "hive"};
 
 	return words[kind];
 }
@@ -30,6 +30,7 @@ static void change_finish(struct guest_change *c)
 	free(c->why);
 	p2v_buf_finish(&c->before);
 	p2v_buf_finish(&c->after);
+	p2v_buf_finish(&c->edits);
 }
 
 void guest_changes_free(struct guest *g)
@@ -149,6 +150,19 @@ int guest_change_record(struct guest *g, const char *real, const struct guest_si
 	return 0;
 }
 
+int guest_change_note_edits(
+	struct guest *g, const char *real, const char *edits, struct p2v_err *err)
+{
+	struct guest_change *c = find(g, real);
+
+	/* Back to what it was: no change any more. */
+	if (!c)
+		return 0;
+	c->kind = GUEST_KIND_HIVE;
+	p2v_buf_add_str(&c->edits, edits);
+	return p2v_buf_check(&c->edits, err);
+}
+
 /* One side in a file of its own, for diff. */
 static int side_file(const char *dir, const char *name, const struct p2v_buf *bytes,
 	char **ret_path, struct p2v_err *err)
@@ -227,6 +241,10 @@ int guest_change_diff(const struct guest_change *c, struct p2v_buf *ret, struct 
 	p2v_autofree char *dir = NULL;
 	int rc;
 
+	if (c->kind == GUEST_KIND_HIVE) {
+		p2v_buf_add(ret, c->edits.data, c->edits.len);
+		return p2v_buf_check(ret, err);
+	}
 	if (c->kind != GUEST_KIND_TEXT && c->kind != GUEST_KIND_SYMLINK)
 		return p2v_err_set(err, P2V_EUNSUPPORTED, "%s: a %s has no text to compare",
 			c->path, guest_kind_word(c->kind));

@@ -65,6 +65,9 @@ int guest_download(
 int guest_read_link(struct guest *g, const char *path, char **ret, struct p2v_err *err);
 /* The path with every link followed; the last component need not exist. malloc'd. */
 int guest_real_path(struct guest *g, const char *path, char **ret, struct p2v_err *err);
+/* The path as the guest's directories spell it, where letter case does not matter (Windows); parts
+ * that are not there stay as they are asked for. Links are not followed by name. malloc'd. */
+int guest_path_nocase(struct guest *g, const char *path, char **ret, struct p2v_err *err);
 
 struct guest_dirent {
 	char *name;

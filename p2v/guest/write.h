@@ -53,7 +53,13 @@ int guest_rename(
 int guest_free_bytes(struct guest *g, const char *path, uint64_t *ret_bytes, struct p2v_err *err);
 
 enum guest_action { GUEST_CREATE, GUEST_MODIFY, GUEST_DELETE };
-enum guest_kind { GUEST_KIND_TEXT, GUEST_KIND_BINARY, GUEST_KIND_SYMLINK, GUEST_KIND_DIRECTORY };
+enum guest_kind {
+	GUEST_KIND_TEXT,
+	GUEST_KIND_BINARY,
+	GUEST_KIND_SYMLINK,
+	GUEST_KIND_DIRECTORY,
+	GUEST_KIND_HIVE, /* a Windows registry hive, edited key by key */
+};
 
 /*
  * One changed path, however often it was written: `before` is what the door found, `after` what it
@@ -69,6 +75,7 @@ struct guest_change {
 	uint64_t kept_bytes; /* binary: so many bytes at the start of `after` are all of `before`
 			      * (something was appended); else 0 */
 	struct p2v_buf before, after; /* text: the bytes; symlink: the target; else empty */
+	struct p2v_buf edits;	      /* hive: one line an edit */
 };
 
 struct guest_changes {
@@ -79,8 +86,8 @@ struct guest_changes {
 /* Owned by the door, good until the next write. */
 struct guest_changes guest_changes(const struct guest *g);
 
-/* A unified diff (diff -u) with labels "a/PATH" and "b/PATH" appended to ret; text and symlink
- * only, P2V_EUNSUPPORTED for others. */
+/* A unified diff (diff -u) with labels "a/PATH" and "b/PATH" appended to ret; text and symlink;
+ * a hive's list of edits; P2V_EUNSUPPORTED for others. */
 int guest_change_diff(const struct guest_change *c, struct p2v_buf *ret, struct p2v_err *err);
 
 /* "create", "text": the words of the report. */
