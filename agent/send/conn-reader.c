@@ -8,6 +8,7 @@
 
 /* So many keepalives without a word, and the link is dead; the rest is for noticing it in time. */
 #define SILENCE_TENTHS 28
+#define LOG_HELD_MAX   65536
 
 /* Hands a message to whoever asked. Each question has one answer, and the next one is asked only
  * when that was taken: a slot that is full got an answer to nothing. Needs lock. */
@@ -96,8 +97,12 @@ static int take_progress(struct conn *c, const struct wire_msg *msg, struct p2v_
 
 static int take_log(struct conn *c, const struct wire_msg *msg, struct p2v_err *err)
 {
+	char text[512];
+
 	(void)err;
-	wire_text_copy(msg->log.text, c->far_words, sizeof(c->far_words));
+	if (c->far_log.len < LOG_HELD_MAX)
+		p2v_buf_addf(
+			&c->far_log, "%s\n", wire_text_copy(msg->log.text, text, sizeof(text)));
 	return 0;
 }
 

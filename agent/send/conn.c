@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "p2v/core/num.h"
+#include "p2v/core/span.h"
 #include "p2v/core/stop.h"
 
 #define SLICE_BYTES ((size_t)256 << 10) /* between two looks at the rate */
@@ -379,8 +380,23 @@ void conn_free(struct conn *c)
 	p2v_buf_finish(&c->out);
 	p2v_buf_finish(&c->answer.payload);
 	p2v_buf_finish(&c->have.payload);
+	p2v_buf_finish(&c->far_log);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->write_lock);
 	free(c);
+}
+
+void conn_log_show(struct conn *c, struct p2v_progress *progress)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, line;
+
+	pthread_mutex_lock(&c->lock);
+	p2v_buf_add(&text, c->far_log.data, c->far_log.len);
+	p2v_buf_reset(&c->far_log);
+	pthread_mutex_unlock(&c->lock);
+	rest = p2v_span_of(text.data, text.len);
+	while (progress && p2v_line_next(&rest, &line))
+		p2v_progress_say(progress, "the server: %.*s", (int)line.n, line.p);
 }

@@ -25,6 +25,7 @@
 #include "agent/send/window.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/opt.h"
+#include "p2v/core/progress.h"
 #include "p2v/link/link.h"
 #include "p2v/wire/greet.h"
 #include "p2v/wire/msg.h"
@@ -77,8 +78,8 @@ struct conn {
 	struct send_ranges again;     /* RESEND and MISMATCH: to be sent once more */
 	struct send_ranges pulls;     /* PULL: to be sent next */
 	uint64_t far_done, far_total; /* PROGRESS of the far end, while it verifies */
-	char far_words[256];	      /* its last LOG, to be shown; "" none new */
-	char far_wait[256];	      /* what its last WAIT said */
+	struct p2v_buf far_log; /* its LOGs, a line each, bounded; to be shown and taken away */
+	char far_wait[256];	/* what its last WAIT said */
 	struct conn_status {
 		uint64_t n; /* how many came */
 		char stage[32], text[512];
@@ -130,6 +131,8 @@ void conn_have_done(struct conn *conn);
 int conn_drained(struct conn *conn, struct p2v_err *err);
 /* Notes a range to be sent once more, as RESEND does. */
 int conn_again_add(struct conn *conn, uint64_t offset, uint64_t length, struct p2v_err *err);
+/* Shows what has come of the far end's LOG. */
+void conn_log_show(struct conn *conn, struct p2v_progress *progress);
 /* Takes one range out of `pulls`. */
 bool conn_pull_next(struct conn *conn, struct wire_range *ret);
 

@@ -41,6 +41,7 @@ static void look(struct conn *c, struct conn_status *shown, struct p2v_progress 
 {
 	struct conn_status now;
 
+	conn_log_show(c, progress);
 	pthread_mutex_lock(&c->lock);
 	now = c->far_status;
 	pthread_mutex_unlock(&c->lock);

@@ -24,16 +24,13 @@ struct wait_watch {
 static void words_watch(struct conn *c, void *ctx)
 {
 	struct wait_watch *w = ctx;
-	char words[sizeof(c->far_words)], wait[sizeof(c->far_wait)];
+	char wait[sizeof(c->far_wait)];
 	p2v_autofree char *label = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	memcpy(words, c->far_words, sizeof(words));
 	memcpy(wait, c->far_wait, sizeof(wait));
-	c->far_words[0] = '\0';
 	pthread_mutex_unlock(&c->lock);
-	if (words[0] && w->progress)
-		p2v_progress_say(w->progress, "the server: %s", words);
+	conn_log_show(c, w->progress);
 	if (strcmp(w->shown, wait) == 0)
 		return;
 	memcpy(w->shown, wait, sizeof(wait));

@@ -5,11 +5,15 @@
 #include <string.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 #include "p2v/link/http.h"
 
-#define CONFIG_MAX ((size_t)1 << 20)
-#define FETCH_MS   60000
+#define CONFIG_MAX   ((size_t)1 << 20)
+#define FETCH_MS     60000
+
+#define OWN_IDENTITY "identity"
+#define KEY_MS	     60000
 
 static const char *const names[UI_LAYERS] = {
 	"the medium's " UI_CONFIG, "the settings fetched", "kernel command line", "answers"};
@@ -40,11 +44,33 @@ int ui_layers_fetch(struct ui_layers *l, const struct ui_settings *s, struct p2v
 	return l->fetched_from ? 1 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
-/* What the medium brought, where nothing else was told. */
-static void defaults_take(struct ui_settings *s)
+int ui_layers_key(
+	struct ui_layers *l, const struct ui_settings *s, const char *dir, struct p2v_err *err)
 {
-	if (!s->identity && p2v_file_exists(UI_IDENTITY))
-		s->identity = UI_IDENTITY;
+	p2v_autofree char *path = p2v_path_join(dir, OWN_IDENTITY);
+	const char *const argv[] = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C",
+		"p2v-medium", "-f", path, NULL};
+	int r = 0;
+
+	if (s->identity || !s->server)
+		return 0;
+	if (!path)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	/* A worker that was started anew goes on with the key that may be known by now. */
+	if (!p2v_file_exists(path))
+		r = p2v_proc_run(argv, NULL, 0, KEY_MS, NULL, err);
+	if (r < 0)
+		return p2v_err_wrap(err, r, "making a key");
+	free(l->own_identity);
+	l->own_identity = p2v_steal(path);
+	return 1;
+}
+
+/* What the medium brought, where nothing else was told. */
+static void defaults_take(const struct ui_layers *l, struct ui_settings *s)
+{
+	if (!s->identity)
+		s->identity = p2v_file_exists(UI_IDENTITY) ? UI_IDENTITY : l->own_identity;
 	if (!s->known_hosts && !s->host_key && p2v_file_exists(UI_KNOWN_HOSTS))
 		s->known_hosts = UI_KNOWN_HOSTS;
 }
@@ -73,7 +99,7 @@ int ui_layers_resolve(const struct ui_layers *l, const struct machine *m, int ar
 	if (r < 0)
 		r = ui_settings_resolve(&none, argc, argv, ret, err);
 	if (r == 0)
-		defaults_take(ret);
+		defaults_take(l, ret);
 	return r;
 }
 
@@ -82,5 +108,6 @@ void ui_layers_finish(struct ui_layers *l)
 	for (size_t i = 0; i < UI_LAYERS; i++)
 		p2v_buf_finish(&l->texts[i]);
 	free(l->fetched_from);
+	free(l->own_identity);
 	memset(l, 0, sizeof(*l));
 }

@@ -17,12 +17,18 @@ enum ui_layer { UI_LAYER_MEDIUM, UI_LAYER_FETCHED, UI_LAYER_CMDLINE, UI_LAYER_AN
 struct ui_layers {
 	struct p2v_buf texts[UI_LAYERS];
 	char *fetched_from; /* what the fetched text came from; NULL: nothing was fetched */
+	char *own_identity; /* a key that was made here, for where none came with the medium; or
+			       NULL */
 };
 
 /* The medium's file and /proc/cmdline. */
 int ui_layers_read(struct ui_layers *l, struct p2v_err *err);
 /* Fetches what s->config names, unless it is there already. 1: the settings may be others now. */
 int ui_layers_fetch(struct ui_layers *l, const struct ui_settings *s, struct p2v_err *err);
+/* Makes a key in DIR, which is in memory, where s has none: it opens nothing until somebody at the
+ * server says so ('p2v enroll'). 1: the settings are others now. */
+int ui_layers_key(
+	struct ui_layers *l, const struct ui_settings *s, const char *dir, struct p2v_err *err);
 /*
  * A layer that cannot be read counts as empty, and ret_wrong says why ("" where all are fine): the
  * others still say what they say, but somebody has to look at it.

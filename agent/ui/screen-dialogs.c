@@ -10,16 +10,20 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/text.h"
 #include "p2v/link/ssh.h"
 
-#define FIELDS_MAX   10
-#define ENTRY_WIDTH  44
-#define TEXT_WIDTH   60
-#define PING_MS	     15000
-#define CONNECT_MS   20000
-#define BLINK_MS     20000
-#define MENU_HEIGHT  6
-#define DISKS_HEIGHT 8
+#define FIELDS_MAX     10
+#define ENTRY_WIDTH    44
+#define TEXT_WIDTH     60
+#define PING_MS	       15000
+#define CONNECT_MS     20000
+#define BLINK_MS       20000
+#define MENU_HEIGHT    6
+#define DISKS_HEIGHT   8
+
+#define DETAILS_WIDTH  72
+#define DETAILS_HEIGHT 16
 
 static char ok_word[] = "OK", cancel_word[] = "Cancel", yes_word[] = "Yes, the same",
 	    no_word[] = "No";
@@ -214,7 +218,7 @@ bool ui_screen_disks(struct ui_screen *s, struct ui_answers *a)
 	for (size_t i = 0; marks && i < m->n_disks && i < DISKS_HEIGHT; i++) {
 		p2v_autobuf struct p2v_buf line = {0};
 
-		ui_text_disk(&m->disks[i], &line);
+		ui_text_disk(&m->disks[i], &s->contents, &line);
 		newtFormAddComponent(
 			form, newtCheckbox(1, (int)i, line.data ? (char *)line.data : "",
 				      disk_chosen(a, &m->disks[i]) ? '*' : ' ', " *", &marks[i]));
@@ -231,6 +235,41 @@ bool ui_screen_disks(struct ui_screen *s, struct ui_answers *a)
 	newtFormDestroy(form);
 	newtPopWindow();
 	return ok;
+}
+
+/* ---- details ---- */
+
+static void details_text(const struct ui_screen *s, struct p2v_buf *out)
+{
+	if (s->contents.n_disks)
+		ui_contents_text(&s->contents, &s->machine, out);
+	else
+		p2v_buf_add_str(out, "What is on the disks is not known yet.\n");
+	p2v_buf_add_str(out, s->state.n_plan ? "\nThe server's plan:\n"
+					     : "\nWhat will be changed the server says when it has "
+					       "the disks. This machine itself is only read.\n");
+	for (size_t i = 0; i < s->state.n_plan; i++) {
+		p2v_buf_add_str(out, "  ");
+		p2v_text_add_printable(out, s->state.plan[i]);
+		p2v_buf_add_str(out, "\n");
+	}
+}
+
+void ui_screen_details(const struct ui_screen *s)
+{
+	newtComponent form = newtForm(NULL, NULL, 0), box, ok;
+	p2v_autobuf struct p2v_buf text = {0};
+
+	details_text(s, &text);
+	newtCenteredWindow(DETAILS_WIDTH, DETAILS_HEIGHT + 2, "Details");
+	box = newtTextbox(
+		1, 0, DETAILS_WIDTH - 4, DETAILS_HEIGHT, NEWT_FLAG_WRAP | NEWT_FLAG_SCROLL);
+	newtTextboxSetText(box, text.data ? (char *)text.data : "");
+	ok = newtCompactButton(DETAILS_WIDTH / 2 - 3, DETAILS_HEIGHT + 1, ok_word);
+	newtFormAddComponents(form, box, ok, NULL);
+	newtRunForm(form);
+	newtFormDestroy(form);
+	newtPopWindow();
 }
 
 /* ---- the server's key ---- */

@@ -5,6 +5,7 @@
 /* What the files of one screen share. For screen*.c alone. */
 
 #include "agent/ui/answers.h"
+#include "agent/ui/contents.h"
 #include "agent/ui/state.h"
 #include "p2v/model/machine.h"
 
@@ -12,6 +13,7 @@ struct ui_screen {
 	const char *dir;
 	struct machine machine;
 	struct ui_state state;
+	struct ui_contents contents; /* empty: not known yet */
 };
 
 /* Dialogs: each changes the answers. False: left without a change. */
@@ -28,6 +30,8 @@ struct ui_field {
 };
 bool ui_screen_fields(const char *title, const char *text, const struct ui_field *fields, size_t n,
 	struct ui_answers *a);
+/* What is on the disks, what needs attention, and what the server says that it changes. */
+void ui_screen_details(const struct ui_screen *s);
 /* A sentence and a button. */
 void ui_screen_tell(const char *title, const char *text);
 /* A sentence that stands while something is being done; until ui_screen_waited. */

@@ -22,7 +22,7 @@
 #define MESSAGE_ROW 15
 #define BUTTON_ROW  19
 #define DISKS_SHOWN 4
-#define BUTTONS_MAX 6
+#define BUTTONS_MAX 7
 #define LEAVE_MS    20000
 
 /* What a press of a button comes to. */
@@ -94,6 +94,12 @@ static enum after press_network(struct ui_screen *s)
 	return STAY;
 }
 
+static enum after press_details(struct ui_screen *s)
+{
+	ui_screen_details(s);
+	return STAY;
+}
+
 static enum after run_leave(const char *program)
 {
 	static char title[] = "Are you sure?", yes[] = "Yes", no[] = "No", format[] = "%s %s";
@@ -137,6 +143,7 @@ static const struct button buttons[] = {
 	{"Settings", press_settings, IDLE},
 	{"Network", press_network, IDLE},
 	{"Disks", press_disks, IDLE},
+	{"Details", press_details, IDLE | IN(UI_SENDING) | IN(UI_DONE)},
 	{"Reboot", press_reboot, IN(UI_DONE)},
 	{"Power off", press_poweroff, IN(UI_DONE) | IN(UI_FAILED) | IN(UI_ASKING)},
 	{"Shell", press_shell,
@@ -175,14 +182,15 @@ static void view_refresh(const struct view *v, const struct ui_state *state)
 	newtRefresh();
 }
 
-static void machine_show(newtComponent form, const struct machine *m)
+static void machine_show(newtComponent form, const struct ui_screen *s)
 {
+	const struct machine *m = &s->machine;
 	p2v_autobuf struct p2v_buf text = {0};
 
 	ui_text_machine(m, &text);
 	for (size_t i = 0; i < m->n_disks && i < DISKS_SHOWN; i++) {
 		p2v_buf_add_str(&text, i ? "\n         " : "\nDisks    ");
-		ui_text_disk(&m->disks[i], &text);
+		ui_text_disk(&m->disks[i], &s->contents, &text);
 	}
 	if (m->n_disks > DISKS_SHOWN)
 		p2v_buf_addf(&text, "\n         and %zu more", m->n_disks - DISKS_SHOWN);
@@ -202,7 +210,7 @@ static void buttons_add(struct view *v, int phase)
 		v->buttons[v->n_buttons] = newtCompactButton(left, BUTTON_ROW, buttons[i].word);
 		v->rows[v->n_buttons] = &buttons[i];
 		newtFormAddComponent(v->form, v->buttons[v->n_buttons++]);
-		left += (int)strlen(buttons[i].word) + 5;
+		left += (int)strlen(buttons[i].word) + 4;
 	}
 }
 
@@ -210,7 +218,7 @@ static void view_open(struct view *v, const struct ui_screen *s)
 {
 	*v = (struct view){.form = newtForm(NULL, NULL, NEWT_FLAG_NOF12)};
 	newtCenteredWindow(WIDTH, HEIGHT, "p2v " P2V_VERSION);
-	machine_show(v->form, &s->machine);
+	machine_show(v->form, s);
 	v->where = box(v->form, 7, 3);
 	v->status = box(v->form, STATUS_ROW, 3);
 	if (s->state.phase == UI_SENDING) {
@@ -245,6 +253,8 @@ static bool state_read(struct ui_screen *s)
 		return false;
 	ui_state_finish(&s->state);
 	s->state = state;
+	if (!s->contents.n_disks)
+		ui_contents_load(s->dir, &s->contents, NULL);
 	return true;
 }
 
@@ -304,5 +314,6 @@ int ui_screen_run(const char *dir, struct p2v_err *err)
 	}
 	model_machine_finish(&s.machine);
 	ui_state_finish(&s.state);
+	ui_contents_finish(&s.contents);
 	return r;
 }

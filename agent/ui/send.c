@@ -39,6 +39,28 @@ static const struct p2v_json_field event_fields[] = {
 
 static const struct p2v_json_type event_type = {"event", sizeof(struct event), event_fields};
 
+static const char *what_it_does(const struct event *e)
+{
+	static const char words[] = "the server: ";
+
+	if (e->unit && strcmp(e->unit, "permille") == 0)
+		return "every disk was sent and verified";
+	if (e->label && strncmp(e->label, words, strlen(words)) == 0)
+		return "waiting for the server";
+	return "sending the disks";
+}
+
+/* The server's plan is a list of its own. */
+static void text_take(struct ui_state *state, const char *text)
+{
+	static const char plan[] = "the server: plan: ";
+
+	if (strncmp(text, plan, strlen(plan)) == 0)
+		ui_plan_add(state, text + strlen(plan));
+	else
+		ui_message_add(state, text);
+}
+
 bool ui_send_line(struct ui_state *state, struct p2v_span line)
 {
 	struct event e = {0};
@@ -52,10 +74,9 @@ bool ui_send_line(struct ui_state *state, struct p2v_span line)
 		state->total = e.total;
 		state->rate = e.rate;
 		state->eta_ms = e.eta_ms;
-		if (e.unit && strcmp(e.unit, "permille") == 0)
-			ui_text_set(&state->text, "every disk was sent and verified");
+		ui_text_set(&state->text, what_it_does(&e));
 	} else if (e.text) {
-		ui_message_add(state, e.text);
+		text_take(state, e.text);
 	}
 	p2v_json_free(&event_type, &e);
 	return true;

@@ -27,7 +27,8 @@ static const struct p2v_opt rows[] = {
 		"p2v-recv."),
 	STR("identity", "FILE", identity,
 		"Private key that the server accepts. Default: the one that was put on the "
-		"medium."),
+		"medium; without one a key is made in memory, and the server gives a code for it, "
+		"which the screens show until somebody there says 'p2v enroll CODE'."),
 	STR("host-key", "SHA256:...", host_key, "Fingerprint of the server's host key."),
 	STR("known-hosts", "FILE", known_hosts,
 		"known_hosts file with the server's host key. Default: the one that was put on the "

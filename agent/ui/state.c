@@ -8,6 +8,7 @@
 #include "p2v/core/publish.h"
 
 #define MESSAGES_MAX 6
+#define PLAN_MAX     160
 
 static const char *const phases[] = {
 	"preparing", "asking", "counting", "sending", "done", "failed", NULL};
@@ -37,6 +38,7 @@ static const struct p2v_json_field state_fields[] = {
 	P2V_JSON_U64(struct ui_state, rate, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct ui_state, eta_ms, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct ui_state, messages, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct ui_state, plan, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct ui_state, values, P2V_JSON_OMIT, &value_type),
 	P2V_JSON_END,
 };
@@ -82,4 +84,10 @@ void ui_message_add(struct ui_state *state, const char *text)
 		state->n_messages--;
 	}
 	p2v_json_add_str(&state->messages, &state->n_messages, text, NULL);
+}
+
+void ui_plan_add(struct ui_state *state, const char *text)
+{
+	if (state->n_plan < PLAN_MAX)
+		p2v_json_add_str(&state->plan, &state->n_plan, text, NULL);
 }

@@ -10,6 +10,7 @@
  *	DIR/state.json    written by the worker, read by all screens
  *	DIR/answers       written by a screen in the form of a settings file; the worker takes it
  *			  away and puts it on top of what it was told
+ *	DIR/map.json      what is on the disks (agent/ui/contents.h), once it is known
  *	DIR/result.json   what p2v-agent said in the end
  *	DIR/log           what the worker and p2v-agent had to say
  */
@@ -25,6 +26,7 @@
 #define UI_MACHINE "machine.json"
 #define UI_STATE   "state.json"
 #define UI_ANSWERS "answers"
+#define UI_MAP	   "map.json"
 #define UI_RESULT  "result.json"
 #define UI_LOG	   "log"
 
@@ -57,6 +59,8 @@ struct ui_state {
 	uint64_t done, total, rate, eta_ms;
 	char **messages; /* the last ones */
 	size_t n_messages;
+	char **plan; /* what the server says that it will change, and what needs attention */
+	size_t n_plan;
 	struct ui_value *values;
 	size_t n_values;
 };
@@ -73,5 +77,7 @@ void ui_state_finish(struct ui_state *state);
 void ui_text_set(char **member, const char *text);
 /* Keeps the last few. */
 void ui_message_add(struct ui_state *state, const char *text);
+/* Keeps the first ones. */
+void ui_plan_add(struct ui_state *state, const char *text);
 
 #endif

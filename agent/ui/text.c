@@ -30,14 +30,18 @@ void ui_text_machine(const struct machine *m, struct p2v_buf *out)
 		m->firmware ? m->firmware : "");
 }
 
-void ui_text_disk(const struct machine_disk *d, struct p2v_buf *out)
+void ui_text_disk(
+	const struct machine_disk *d, const struct ui_contents *contents, struct p2v_buf *out)
 {
+	const struct ui_disk_contents *c = contents ? ui_contents_disk(contents, d->path) : NULL;
 	char size[P2V_NUM_TEXT];
 
 	p2v_text_add_printable(out, d->path);
 	p2v_buf_addf(out, "  %s", p2v_num_bytes_text(d->size_bytes, size));
 	word(out, "  ", d->model);
 	word(out, "  ", d->table);
+	if (c)
+		p2v_buf_addf(out, ", %s used", p2v_num_bytes_text(c->used_bytes, size));
 	if (d->removable)
 		p2v_buf_add_str(out, "  (removable: not sent)");
 }

@@ -4,14 +4,16 @@
 
 /* The lines of the main screen, as text: what stands on it does not depend on the terminal. */
 
+#include "agent/ui/contents.h"
 #include "agent/ui/state.h"
 #include "p2v/core/buf.h"
 #include "p2v/model/machine.h"
 
 /* Maker, model, serial number, processors and memory: two lines. */
 void ui_text_machine(const struct machine *m, struct p2v_buf *out);
-/* One line: "/dev/sda  3.0 GiB  QEMU HARDDISK  gpt". */
-void ui_text_disk(const struct machine_disk *d, struct p2v_buf *out);
+/* One line: "/dev/sda  3.0 GiB  QEMU HARDDISK  gpt, 1.2 GiB used". contents: NULL: not known. */
+void ui_text_disk(
+	const struct machine_disk *d, const struct ui_contents *contents, struct p2v_buf *out);
 /* Network, server and name: a line each. */
 void ui_text_where(const struct ui_state *state, struct p2v_buf *out);
 /* What is being done, and how far it is. */

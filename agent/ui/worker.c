@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/source/source.h"
+#include "agent/ui/contents.h"
 #include "agent/ui/layers.h"
 #include "agent/ui/net.h"
 #include "agent/ui/send.h"
@@ -172,6 +173,19 @@ static int answers_wait(struct worker *w, uint64_t seconds, struct p2v_err *err)
 
 /* ---- the steps ---- */
 
+/* Once. The copy does without it, where a disk answers too slowly. */
+static void contents_look(struct worker *w)
+{
+	p2v_autofree char *path = p2v_path_join(w->dir, UI_MAP);
+	struct p2v_err err = {0};
+
+	if (!path || p2v_file_exists(path))
+		return;
+	preparing(w, "looking at what is on the disks");
+	if (ui_contents_make(&w->settings, &w->machine, w->dir, &err) < 0)
+		ui_message_add(&w->state, err.text);
+}
+
 static int prepare(struct worker *w, struct p2v_err *err)
 {
 	char *network = NULL;
@@ -179,6 +193,7 @@ static int prepare(struct worker *w, struct p2v_err *err)
 
 	if (r < 0)
 		return r;
+	contents_look(w);
 	preparing(w, "bringing the network up");
 	ui_text_set(&w->state.network, NULL);
 	r = ui_net_up(&w->settings, &w->machine, preparing, w, &network, err);
@@ -189,7 +204,11 @@ static int prepare(struct worker *w, struct p2v_err *err)
 	if (w->settings.config)
 		preparing(w, "fetching settings");
 	r = ui_layers_fetch(&w->layers, &w->settings, err);
-	return r < 0 ? r : resolve(w, err);
+	if (r >= 0)
+		r = resolve(w, err);
+	if (r == 0)
+		r = ui_layers_key(&w->layers, &w->settings, w->dir, err);
+	return r > 0 ? resolve(w, err) : r;
 }
 
 static int send_watch(struct worker *w, struct ui_send *send, struct p2v_err *err)

@@ -17,8 +17,8 @@
 
 /* Where it is in the tree and on the medium: the same place. */
 static const char *const programs[] = {"bin/busybox", "bin/kmod", "bin/udevadm", "bin/ip",
-	"sbin/ethtool", "usr/bin/ssh", "lib/udev/ata_id", "lib/udev/scsi_id", "lib/udev/cdrom_id",
-	"lib/udev/v4l_id"};
+	"sbin/ethtool", "usr/bin/ssh", "usr/bin/ssh-keygen", "lib/udev/ata_id", "lib/udev/scsi_id",
+	"lib/udev/cdrom_id", "lib/udev/v4l_id"};
 
 static const char *const ours[] = {"p2v-agent", "p2v-boot"};
 

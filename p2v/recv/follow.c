@@ -7,6 +7,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
+#include "p2v/model/plan.h"
 #include "p2v/model/proof.h"
 #include "p2v/store/jobdir.h"
 #include "p2v/store/status.h"
@@ -16,6 +17,11 @@
 #define COMES_MS  30000
 #define SILENCE_S 600
 #define TEXT_MAX  400
+
+/* Of syslog(3). */
+#define LEVEL_ERROR   3u
+#define LEVEL_WARNING 4u
+#define LEVEL_INFO    6u
 
 /* What was said last: only changes are. */
 struct said {
@@ -66,6 +72,61 @@ static void proof_words(const char *dir, char *ret)
 							     : model_verdict_words[proof.verdict]);
 }
 
+/* ---- the plan ---- */
+
+#define PLAN_LINES_MAX 150
+
+static int plan_line(struct peer *peer, unsigned level, const char *what, const char *text,
+	unsigned *n, struct p2v_err *err)
+{
+	p2v_autofree char *whole = p2v_strf("plan: %s%s", what, text ? text : "");
+	struct wire_msg msg = {.type = WIRE_LOG, .log = {.level = (uint8_t)level}};
+	char line[TEXT_MAX];
+
+	if (!whole || (*n)++ >= PLAN_LINES_MAX)
+		return 0;
+	words_set(line, whole);
+	msg.log.text = wire_text(line);
+	return recv_peer_send(peer, &msg, err);
+}
+
+/* What will be changed, and what needs attention: as LOG, a line each. */
+static int plan_say(struct peer *peer, const char *path, struct p2v_err *err)
+{
+	p2v_auto_plan struct plan plan = {0};
+	const char *before = "";
+	unsigned n = 0;
+	int r = 0;
+
+	if (model_plan_load(path, &plan, NULL) < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < plan.n_blockers; i++)
+		r = plan_line(peer, LEVEL_ERROR, "in the way: ", plan.blockers[i], &n, err);
+	for (size_t i = 0; r == 0 && i < plan.n_warnings; i++)
+		r = plan_line(peer, LEVEL_WARNING, "attention: ", plan.warnings[i], &n, err);
+	for (size_t i = 0; r == 0 && i < plan.n_steps; i++) {
+		const char *reason = plan.steps[i].reason ? plan.steps[i].reason : "";
+
+		if (strcmp(reason, before) != 0)
+			r = plan_line(peer, LEVEL_INFO, "", reason, &n, err);
+		before = reason;
+	}
+	return r;
+}
+
+/* Once, as soon as there is one. */
+static int plan_look(struct peer *peer, const char *dir, bool *said, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(dir, STORE_PLAN);
+
+	if (*said || !path || !p2v_file_exists(path))
+		return 0;
+	*said = true;
+	return plan_say(peer, path, err);
+}
+
+/* ---- how far it is ---- */
+
 /* True where nothing more will come. */
 static bool look(const char *dir, uint64_t since_ms, struct said *ret)
 {
@@ -102,12 +163,14 @@ int recv_follow_run(struct peer *peer, const char *dir, struct p2v_err *err)
 {
 	uint64_t since_ms = p2v_now_ms();
 	struct said said = {0}, now;
-	bool over = false;
+	bool over = false, planned = false;
 	int r = 0;
 
 	while (r == 0 && !over) {
 		over = look(dir, since_ms, &now);
-		r = say(peer, &said, &now, err);
+		r = plan_look(peer, dir, &planned, err);
+		if (r == 0)
+			r = say(peer, &said, &now, err);
 		for (uint64_t until = p2v_now_ms() + LOOK_MS;
 			r == 0 && !over && p2v_now_ms() < until;) {
 			r = recv_peer_poll(peer, err);

@@ -4,7 +4,8 @@
 
 /*
  * After FINISHED: tells an agent that stays how its job goes on, as STATUS, from what lies in the
- * job directory (p2v/store/status.h; the proof). The directory is not locked meanwhile.
+ * job directory (p2v/store/status.h; the plan, as LOG that
+ * begins with "plan: "; the proof). The directory is not locked meanwhile.
  */
 
 #include "p2v/recv/peer.h"

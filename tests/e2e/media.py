@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import daemon
 from lib import cases, server, uefi, vm
 
 CASES = cases.Cases()
@@ -30,12 +31,12 @@ def sources(steps, security=True):
     return path
 
 
-def build(steps, arch, path, *more, **options):
+def build(steps, arch, path, *more, settings="until=copied link=libssh2", **options):
     """The medium of a campaign; web01 is known by its serial number."""
     config = os.path.join(steps.work, "campaign")
     machine = server.Server("debian12-bios")
     with open(config, "w") as file:
-        file.write(f"# the campaign\ndelay=2 retry=5\n[serial {machine.serial}]\nname=web01\n[all]\nlink=libssh2\n")
+        file.write(f"# the campaign\ndelay=2 retry=5\n[serial {machine.serial}]\nname=web01\n[all]\n{settings}\n")
     argv = [steps.program("p2v"), "media", "build", "-o", path, "--arch", arch,
             "--server", f"{steps.user}@{WIRE_SERVER}", "--host-key", steps.daemon.host_keys[0] + ".pub",
             "--identity", steps.key, "--config", config, "--sources", sources(steps, arch == "amd64"), *more]
@@ -65,16 +66,16 @@ def wait_done(machine, look):
     machine.wait("the end of the copy", check, limit_s=BOOT_S + SEND_S, every_s=2)
 
 
-def link_pull(machine, look):
-    """The cable is out for longer than a connection lives, in the middle of the copy."""
+def link_pull(machine, look, seconds=50):
+    """The cable is out in the middle of the copy; 50 s are longer than a connection lives."""
     machine.wait("the copy", lambda: "sending the disks" in look(), limit_s=BOOT_S)
     time.sleep(10)
-    cases.need("Done:" not in look(), "the copy was over before the cable was pulled")
+    cases.need("sending the disks" in look(), "the copy was over before the cable was pulled")
     machine.qmp.call("set_link", name="wire", up=False)
-    time.sleep(50)
-    cases.need("Done:" not in look(), "the copy ended without a cable")
+    time.sleep(seconds)
+    cases.need("sending the disks" in look(), "the copy ended without a cable")
     machine.qmp.call("set_link", name="wire", up=True)
-    print("      the cable was out for 50 s", flush=True)
+    print(f"      the cable was out for {seconds} s", flush=True)
 
 
 def press(machine, *keys):
@@ -136,7 +137,7 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull
         stats = machine.disk_stats("disk")
         cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
         cases.need("web01" in machine.serial_text() or name != "web01", "the serial console shows nothing")
-        press(machine, "tab", "ret", "tab", "ret")
+        press(machine, "tab", "tab", "ret", "tab", "ret")
         machine.process.wait(timeout=120)
     cases.need(steps.noun(name, "receipt")["disks"][0]["digest"], "no digest")
     print(f"      a screen after {booted:.0f} s, the copy after {sent:.0f} s more; nothing was written", flush=True)
@@ -146,6 +147,52 @@ def web01(machine="pc", cpu="qemu64", memory=384):
     one = server.Server("debian12-bios")
     return ["-machine", machine, "-m", str(memory), "-smp", "2", "-cpu", f"{cpu},-hypervisor", "-uuid", one.uuid,
             "-smbios", f"type=1,manufacturer={one.vendor},product={one.product},serial={one.serial}", "-device", "isa-vga"]
+
+
+def show(machine):
+    print("\n".join("      | " + line for line in machine.vga_text().split("\n")), flush=True)
+
+
+def walked_away(steps, machine, server_side):
+    """From power on to a proven machine on the server; then it switches itself off."""
+    look = machine.vga_text
+    machine.wait("a screen", lambda: "Machine " in look(), limit_s=BOOT_S)
+    print(f"      {machine.seconds():.0f} s: a screen", flush=True)
+    link_pull(machine, look, seconds=15)
+    machine.qmp.call("eject", id="cd", force=True)
+    machine.wait("what the server does", lambda: "the server: held, waits for approval" in look(), limit_s=BOOT_S + SEND_S)
+    print(f"      {machine.seconds():.0f} s: sent, and held on the server", flush=True)
+    show(machine)
+    stats = machine.disk_stats("disk")
+    cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
+    server_side.job("approve", "web01", "--reason", "seen on the screen")
+    machine.wait("the proof on the screen", lambda: "the server: emitted" in look(), limit_s=BOOT_S + SEND_S)
+    show(machine)
+    machine.process.wait(timeout=SEND_S)
+    print(f"      {machine.seconds():.0f} s: it switched itself off", flush=True)
+
+
+@CASES.add
+def walk_away(steps):
+    """Nobody there: copied, converted and proven by p2vd, which the screen shows; then it switches itself off."""
+    image = server.image_path("debian12-bios")
+    iso = build(steps, "amd64", os.path.join(steps.work, "away.iso"), settings="after=poweroff")
+    disk = vm.overlay_create(image, "raw", os.path.join(steps.work, "away.qcow2"))
+    argv = [*web01(), *hardware("ide"), *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
+            "-drive", f"if=none,id=medium,format=raw,readonly=on,file={iso}", "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
+            "-boot", "d", "-rtc", "base=utc", "-no-reboot"]
+    server_side = daemon.Daemon(steps)
+    with vm.heavy_lock():
+        server_side.start()
+        try:
+            with vm.Vm(argv, steps.work, limit_s=BOOT_S + 2 * SEND_S, name="away") as machine:
+                walked_away(steps, machine, server_side)
+        finally:
+            server_side.stop()
+    cases.need(steps.noun("web01", "proof.json")["verdict"] == "proven", "it is not proven")
+    cases.need("sending the disks" in open(os.path.join(steps.jobs, "web01", "agent.log")).read(), "no log of the machine's")
+    steps.run("compare", ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", image, disk])
+    same_digest(steps, image, "web01")
 
 
 @CASES.add

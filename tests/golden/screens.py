@@ -30,16 +30,31 @@ ASKING = {"version": 1, "phase": "asking", "text": "p2v.server is not known yet"
           "name": "7B5TM12", "after": "wait", "values": []}
 TOLD = {**ASKING, "server": "p2v@10.0.0.5", "values": [
     {"name": "server", "value": "p2v@10.0.0.5"}, {"name": "host-key", "value": "SHA256:abc"}]}
+# What p2v-agent --map found.
+MAP = {"version": 1, "disks": [{"path": "/dev/sda", "used_bytes": 80 << 30, "regions": [
+    {"depth": 0, "length_bytes": 512 << 20, "used_bytes": 90 << 20, "what": "partition 1 (ext3)", "why_used": "files"},
+    {"depth": 0, "length_bytes": 140 << 30, "used_bytes": 79 << 30, "what": "partition 2 (LVM2_member)"},
+    {"depth": 1, "length_bytes": 100 << 30, "used_bytes": 71 << 30, "what": "vg0/root (ext4)",
+     "why_used": "ext4: its journal was not replayed: all copied"},
+    {"depth": 1, "length_bytes": 8 << 30, "used_bytes": 8 << 30, "what": "vg0/secret (crypto_LUKS)"}]}]}
 STATES = {
     "asking": ASKING,
     "counting": {**TOLD, "phase": "counting", "text": "starts by itself", "seconds_left": 7},
     "sending": {**TOLD, "phase": "sending", "text": "sending the disks", "attempt": 2, "label": "7B5TM12:/dev/sda",
                 "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000,
                 "messages": ["the link was lost; trying again", "connected again"]},
+    "enrol": {**TOLD, "phase": "sending", "text": "waiting for the server", "attempt": 1, "unit": "steps",
+              "label": "the server: this machine is not known yet: on the server, say p2v enroll K7QF-2M4D"},
+    "following": {**TOLD, "phase": "sending", "text": "every disk was sent and verified", "attempt": 1, "unit": "permille",
+                  "label": "the server: planned, conversion", "done": 420, "total": 1000,
+                  "plan": ["attention: the firewall names eth0", "mounts by UUID, as /dev/sda is called otherwise there",
+                           "the initramfs gets \x1b[31mvirtio_blk"]},
     "done": {**TOLD, "phase": "done", "text": "every disk was sent and verified"},
     "failed": {**TOLD, "phase": "failed", "seconds_left": 42,
                "text": "eth0: no link; eth1: no answer to DHCP. Check the cable and the switch"},
 }
+# What tells a screen from the one before.
+WORDS = {"done": "Done:", "following": "42%"}
 
 
 class Terminal:
@@ -115,6 +130,18 @@ def snapshot(name, text, update):
     need(want == text, f"{name} is not {path}:\n{text}")
 
 
+def details(terminal, folder, update):
+    """While the server works: what is on the disks, what needs attention, and the plan below that."""
+    put(folder, "state.json", STATES["following"])
+    terminal.wait("every disk was sent", "Machine")
+    terminal.press("Tab", "Enter")
+    snapshot("details", terminal.wait("Needs attention"), update)
+    terminal.press(*["Down"] * 5)
+    snapshot("details-plan", terminal.wait("virtio_blk"), update)
+    terminal.press("Tab", "Enter")
+    terminal.wait("the server: planned")
+
+
 def drive(terminal, folder, update):
     """What a technician presses: server and host key, then Start."""
     put(folder, "state.json", ASKING)
@@ -146,11 +173,13 @@ def main():
     terminal = None
     try:
         put(folder, "machine.json", MACHINE)
+        put(folder, "map.json", MAP)
         put(folder, "state.json", STATES["asking"])
         terminal = Terminal(program, folder)
         for name, state in STATES.items():
             put(folder, "state.json", state)
-            snapshot(name, terminal.wait(state["text"][:14], "Machine"), update)
+            snapshot(name, terminal.wait(state["text"][:14], "Machine", WORDS.get(name, "")), update)
+        details(terminal, folder, update)
         drive(terminal, folder, update)
     finally:
         if terminal:

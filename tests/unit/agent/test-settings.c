@@ -10,11 +10,14 @@
 #include <cmocka.h>
 
 #include "agent/ui/answers.h"
+#include "agent/ui/layers.h"
 #include "agent/ui/net.h"
 #include "agent/ui/send.h"
 #include "agent/ui/settings.h"
 #include "agent/ui/text.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
+#include "p2v/core/publish.h"
 
 static char program[] = "p2v-boot", run_word[] = "run";
 static char *no_words[] = {program, run_word, NULL};
@@ -278,9 +281,64 @@ static void test_progress(void **unused)
 	assert_true(state.n_messages < 20);
 }
 
+/* A medium without a key makes one, once, and only where there is a server to knock at. */
+static void test_own_key(void **state)
+{
+	char dir[] = "/tmp/p2v-test-key-XXXXXX";
+	struct ui_settings s = {0};
+	struct ui_layers l = {0};
+	struct p2v_err err = {0};
+	p2v_autofree char *path = NULL;
+	p2v_autobuf struct p2v_buf first = {0}, again = {0};
+
+	(void)state;
+	if (!p2v_proc_exists("ssh-keygen"))
+		skip();
+	assert_non_null(mkdtemp(dir));
+	path = p2v_path_join(dir, "identity");
+	assert_int_equal(ui_layers_key(&l, &s, dir, &err), 0);
+	assert_false(p2v_file_exists(path));
+	s.server = "p2v@10.0.0.5";
+	assert_int_equal(ui_layers_key(&l, &s, dir, &err), 1);
+	assert_string_equal(l.own_identity, path);
+	assert_int_equal(p2v_file_read(path, 4096, &first, &err), 0);
+	assert_int_equal(ui_layers_key(&l, &s, dir, &err), 1);
+	assert_int_equal(p2v_file_read(path, 4096, &again, &err), 0);
+	assert_memory_equal(first.data, again.data, first.len);
+	s.identity = "/p2v/identity";
+	assert_int_equal(ui_layers_key(&l, &s, dir, &err), 0);
+	ui_layers_finish(&l);
+	p2v_dir_remove(dir);
+}
+
+/* What p2v-agent says becomes what stands on the screen. */
+static void test_server_lines(void **state)
+{
+	static const char wait[] = "{\"version\":1,\"event\":\"progress\",\"label\":\"the server: "
+				   "say p2v enroll AB12\",\"unit\":\"steps\",\"done\":0}";
+	static const char plan[] = "{\"version\":1,\"event\":\"message\",\"text\":\"the server: "
+				   "plan: attention: eth0\"}";
+	static const char goes[] = "{\"version\":1,\"event\":\"progress\",\"label\":\"the server: "
+				   "planned\",\"unit\":\"permille\",\"done\":7,\"total\":1000}";
+	ui_autostate struct ui_state s = {.phase = UI_SENDING};
+
+	(void)state;
+	assert_true(ui_send_line(&s, p2v_span_str(wait)));
+	assert_string_equal(s.text, "waiting for the server");
+	assert_string_equal(s.label, "the server: say p2v enroll AB12");
+	assert_true(ui_send_line(&s, p2v_span_str(goes)));
+	assert_string_equal(s.text, "every disk was sent and verified");
+	assert_true(ui_send_line(&s, p2v_span_str(plan)));
+	assert_int_equal(s.n_messages, 0);
+	assert_int_equal(s.n_plan, 1);
+	assert_string_equal(s.plan[0], "attention: eth0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_key),
+		cmocka_unit_test(test_server_lines),
 		cmocka_unit_test(test_cmdline),
 		cmocka_unit_test(test_wrong_words),
 		cmocka_unit_test(test_wrong_values),
