@@ -33,7 +33,7 @@
 
 #define SEND_FEATURES                                                                              \
 	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA |      \
-		WIRE_FEATURE_PULL)
+		WIRE_FEATURE_PULL | WIRE_FEATURE_REPEAT)
 #define SEND_PROGRAM	  "p2v-agent " P2V_VERSION
 #define SEND_PULLS_MAX	  64u
 #define SEND_TICK_MS	  200

@@ -121,7 +121,7 @@ static int passes_run(struct send_pass *pass, struct send_ranges *must, unsigned
 			return r;
 		pass->resume = pass->conn->terms.features & WIRE_FEATURE_RESUME;
 		pass->mode = SEND_COPY;
-		pass->defer = false;
+		pass->defer = pass->repeats = false;
 	}
 }
 
@@ -237,6 +237,7 @@ static int copy_and_verify(struct send_pass *pass, const struct first_pass *firs
 		pass->result->root = root;
 		again_take(pass->conn, must);
 		pass->resume = true;
+		pass->repeats = false;
 		pass->mode = SEND_COPY;
 		if (++passes > SEND_PASSES_MAX && !verified)
 			return p2v_err_set(err, P2V_EIO,
@@ -282,6 +283,7 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	if (r == 0) {
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.defer = spec->rescue && c->terms.features & WIRE_FEATURE_RESUME;
+		pass.repeats = c->terms.features & WIRE_FEATURE_REPEAT;
 		pass.mode = pass.resume && spec->refresh ? SEND_REFRESH : SEND_COPY;
 		r = copy_and_verify(&pass, &first, must, err);
 	}

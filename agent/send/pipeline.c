@@ -52,7 +52,8 @@ struct pipeline {
 	/* the workers' */
 	struct wire_codec **codecs;
 	struct send_trial *trials;
-	struct send_adapt adapt; /* the drain's, too */
+	struct send_adapt adapt;       /* the drain's, too */
+	struct block_repeats *repeats; /* or NULL: nothing is looked for */
 	/* the drain's */
 	uint64_t done_bytes, told_ms;
 	struct item *items;
@@ -67,7 +68,7 @@ static size_t items_for(unsigned workers)
 
 unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress)
 {
-	size_t each = send_compress_memory_bytes(compress->level);
+	size_t each = send_compress_memory_bytes(compress->level) + SEND_CHUNK_BYTES;
 	unsigned n = wanted < WORKERS_MAX ? wanted : WORKERS_MAX;
 
 	while (n > 1 && n * each + items_for(n) * ITEM_BYTES > SEND_MEMORY_BYTES)
@@ -180,6 +181,21 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 	return r < 0 ? r : 1;
 }
 
+/* What of bytes [at, at + n) of the piece went before. Over one connection only: chunks of several
+ * have no order, and what is named must be there first. A piece that was asked for ahead of the
+ * stream comes before what the walk calls earlier. */
+static struct wire_repeats repeats_find(struct pipeline *p, const struct item *item, size_t at,
+	size_t n, struct block_repeat items[WIRE_REPEATS_MAX])
+{
+	struct lanes *lanes = p->pass->lanes;
+	struct wire_repeats found = {items, 0};
+
+	if (p->repeats && !item->pulled && !(lanes && lanes_count(lanes) > 1))
+		found.n = block_repeats_find(
+			p->repeats, item->piece.offset + at, item->bytes + at, n, items);
+	return found;
+}
+
 /* Packs bytes [at, at + n) of the piece as one frame more. */
 static int pack_part(struct pipeline *p, unsigned worker, struct item *item, size_t at, size_t n,
 	struct p2v_err *err)
@@ -189,19 +205,21 @@ static int pack_part(struct pipeline *p, unsigned worker, struct item *item, siz
 	bool try = !adaptive || send_trial_wanted(trial);
 	size_t before = item->frames.len;
 	int level = try ? atomic_load(&p->adapt.level) : WIRE_LEVEL_RAW;
+	struct block_repeat items[WIRE_REPEATS_MAX];
+	struct wire_repeats repeats = repeats_find(p, item, at, n, items);
 	uint8_t kind;
 	int r = wire_codec_level(p->codecs[worker], level, err);
 
 	if (r == 0)
 		r = wire_chunk_pack(p->codecs[worker], p->pass->disk, item->piece.offset + at,
-			item->bytes + at, n, p->pass->conn->terms.max_frame, &item->frames,
-			item->leaves + at / BLOCK_GRAIN_BYTES, &kind, err);
+			item->bytes + at, n, &repeats, p->pass->conn->terms.max_frame,
+			&item->frames, item->leaves + at / BLOCK_GRAIN_BYTES, &kind, err);
 
 	if (r < 0)
 		return r;
 	if (kind != WIRE_CHUNK_DATA)
 		item->zero_bytes += n;
-	else if (adaptive && try)
+	else if (adaptive && try && !repeats.n)
 		send_trial_result(trial, n, item->frames.len - before);
 	item->parts[item->n_parts++] =
 		(struct part){item->frames.len, kind == WIRE_CHUNK_DATA ? (uint32_t)n : 0};
@@ -463,6 +481,12 @@ static int pipeline_make(struct pipeline *p, struct p2v_err *err)
 			block_grains(p->pass->source->io->size_bytes));
 	if (p->pass->resume && !p->have)
 		return no_memory(err);
+	if (p->pass->repeats) {
+		int r = block_repeats_new(&p->repeats, err);
+
+		if (r < 0)
+			return r;
+	}
 	return codecs_make(p, err);
 }
 
@@ -479,6 +503,7 @@ static void pipeline_finish(struct pipeline *p)
 	free(p->items);
 	free(p->pool);
 	have_free(p->have);
+	block_repeats_free(p->repeats);
 	block_disk_digest_free(p->root);
 }
 

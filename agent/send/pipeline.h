@@ -8,7 +8,8 @@
  * keeps what the receiver has.
  *
  * Memory: SEND_MEMORY_BYTES at most for all chunks and compressors together, whatever the disk or
- * the number of processors; beside it about a MiB for what is known about the receiver.
+ * the number of processors; beside it BLOCK_REPEATS_BYTES, and about a MiB for what is known about
+ * the receiver.
  */
 
 #include "agent/send/compress.h"
@@ -34,6 +35,7 @@ struct send_pass {
 	/* What fails to be read is left for the next pass: with the rest safe first, and close to
 	 * DONE, which names it. */
 	bool defer;
+	bool repeats;			/* what went before is named, not sent again */
 	bool resume;			/* the receiver has some of it: ask what */
 	enum send_mode mode;		/* what to do with that; SEND_REFRESH only with resume */
 	const struct send_ranges *must; /* what to send in any case; may be NULL */

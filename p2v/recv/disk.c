@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "p2v/core/num.h"
@@ -90,11 +91,25 @@ static int disk_paths(struct recv_disk *disk, const char *dir, uint16_t index, c
 	return 0;
 }
 
+/* Whoever wrote the image after the last word of its journal was not us, or was killed. Clocks of
+ * file systems tick slowly: the same time may be later. */
+static bool is_touched(const struct recv_disk *disk)
+{
+	struct stat image, journal;
+
+	if (stat(disk->path, &image) < 0 || stat(disk->journal_path, &journal) < 0)
+		return true;
+	return image.st_mtim.tv_sec > journal.st_mtim.tv_sec ||
+	       (image.st_mtim.tv_sec == journal.st_mtim.tv_sec &&
+		       image.st_mtim.tv_nsec >= journal.st_mtim.tv_nsec);
+}
+
 static int disk_prepare(struct recv_disk *disk, const char *dir, struct p2v_err *err)
 {
 	const struct recv_images *images = disk->images;
 	int r = 0;
 
+	disk->touched = is_touched(disk);
 	if (!p2v_file_exists(disk->path) || !p2v_file_exists(disk->journal_path)) {
 		unlink(disk->journal_path);
 		r = images->create(images->ctx, disk->path, disk->format, disk->size_bytes, err);

@@ -44,6 +44,7 @@ struct recv_disk {
 	struct journal *journal;
 	uint64_t unsynced_bytes, synced_ms; /* taken since the last sync, and when that was */
 	atomic_bool unsure; /* a flush has failed: what was noted since the last one may be lost */
+	bool touched; /* the image is not older than its journal: nothing in it counts as proved */
 };
 
 /* Finds or makes the image and the journal of disk `index` below dir (JOB/image) and opens both.
@@ -83,9 +84,10 @@ struct recv_verdict {
 	uint16_t n_ranges;     /* at most WIRE_RANGES_MAX */
 };
 /*
- * Re-reads the image from storage (the page cache is dropped as far as the kernel lets us) and
- * compares each grain with the journal; what differs is journalled as missing. The image is closed
- * and opened again by this. progress may be NULL.
+ * Re-reads from storage (the page cache is dropped as far as the kernel lets us) what is not proved
+ * yet (recv/journal.h), and all of an image that is `touched`; compares each grain with the
+ * journal; what differs is journalled as missing. The image is closed and opened again by this.
+ * progress may be NULL.
  */
 int recv_disk_verify(struct recv_disk *disk, block_progress_fn progress, void *ctx,
 	struct recv_verdict *ret, struct p2v_err *err);

@@ -12,7 +12,7 @@
 #define WORKERS RECV_DISK_THREADS
 /* A memory module that flips bits is worth some repeats; more than that is not a link. */
 #define RESENDS_MAX 1000
-#define WHY_BYTES   256
+#define HAVE_BATCH  256
 
 /* One message on its way through the pump, or the end of a data connection. */
 struct item {
@@ -22,6 +22,8 @@ struct item {
 	struct wire_msg msg;
 	uint8_t *scratch; /* WIRE_CHUNK_MAX bytes */
 	struct wire_unpacked data;
+	struct block_repeat repeats[WIRE_REPEATS_MAX];
+	size_t n_repeats;
 	bool damaged; /* why says how */
 	bool same;    /* the image had it already */
 	struct p2v_err why;
@@ -71,18 +73,31 @@ static void item_busy(struct intake *in, struct item *item, bool busy)
 	pthread_mutex_unlock(&in->lock);
 }
 
-/* Needs the lock. */
-static bool older_overlaps(const struct intake *in, const struct item *item)
+static bool ranges_meet(uint64_t a, uint64_t a_n, uint64_t b, uint64_t b_n)
+{
+	return a < b + b_n && b < a + a_n;
+}
+
+/* Whether the item writes, or reads, what the chunk writes. */
+static bool item_touches(const struct item *item, const struct wire_chunk *old)
 {
 	const struct wire_chunk *chunk = &item->msg.chunk;
 
+	for (size_t i = 0; i < item->n_repeats; i++)
+		if (ranges_meet(item->repeats[i].from, item->repeats[i].length, old->offset,
+			    old->length))
+			return true;
+	return ranges_meet(chunk->offset, chunk->length, old->offset, old->length);
+}
+
+/* Needs the lock. */
+static bool older_overlaps(const struct intake *in, const struct item *item)
+{
 	for (unsigned i = 0; i < ITEMS; i++) {
 		const struct item *other = &in->items[i];
-		const struct wire_chunk *old = &other->msg.chunk;
 
 		if (other->busy && other->order < item->order &&
-			old->offset < chunk->offset + chunk->length &&
-			chunk->offset < old->offset + old->length)
+			item_touches(item, &other->msg.chunk))
 			return true;
 	}
 	return false;
@@ -153,6 +168,7 @@ static int intake_fill(void *ctx, void *to, struct p2v_err *err)
 	if (r < 0)
 		return intake_end(in, r, err);
 	item->damaged = item->same = false;
+	item->n_repeats = 0;
 	item->order = in->n_read++;
 	item_busy(in, item, item->msg.type == WIRE_CHUNK);
 	in->last_read =
@@ -172,6 +188,9 @@ static int chunk_allowed(
 	else if (chunk->kind == WIRE_CHUNK_SAME &&
 		 !(in->peer->terms.features & WIRE_FEATURE_REFRESH))
 		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: SAME was not offered");
+	else if (chunk->encoding == WIRE_ENCODING_REPEAT &&
+		 !(in->peer->terms.features & WIRE_FEATURE_REPEAT))
+		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: repeats were not offered");
 	else if (chunk->encoding && !(in->peer->terms.features & WIRE_FEATURE_ZSTD))
 		r = p2v_err_set(err, P2V_EFORMAT, "CHUNK: zstd was not offered");
 	else
@@ -210,6 +229,38 @@ static int same_check(struct intake *in, struct item *item, struct p2v_err *err)
 	return r;
 }
 
+/* What lies elsewhere on the disk, too; unpacking then proves it by its digests. */
+static int repeats_read(struct intake *in, struct item *item, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < item->n_repeats; i++) {
+		const struct block_repeat *repeat = &item->repeats[i];
+
+		r = block_read(in->disk->io, repeat->from, item->scratch + repeat->to,
+			repeat->length, err);
+	}
+	return r;
+}
+
+/* To the chunk's bytes, when older ones are done with what it reads or writes. */
+static int chunk_ready(struct intake *in, unsigned worker, struct item *item, struct p2v_err *err)
+{
+	int r = 0;
+
+	item->n_repeats = wire_chunk_repeats(&item->msg.chunk, BLOCK_GRAIN_BYTES, item->repeats);
+	if (item_data(item) && !item->n_repeats)
+		r = chunk_unpack(in->codecs[worker], item, err);
+	if (r == 0)
+		r = older_wait(in, item, err);
+	if (r == 0 && item->n_repeats) {
+		r = repeats_read(in, item, err);
+		if (r == 0)
+			r = chunk_unpack(in->codecs[worker], item, err);
+	}
+	return r;
+}
+
 static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err)
 {
 	struct intake *in = ctx;
@@ -220,10 +271,8 @@ static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 	if (item->msg.type != WIRE_CHUNK)
 		return 0;
 	r = chunk_allowed(in, chunk, err);
-	if (r == 0 && item_data(item))
-		r = chunk_unpack(in->codecs[worker], item, err);
 	if (r == 0)
-		r = older_wait(in, item, err);
+		r = chunk_ready(in, worker, item, err);
 	if (r == 0 && chunk->kind == WIRE_CHUNK_SAME)
 		r = same_check(in, item, err);
 	else if (r == 0 && !item->damaged)
@@ -309,15 +358,18 @@ static int on_have_ask(struct intake *in, struct item *item, struct p2v_err *err
 		!p2v_range_within(ask->first, ask->count, recv_journal_grains(in->disk->journal)))
 		return p2v_err_set(err, P2V_EFORMAT, "HAVE_ASK of disk %u: no grains %llu+%u",
 			ask->disk, (unsigned long long)ask->first, ask->count);
-	for (uint32_t i = 0; i < ask->count; i++) {
-		struct digest leaf;
-		bool durable;
-		int r = recv_journal_leaf(in->disk->journal, ask->first + i, &durable, &leaf, err);
+	for (uint32_t at = 0, n; at < ask->count; at += n) {
+		struct digest found[HAVE_BATCH];
+		bool durable[HAVE_BATCH];
+		int r;
 
+		n = (uint32_t)p2v_min_u64(ask->count - at, HAVE_BATCH);
+		r = recv_journal_leaves(in->disk->journal, ask->first + at, n, durable, found, err);
 		if (r < 0)
 			return r;
-		p2v_buf_add_u8(&states, durable);
-		p2v_buf_add(&leaves, leaf.bytes, sizeof(leaf.bytes));
+		for (uint32_t i = 0; i < n; i++)
+			p2v_buf_add_u8(&states, durable[i]);
+		p2v_buf_add(&leaves, found, n * sizeof(*found));
 	}
 	msg.have.states = states.data;
 	msg.have.leaves = leaves.data;

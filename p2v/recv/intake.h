@@ -8,8 +8,9 @@
  *	links --> read frames --> decompress, digest, write --> in order: journal, TAKEN, DURABLE
  *	          1 thread        some threads                  the caller's thread
  *
- * Chunks whose ranges overlap are written in the order in which they came: the last one wins.
- * Memory: the pool of items, about 24 MiB.
+ * Chunks whose ranges overlap are written in the order in which they came: the last one wins. One
+ * that names runs as lying elsewhere waits for the chunks that it names.
+ * Memory: the pool of items and what unpacks them, about 28 MiB.
  */
 
 #include "p2v/recv/disk.h"

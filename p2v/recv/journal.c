@@ -22,6 +22,7 @@
 #define VERIFIED_LEAVES 3 /* room for the root and four numbers */
 #define BAD_BYTES	16
 #define BAD_MAX		65536
+#define PROVE_BATCH	64
 #define RECORD_MAX	(HEAD_BYTES + LEAF_BYTES * (JOURNAL_LEAVES_MAX + 1))
 
 struct journal {
@@ -31,6 +32,7 @@ struct journal {
 	uint64_t size_bytes, end; /* end: where the next record goes */
 	struct bitmap durable;	  /* grain is on stable storage */
 	struct bitmap data;	  /* and its leaf is in leaves_fd, else it is zero */
+	struct bitmap unproved;
 	struct p2v_buf pending;
 	unsigned opened;
 	uint64_t written_bytes;
@@ -139,6 +141,7 @@ static void verified_apply(struct journal *j, const uint8_t *bytes)
 	v->sent_bytes = p2v_rd_be64(&rd);
 	v->zero_bytes = p2v_rd_be64(&rd);
 	v->free_bytes = p2v_rd_be64(&rd);
+	block_bitmap_clear_range(&j->unproved, 0, j->unproved.n_bits);
 	j->is_verified = true;
 	j->is_refreshing = false;
 }
@@ -186,8 +189,10 @@ static uint64_t data_bytes(const struct journal *j, const struct record *rec)
 
 static int journal_apply(struct journal *j, const struct record *rec, struct p2v_err *err)
 {
-	if (rec->kind <= JOURNAL_ZERO)
+	if (rec->kind <= JOURNAL_ZERO) {
 		j->is_verified = false;
+		block_bitmap_set_range(&j->unproved, rec->first, rec->count);
+	}
 	switch (rec->kind) {
 	case JOURNAL_MISSING:
 		block_bitmap_clear_range(&j->durable, rec->first, rec->count);
@@ -263,6 +268,7 @@ static int journal_begin(struct journal *j, struct p2v_err *err)
 static int journal_replay(struct journal *j, struct p2v_err *err)
 {
 	p2v_autofree uint8_t *bytes = malloc(RECORD_MAX);
+	struct stat st;
 
 	if (!bytes)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
@@ -285,6 +291,9 @@ static int journal_replay(struct journal *j, struct p2v_err *err)
 			break;
 		j->end += (uint64_t)(good - bytes);
 	}
+	/* A whole one keeps its time: recv/disk.h compares it with the image's. */
+	if (fstat(j->fd, &st) == 0 && st.st_size == (off_t)j->end)
+		return 0;
 	if (ftruncate(j->fd, (off_t)j->end) < 0)
 		return p2v_err_errno(err, errno, "%s: truncate", j->path);
 	return 0;
@@ -328,9 +337,13 @@ int recv_journal_open(
 	if (r == 0)
 		r = block_bitmap_init(&j->data, grains, err);
 	if (r == 0)
-		r = leaves_open(j, err);
+		r = block_bitmap_init(&j->unproved, grains, err);
 	if (r == 0)
+		r = leaves_open(j, err);
+	if (r == 0) {
+		block_bitmap_set_range(&j->unproved, 0, grains);
 		r = journal_begin(j, err);
+	}
 	if (r == 0)
 		r = journal_replay(j, err);
 	if (r < 0)
@@ -349,6 +362,7 @@ void recv_journal_free(struct journal *j)
 		close(j->leaves_fd);
 	block_bitmap_finish(&j->durable);
 	block_bitmap_finish(&j->data);
+	block_bitmap_finish(&j->unproved);
 	p2v_buf_finish(&j->pending);
 	p2v_buf_finish(&j->bad);
 	pthread_mutex_destroy(&j->lock);
@@ -478,22 +492,83 @@ uint64_t recv_journal_durable(struct journal *j)
 	return n;
 }
 
+/* Needs the lock. The leaves of a run lie together: one read for all that has content. */
+static int leaves_read(struct journal *j, uint64_t first, size_t n, bool *ret_durable,
+	struct digest *ret_leaves, struct p2v_err *err)
+{
+	_Static_assert(sizeof(struct digest) == LEAF_BYTES, "a leaf as it lies in the file");
+	size_t from = n, to = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		ret_durable[i] = block_bitmap_test(&j->durable, first + i);
+		if (!ret_durable[i] || !block_bitmap_test(&j->data, first + i))
+			continue;
+		from = from == n ? i : from;
+		to = i + 1;
+	}
+	if (from < to && read_some(j->leaves_fd, ret_leaves + from, (to - from) * LEAF_BYTES,
+				 (first + from) * LEAF_BYTES) < (ssize_t)((to - from) * LEAF_BYTES))
+		return p2v_err_errno(err, errno, "%s: leaves", j->path);
+	for (size_t i = 0; i < n; i++)
+		if (!ret_durable[i] || !block_bitmap_test(&j->data, first + i))
+			ret_leaves[i] = (struct digest){0};
+	return 0;
+}
+
+int recv_journal_leaves(struct journal *j, uint64_t first, size_t n, bool *ret_durable,
+	struct digest *ret_leaves, struct p2v_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&j->lock);
+	r = leaves_read(j, first, n, ret_durable, ret_leaves, err);
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
 int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, struct digest *ret_leaf,
 	struct p2v_err *err)
 {
-	struct digest leaf = {0};
-	bool durable, data;
+	struct digest leaf;
+	bool durable;
+	int r = recv_journal_leaves(j, grain, 1, &durable, &leaf, err);
 
-	pthread_mutex_lock(&j->lock);
-	durable = block_bitmap_test(&j->durable, grain);
-	data = durable && block_bitmap_test(&j->data, grain);
-	pthread_mutex_unlock(&j->lock);
-	if (data &&
-		read_some(j->leaves_fd, leaf.bytes, LEAF_BYTES, grain * LEAF_BYTES) != LEAF_BYTES)
-		return p2v_err_errno(err, errno, "%s: leaves", j->path);
+	if (r < 0)
+		return r;
 	*ret_durable = durable;
 	*ret_leaf = leaf;
 	return 0;
+}
+
+int recv_journal_prove(struct journal *j, uint64_t first, size_t n, const struct digest *found,
+	struct p2v_err *err)
+{
+	int r = 0;
+
+	/* Under the lock as a whole: what is written anew is first missing, then unproved. */
+	pthread_mutex_lock(&j->lock);
+	for (size_t at = 0, part; r == 0 && at < n; at += part) {
+		struct digest want[PROVE_BATCH];
+		bool durable[PROVE_BATCH];
+
+		part = p2v_min_u64(n - at, PROVE_BATCH);
+		r = leaves_read(j, first + at, part, durable, want, err);
+		for (size_t i = 0; r == 0 && i < part; i++)
+			if (durable[i] && block_digest_equal(&want[i], &found[at + i]))
+				block_bitmap_clear(&j->unproved, first + at + i);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
+bool recv_journal_unproved(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
+{
+	bool any;
+
+	pthread_mutex_lock(&j->lock);
+	any = block_bitmap_run(&j->unproved, from, true, ret_first, ret_n);
+	pthread_mutex_unlock(&j->lock);
+	return any;
 }
 
 bool recv_journal_missing(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)

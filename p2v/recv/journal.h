@@ -35,8 +35,8 @@
  *
  * Threads: records are added and committed, and grains are asked about, from several threads at
  * once; the questions about the whole (written, opened, verified, bad) wait until they are done.
- * Memory: two bits a grain, and the records not yet committed (at most about 1 MiB); the leaves lie
- * in an unnamed sparse file beside the journal.
+ * Memory: three bits a grain, and the records not yet committed (at most about 1 MiB); the leaves
+ * lie in an unnamed sparse file beside the journal.
  */
 
 #include <stdbool.h>
@@ -93,6 +93,18 @@ uint64_t recv_journal_durable(struct journal *j); /* how many */
 /* False: missing. Else its leaf. P2V_EIO only. */
 int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, struct digest *ret_leaf,
 	struct p2v_err *err);
+/* The same of n grains at once. */
+int recv_journal_leaves(struct journal *j, uint64_t first, size_t n, bool *ret_durable,
+	struct digest *ret_leaves, struct p2v_err *err);
+/*
+ * Proved is a grain that is durable and was read back with its leaf since it was written: all of
+ * them with VERIFIED, those that recv_journal_prove named for as long as the journal is open.
+ * prove: the grains that are durable with the leaves that were read become proved, others do not.
+ */
+int recv_journal_prove(struct journal *j, uint64_t first, size_t n, const struct digest *found,
+	struct p2v_err *err);
+/* The next run of grains at or after from that are not proved; false: none. */
+bool recv_journal_unproved(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
 /* The next run of missing grains at or after from; false: none. */
 bool recv_journal_missing(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
 /* Bytes of grains with content that became durable, by all connections, again included. */

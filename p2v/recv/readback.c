@@ -50,7 +50,12 @@ static int progress_note(void *ctx, uint64_t done_bytes, struct p2v_err *err)
 static int compare(struct readback *rb, struct p2v_err *err)
 {
 	struct journal *journal = rb->disk->journal;
-	const struct recv_verify spec = {rb->disk->io, journal, rb, bad_note, progress_note};
+	const struct recv_verify spec = {.io = rb->disk->io,
+		.journal = journal,
+		.ctx = rb,
+		.bad = bad_note,
+		.progress = progress_note,
+		.trust = !rb->disk->touched};
 	int r = recv_verify_run(&spec, &rb->verdict->root, err);
 
 	if (r == 0)

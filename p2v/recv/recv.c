@@ -16,7 +16,7 @@
 #define PROGRAM "p2v-recv " P2V_VERSION
 #define FEATURES                                                                                   \
 	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA |      \
-		WIRE_FEATURE_STATUS)
+		WIRE_FEATURE_STATUS | WIRE_FEATURE_REPEAT)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
 #define LOCK_DRAINED 6 /* tries after which nothing of a dead link is on its way any more */

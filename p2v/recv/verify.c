@@ -10,7 +10,8 @@
 
 #define READ_BYTES  ((size_t)2 << 20)
 #define READ_GRAINS (READ_BYTES / GRAIN)
-#define ZERO_BYTES  P2V_GIB /* of a run that is known to be zero, at once */
+#define RUN_GRAINS  4096u /* of a run that need not be read, at once */
+#define ZERO_BYTES  (RUN_GRAINS * (uint64_t)GRAIN)
 #define WORKERS	    RECV_DISK_THREADS
 #define ITEMS	    (WORKERS + 2)
 #define GRAIN	    BLOCK_GRAIN_BYTES
@@ -18,9 +19,10 @@
 /* A piece that begins and ends on grains (or ends the disk). */
 struct piece {
 	uint64_t offset, length;
-	bool zero; /* the image says so: nothing to read */
+	enum { PIECE_READ, PIECE_ZERO, PIECE_PROVED } kind; /* ZERO: the image says so */
 	uint8_t *bytes;
-	struct digest leaves[READ_GRAINS];
+	struct digest found[READ_GRAINS], want[RUN_GRAINS];
+	bool durable[RUN_GRAINS];
 };
 
 struct verify {
@@ -32,23 +34,45 @@ struct verify {
 	struct piece pieces[ITEMS];
 };
 
+/* Whether the run of grains at v->at is proved, and how many bytes it has. */
+static bool proved_run(const struct verify *v, uint64_t *ret_n)
+{
+	uint64_t left = v->spec->io->size_bytes - v->at, grain = v->at / GRAIN;
+	uint64_t first = block_grains(v->spec->io->size_bytes), n = 0;
+	bool proved;
+
+	*ret_n = p2v_min_u64(left, ZERO_BYTES);
+	if (!v->spec->trust)
+		return false;
+	recv_journal_unproved(v->spec->journal, grain, &first, &n);
+	proved = first > grain;
+	*ret_n = p2v_min_u64(*ret_n, (proved ? first - grain : n) * GRAIN);
+	return proved;
+}
+
 static int verify_fill(void *ctx, void *to, struct p2v_err *err)
 {
 	struct verify *v = ctx;
 	struct piece *piece = to;
-	uint64_t left = v->spec->io->size_bytes - v->at, n;
 	struct extent e;
-	int r;
+	uint64_t left, n;
 
-	if (left == 0)
+	if (v->at == v->spec->io->size_bytes)
 		return 0;
-	r = block_extent(v->spec->io, v->at, p2v_min_u64(left, ZERO_BYTES), &e, err);
-	if (r < 0)
-		return r;
-	n = e.length_bytes == left ? left : p2v_align_down(e.length_bytes, GRAIN);
-	piece->zero = e.kind == EXTENT_ZERO && n > 0;
-	if (!piece->zero)
-		n = p2v_min_u64(p2v_min_u64(left, READ_BYTES), p2v_align_up(e.length_bytes, GRAIN));
+	piece->kind = PIECE_PROVED;
+	if (proved_run(v, &left)) {
+		n = left;
+	} else {
+		int r = block_extent(v->spec->io, v->at, left, &e, err);
+
+		if (r < 0)
+			return r;
+		n = e.length_bytes == left ? left : p2v_align_down(e.length_bytes, GRAIN);
+		piece->kind = e.kind == EXTENT_ZERO && n > 0 ? PIECE_ZERO : PIECE_READ;
+		if (piece->kind == PIECE_READ)
+			n = p2v_min_u64(
+				p2v_min_u64(left, READ_BYTES), p2v_align_up(e.length_bytes, GRAIN));
+	}
 	piece->offset = v->at;
 	piece->length = n;
 	v->at += n;
@@ -59,14 +83,16 @@ static int verify_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 {
 	struct verify *v = ctx;
 	struct piece *piece = of;
-	size_t n = piece->zero ? 0 : (size_t)piece->length;
+	size_t n = piece->kind == PIECE_READ ? (size_t)piece->length : 0;
 	int r = block_read(v->spec->io, piece->offset, piece->bytes, n, err);
 
 	(void)worker;
 	for (size_t at = 0; r == 0 && at < n; at += GRAIN)
 		block_digest_leaf(
-			piece->bytes + at, p2v_min_u64(GRAIN, n - at), &piece->leaves[at / GRAIN]);
-	return r;
+			piece->bytes + at, p2v_min_u64(GRAIN, n - at), &piece->found[at / GRAIN]);
+	return r < 0 ? r
+		     : recv_journal_leaves(v->spec->journal, piece->offset / GRAIN,
+			       block_grains(piece->length), piece->durable, piece->want, err);
 }
 
 static int bad_end(struct verify *v, struct p2v_err *err)
@@ -77,33 +103,29 @@ static int bad_end(struct verify *v, struct p2v_err *err)
 	return n ? v->spec->bad(v->spec->ctx, v->bad_first, n, err) : 0;
 }
 
-static int grain_check(
-	struct verify *v, uint64_t grain, const struct digest *found, struct p2v_err *err)
+static int grain_check(struct verify *v, const struct piece *piece, size_t i, struct p2v_err *err)
 {
-	struct digest want;
-	bool durable;
-	int r = recv_journal_leaf(v->spec->journal, grain, &durable, &want, err);
+	static const struct digest zero;
+	const struct digest *want = &piece->want[i], *found = want;
 
-	if (r < 0)
-		return r;
+	if (piece->kind != PIECE_PROVED)
+		found = piece->kind == PIECE_ZERO ? &zero : &piece->found[i];
 	block_disk_digest_add(v->digest, found);
-	if (durable && block_digest_equal(found, &want))
+	if (piece->durable[i] && block_digest_equal(found, want))
 		return bad_end(v, err);
 	if (v->bad_n++ == 0)
-		v->bad_first = grain;
+		v->bad_first = piece->offset / GRAIN + i;
 	return 0;
 }
 
 static int verify_drain(void *ctx, void *of, struct p2v_err *err)
 {
-	static const struct digest zero;
 	struct verify *v = ctx;
 	struct piece *piece = of;
-	uint64_t first = piece->offset / GRAIN;
 	int r = 0;
 
-	for (uint64_t i = 0; r == 0 && i < block_grains(piece->length); i++)
-		r = grain_check(v, first + i, piece->zero ? &zero : &piece->leaves[i], err);
+	for (size_t i = 0; r == 0 && i < block_grains(piece->length); i++)
+		r = grain_check(v, piece, i, err);
 	if (r == 0 && v->spec->progress)
 		r = v->spec->progress(v->spec->ctx, piece->offset + piece->length, err);
 	return r;

@@ -143,7 +143,7 @@ static int check_chunk(const struct wire_msg *msg, int kind, struct p2v_err *err
 
 	if (c->kind > WIRE_CHUNK_SAME)
 		return out_of_bounds("CHUNK", "a kind", c->kind, kind, err);
-	if (c->encoding > WIRE_ENCODING_ZSTD || (c->encoding && c->kind != WIRE_CHUNK_DATA))
+	if (c->encoding > WIRE_ENCODING_REPEAT || (c->encoding && c->kind != WIRE_CHUNK_DATA))
 		return out_of_bounds("CHUNK", "an encoding", c->encoding, kind, err);
 	if (c->kind == WIRE_CHUNK_DATA && c->length > WIRE_CHUNK_MAX)
 		return out_of_bounds("CHUNK", "a length", c->length, kind, err);

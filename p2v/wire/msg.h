@@ -26,6 +26,7 @@
 #define WIRE_HAVE_MAX	     4096u /* grains in a HAVE */
 #define WIRE_RANGES_MAX	     1024u
 #define WIRE_CHUNK_MAX	     (1024u * 1024) /* bytes of the disk in a DATA chunk */
+#define WIRE_REPEATS_MAX     64u	    /* runs in a DATA chunk that lie elsewhere, too */
 #define WIRE_WINDOW_MAX	     (64u * 1024 * 1024)
 #define WIRE_GRAIN_MIN	     4096u
 #define WIRE_GRAIN_MAX	     (1024u * 1024)
@@ -73,6 +74,7 @@ enum wire_type {
 #define WIRE_FEATURE_DATA    (UINT64_C(1) << 3)
 #define WIRE_FEATURE_PULL    (UINT64_C(1) << 4)
 #define WIRE_FEATURE_STATUS  (UINT64_C(1) << 5)
+#define WIRE_FEATURE_REPEAT  (UINT64_C(1) << 6)
 
 enum wire_refuse_reason {
 	WIRE_REFUSE_VERSION = 1,
@@ -102,7 +104,7 @@ enum wire_chunk_kind {
 	WIRE_CHUNK_FREE,
 	WIRE_CHUNK_SAME,
 };
-enum wire_encoding { WIRE_ENCODING_RAW, WIRE_ENCODING_ZSTD };
+enum wire_encoding { WIRE_ENCODING_RAW, WIRE_ENCODING_ZSTD, WIRE_ENCODING_REPEAT };
 
 /* Somebody's words: n bytes without NUL. */
 struct wire_text {

@@ -28,7 +28,8 @@
 
 #define GRAIN	      ((uint64_t)BLOCK_GRAIN_BYTES)
 #define SECTOR	      512u
-#define ATTEMPTS_MAX  14 /* the last ones without faults */
+#define REPEAT	      4096u /* the unit of repeats */
+#define ATTEMPTS_MAX  14    /* the last ones without faults */
 #define ATTEMPTS_GOOD 9
 #define THREADS_MAX   256
 #define HEAD_BYTES    64 /* of a chunk's frame: no digest covers where it goes */
@@ -358,14 +359,17 @@ static void world_paint(struct world *w)
 		static const enum extent_kind kinds[] = {
 			EXTENT_USED, EXTENT_USED, EXTENT_USED, EXTENT_ZERO, EXTENT_FREE};
 		enum extent_kind kind = kinds[below(&w->rng, P2V_N(kinds))];
-		unsigned how = (unsigned)below(&w->rng, 3);
+		unsigned how = (unsigned)below(&w->rng, 4);
+		uint64_t from; /* of a repeat */
 
 		n = p2v_min_u64((1 + below(&w->rng, 30)) * GRAIN, w->size - at);
+		from = at > n ? below(&w->rng, (at - n) / REPEAT + 1) * REPEAT : 0;
 		if (block_extents_set(&w->extents, at, n, kind, NULL) < 0)
 			die("extents");
 		for (uint64_t i = at; kind == EXTENT_USED && i < at + n; i++)
 			w->disk[i] = how == 0	? (uint8_t)next(&w->rng)
 				     : how == 1 ? (uint8_t)(i % 61)
+				     : how == 2 ? w->disk[from + (i - at)]
 						: 0;
 	}
 }

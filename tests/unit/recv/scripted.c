@@ -156,8 +156,8 @@ void scripted_send(struct scripted *s, const uint8_t *disk, uint64_t offset, siz
 	p2v_autobuf struct p2v_buf out = {0};
 	uint8_t kind;
 
-	assert_int_equal(wire_chunk_pack(s->codec, 0, offset, disk + offset, n, WIRE_FRAME_MAX,
-				 &out, NULL, &kind, NULL),
+	assert_int_equal(wire_chunk_pack(s->codec, 0, offset, disk + offset, n, NULL,
+				 WIRE_FRAME_MAX, &out, NULL, &kind, NULL),
 		0);
 	assert_int_equal(link_write(s->link, out.data, out.len, NULL), 0);
 }

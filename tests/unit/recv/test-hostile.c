@@ -208,8 +208,8 @@ static void test_cut_stream(void **state)
 		scripted_admitted(&s, "cut", UUID, DISK_BYTES);
 		scripted_open(&s, DISK_BYTES);
 		p2v_buf_reset(&out);
-		wire_chunk_pack(s.codec, 0, 0, zeros, sizeof(zeros), WIRE_FRAME_MAX, &out, NULL,
-			&kind, NULL);
+		wire_chunk_pack(s.codec, 0, 0, zeros, sizeof(zeros), NULL, WIRE_FRAME_MAX, &out,
+			NULL, &kind, NULL);
 		assert_int_equal(link_write(s.link, out.data, cut, NULL), 0);
 		assert_int_equal(scripted_end(&s), P2V_ELINK);
 	}

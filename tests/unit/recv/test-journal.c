@@ -60,6 +60,62 @@ static off_t file_size(void)
 	return st.st_size;
 }
 
+/* The unproved run at or after from, as first * 1000 + n; 0: none. */
+static uint64_t unproved(struct journal *j, uint64_t from)
+{
+	uint64_t first, n;
+
+	return recv_journal_unproved(j, from, &first, &n) ? first * 1000 + n : 0;
+}
+
+/* What was written is not proved until it was read back with its leaf, or VERIFIED came; that also
+ * holds after a restart, but for what was only named. */
+static void test_proved(void **state)
+{
+	const struct journal_verified said = {.read_bytes = 1};
+	struct digest found[3] = {0}, want[4];
+	bool durable[4];
+	struct journal *j;
+
+	(void)state;
+	unlink(path);
+	j = open_it();
+	assert_int_equal(unproved(j, 0), 101);
+	recv_journal_add(j, JOURNAL_DATA, 10, 2, leaves, NULL);
+	recv_journal_add(j, JOURNAL_ZERO, 12, 1, NULL, NULL);
+	memcpy(found, leaves, 32);
+	/* Not before they are durable, and not with another leaf. */
+	assert_int_equal(recv_journal_prove(j, 10, 3, found, NULL), 0);
+	assert_int_equal(unproved(j, 0), 101);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	found[1].bytes[0] ^= 1;
+	assert_int_equal(recv_journal_prove(j, 10, 3, found, NULL), 0);
+	assert_int_equal(unproved(j, 10), 11001);
+	assert_int_equal(unproved(j, 12), 13088);
+	assert_int_equal(recv_journal_leaves(j, 9, 4, durable, want, NULL), 0);
+	assert_false(durable[0]);
+	assert_true(durable[1] && durable[2] && durable[3]);
+	assert_memory_equal(want[2].bytes, leaves + 16, 16);
+	assert_true(block_digest_is_zero(&want[0]) && block_digest_is_zero(&want[3]));
+	/* Written again: to be read again. */
+	recv_journal_add(j, JOURNAL_DATA, 10, 1, leaves, NULL);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	assert_int_equal(unproved(j, 10), 10002);
+	recv_journal_free(j);
+
+	j = open_it();
+	assert_int_equal(unproved(j, 0), 101);
+	assert_int_equal(recv_journal_add_verified(j, &said, NULL), 0);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	assert_int_equal(unproved(j, 0), 0);
+	recv_journal_add(j, JOURNAL_MISSING, 7, 2, NULL, NULL);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	recv_journal_free(j);
+	j = open_it();
+	assert_int_equal(unproved(j, 0), 7002);
+	recv_journal_free(j);
+}
+
 static void test_records(void **state)
 {
 	const struct journal_verified said = {{{1, 2}}, 1, 2, 3, 4};
@@ -207,6 +263,7 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_proved),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_torn_tail),
 		cmocka_unit_test(test_refused),

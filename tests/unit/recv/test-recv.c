@@ -247,7 +247,8 @@ static void test_damaged_chunks(void **state)
 	scripted_start(&s, base, "qcow2");
 	scripted_admitted(&s, "dmg01", UUID, DISK_BYTES);
 	scripted_open(&s, DISK_BYTES);
-	wire_chunk_pack(s.codec, 0, 0, disk, 8 * GRAIN, WIRE_FRAME_MAX, &out, NULL, &kind, NULL);
+	wire_chunk_pack(
+		s.codec, 0, 0, disk, 8 * GRAIN, NULL, WIRE_FRAME_MAX, &out, NULL, &kind, NULL);
 	out.data[out.len - 5] ^= 4;
 	assert_int_equal(link_write(s.link, out.data, out.len, NULL), 0);
 	msg = scripted_hear(&s, WIRE_RESEND);
@@ -257,8 +258,8 @@ static void test_damaged_chunks(void **state)
 	scripted_hear_taken(&s, 1);
 
 	p2v_buf_reset(&out);
-	wire_chunk_pack(s.codec, 0, 0, disk + 15 * GRAIN, 5 * GRAIN, WIRE_FRAME_MAX, &out, NULL,
-		&kind, NULL);
+	wire_chunk_pack(s.codec, 0, 0, disk + 15 * GRAIN, 5 * GRAIN, NULL, WIRE_FRAME_MAX, &out,
+		NULL, &kind, NULL);
 	p2v_buf_add(&bomb, out.data + 28, 16);
 	p2v_buf_add(&bomb, out.data + 28 + 5 * 16, out.len - 28 - 5 * 16);
 	chunk.chunk = (struct wire_chunk){
@@ -277,6 +278,67 @@ static void test_damaged_chunks(void **state)
 	finish(&s);
 	assert_int_equal(scripted_end(&s), 0);
 	image_equals("dmg01", "qcow2");
+}
+
+static void send_repeat(struct scripted *s, uint64_t offset, uint64_t n, uint64_t from)
+{
+	const struct block_repeat item = {0, (uint32_t)n, from};
+	const struct wire_repeats repeats = {&item, 1};
+	p2v_autobuf struct p2v_buf out = {0};
+	uint8_t kind;
+
+	assert_int_equal(wire_chunk_pack(s->codec, 0, offset, disk + offset, n, &repeats,
+				 WIRE_FRAME_MAX, &out, NULL, &kind, NULL),
+		0);
+	assert_int_equal(link_write(s->link, out.data, out.len, NULL), 0);
+}
+
+/* What lies elsewhere is taken from there, also out of the chunk just before; where it is another
+ * thing, or nothing yet, it has to come. */
+static void test_repeats(void **state)
+{
+	struct scripted s;
+	struct wire_msg msg;
+
+	(void)state;
+	memcpy(disk + 5 * GRAIN, disk, 4 * GRAIN);
+	scripted_start(&s, base, "qcow2");
+	s.more = WIRE_FEATURE_REPEAT;
+	scripted_admitted(&s, "rep01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	send_repeat(&s, 5 * GRAIN, GRAIN, 0); /* before there is anything */
+	msg = scripted_hear(&s, WIRE_RESEND);
+	assert_int_equal(msg.resend.offset, 5 * GRAIN);
+	assert_int_equal(msg.resend.length, GRAIN);
+	scripted_hear_taken(&s, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		scripted_send(&s, disk, i * GRAIN, GRAIN);
+		send_repeat(&s, (5 + i) * GRAIN, GRAIN, i * GRAIN);
+	}
+	for (uint64_t seq = 2; seq < 10; seq++)
+		scripted_hear_taken(&s, seq);
+	send_repeat(&s, 4 * GRAIN, GRAIN, 0); /* not the same */
+	scripted_hear(&s, WIRE_RESEND);
+	scripted_hear_taken(&s, 10);
+	scripted_send(&s, disk, 4 * GRAIN, GRAIN);
+	scripted_send(&s, disk, 9 * GRAIN, DISK_BYTES - 9 * GRAIN);
+	scripted_hear_taken(&s, 11);
+	scripted_hear_taken(&s, 12);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	image_equals("rep01", "qcow2");
+
+	/* Who did not say that he would, may not. */
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "rep02", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	send_repeat(&s, 5 * GRAIN, GRAIN, 0);
+	scripted_hear(&s, WIRE_ERROR);
+	assert_int_equal(scripted_end(&s), P2V_EFORMAT);
+	disk_paint();
 }
 
 /* DONE with a hole: the hole is named; then content that changed under way: last one wins. */
@@ -514,6 +576,57 @@ static void test_refresh(void **state)
 	disk_paint();
 }
 
+static void flip(const char *path, uint64_t at)
+{
+	struct block_io *io = NULL;
+	uint8_t byte;
+
+	assert_int_equal(block_io_file_open(path, true, &io, NULL), 0);
+	assert_int_equal(block_read(io, at, &byte, 1, NULL), 0);
+	byte ^= 1;
+	assert_int_equal(block_write(io, at, &byte, 1, NULL), 0);
+	assert_int_equal(block_flush(io, NULL), 0);
+	block_io_free(io);
+}
+
+/* A second pass reads back what it wrote; all of it where somebody wrote the image meanwhile. */
+static void test_refresh_reads_back(void **state)
+{
+	p2v_autofree char *image = p2v_strf("%s/ref03/image/disk0.raw", base);
+	struct scripted s;
+	struct wire_msg msg;
+
+	(void)state;
+	whole_job("ref03", "raw");
+	flip(image, 5 * GRAIN + 9); /* the image is younger than its journal now */
+	for (int round = 0; round < 2; round++) {
+		scripted_start(&s, base, "raw");
+		s.more = WIRE_FEATURE_REFRESH;
+		scripted_admitted(&s, "ref03", UUID, DISK_BYTES);
+		scripted_open_refresh(&s, DISK_BYTES);
+		disk[3 * GRAIN] ^= 1;
+		scripted_send(&s, disk, 3 * GRAIN, GRAIN);
+		scripted_hear_taken(&s, 1);
+		if (round == 1)
+			flip(image, 3 * GRAIN + 9);
+		scripted_done(&s, disk, DISK_BYTES);
+		scripted_hear(&s, WIRE_DURABLE);
+		msg = scripted_hear(&s, WIRE_MISMATCH);
+		assert_int_equal(msg.mismatch.ranges.n, 1);
+		assert_int_equal(
+			wire_range_at(&msg.mismatch.ranges, 0).offset, (round ? 3 : 5) * GRAIN);
+		scripted_send(&s, disk, (round ? 3 : 5) * GRAIN, GRAIN);
+		scripted_hear_taken(&s, 2);
+		scripted_done(&s, disk, DISK_BYTES);
+		scripted_hear(&s, WIRE_DURABLE);
+		scripted_hear(&s, WIRE_VERIFIED);
+		finish(&s);
+		assert_int_equal(scripted_end(&s), 0);
+		image_equals("ref03", "raw");
+	}
+	disk_paint();
+}
+
 static void test_converted_is_not_refreshed(void **state)
 {
 	p2v_autofree char *dir = p2v_path_join(base, "ref02");
@@ -671,12 +784,14 @@ int main(void)
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_other_machine_is_refused),
 		cmocka_unit_test(test_damaged_chunks),
+		cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_bit_rot),
 		cmocka_unit_test(test_locked_image),
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_refresh_reads_back),
 		cmocka_unit_test(test_converted_is_not_refreshed),
 		cmocka_unit_test(test_busy_waits),
 		cmocka_unit_test(test_data_connection),

@@ -32,8 +32,8 @@ static void pack(struct wire_codec *codec, size_t n, struct p2v_buf *out, struct
 	uint8_t kind;
 
 	p2v_buf_reset(out);
-	assert_int_equal(wire_chunk_pack(codec, 3, GRAIN, bytes, n, WIRE_FRAME_MAX, out, leaves,
-				 &kind, NULL),
+	assert_int_equal(wire_chunk_pack(codec, 3, GRAIN, bytes, n, NULL, WIRE_FRAME_MAX, out,
+				 leaves, &kind, NULL),
 		0);
 	frame = (struct wire_frame){WIRE_CHUNK, 0, p2v_get_be32(out->data + 4), out->data + 8};
 	assert_int_equal(out->len, frame.length + 8);
@@ -43,6 +43,23 @@ static void pack(struct wire_codec *codec, size_t n, struct p2v_buf *out, struct
 	assert_int_equal(msg.chunk.offset, GRAIN);
 	assert_int_equal(msg.chunk.length, n);
 	assert_int_equal(wire_chunk_check(&msg.chunk, GRAIN + n, GRAIN, NULL), 0);
+	*ret = msg.chunk;
+}
+
+static void pack_repeats(struct wire_codec *codec, size_t n, const struct wire_repeats *repeats,
+	struct p2v_buf *out, struct wire_chunk *ret)
+{
+	struct wire_frame frame;
+	struct wire_msg msg;
+	uint8_t kind;
+
+	p2v_buf_reset(out);
+	assert_int_equal(wire_chunk_pack(codec, 0, 0, bytes, n, repeats, WIRE_FRAME_MAX, out, NULL,
+				 &kind, NULL),
+		0);
+	frame = (struct wire_frame){WIRE_CHUNK, 0, p2v_get_be32(out->data + 4), out->data + 8};
+	assert_int_equal(wire_msg_decode(&frame, &msg, NULL), 1);
+	assert_int_equal(wire_chunk_check(&msg.chunk, 20 * GRAIN, GRAIN, NULL), 0);
 	*ret = msg.chunk;
 }
 
@@ -202,6 +219,121 @@ static void test_check(void **state)
 		assert_int_equal(wire_chunk_check(&rows[i].chunk, 100000, GRAIN, NULL), rows[i].r);
 }
 
+/* What lies elsewhere does not go; what is put back there makes the chunk whole, else it is asked
+ * for again. */
+static void test_repeats(void **state)
+{
+	static const struct block_repeat items[] = {{0, GRAIN, 8 * GRAIN},
+		{GRAIN + 4096, 8192, 40960 + 8 * GRAIN}, {5 * GRAIN - 4096, 4096, 12 * GRAIN}};
+	const struct wire_repeats repeats = {items, 3};
+	p2v_autobuf struct p2v_buf out = {0};
+	struct block_repeat got_items[WIRE_REPEATS_MAX];
+	struct wire_unpacked got;
+	struct wire_codec *codec;
+	struct wire_chunk chunk;
+	struct p2v_err err;
+
+	(void)state;
+	for (int level = 0; level < 2; level++) {
+		assert_int_equal(
+			wire_codec_new(GRAIN, level ? 1 : WIRE_LEVEL_RAW, &codec, NULL), 0);
+		fill_random(5 * GRAIN);
+		memset(bytes + 2 * GRAIN, 'z', GRAIN);
+		pack_repeats(codec, 5 * GRAIN, &repeats, &out, &chunk);
+		assert_int_equal(chunk.encoding, WIRE_ENCODING_REPEAT);
+		assert_true(out.len < 4 * GRAIN - (size_t)level * GRAIN);
+		assert_int_equal(wire_chunk_repeats(&chunk, GRAIN, got_items), 3);
+		assert_memory_equal(got_items, items, sizeof(items));
+		memset(scratch, 0, sizeof(scratch));
+		assert_int_equal(wire_chunk_unpack(codec, &chunk, scratch, &got, &err), P2V_EIO);
+		for (size_t i = 0; i < 3; i++)
+			memcpy(scratch + items[i].to, bytes + items[i].to, items[i].length);
+		assert_int_equal(wire_chunk_unpack(codec, &chunk, scratch, &got, NULL), 0);
+		assert_memory_equal(got.bytes, bytes, 5 * GRAIN);
+		assert_int_equal(scratch[5 * GRAIN], 0);
+		wire_codec_free(codec);
+	}
+}
+
+/* All of it is elsewhere. */
+static void test_repeats_only(void **state)
+{
+	static const struct block_repeat item = {0, 2 * GRAIN, 4 * GRAIN};
+	p2v_autobuf struct p2v_buf out = {0};
+	struct wire_codec *codec;
+	struct wire_chunk chunk;
+	struct wire_unpacked got;
+
+	(void)state;
+	fill_random(2 * GRAIN);
+	assert_int_equal(wire_codec_new(GRAIN, 1, &codec, NULL), 0);
+	pack_repeats(codec, 2 * GRAIN, &(struct wire_repeats){&item, 1}, &out, &chunk);
+	assert_int_equal(out.len, 8 + 20 + 2 * 16 + 2 + 16 + 1);
+	memcpy(scratch, bytes, 2 * GRAIN);
+	assert_int_equal(wire_chunk_unpack(codec, &chunk, scratch, &got, NULL), 0);
+	wire_codec_free(codec);
+}
+
+/* Runs that a careful agent does not send. */
+static void test_repeats_check(void **state)
+{
+	static const struct {
+		struct block_repeat items[2];
+		uint16_t n;
+		uint8_t encoding;
+		size_t rest_n;
+		int r;
+	} rows[] = {
+		{{{0, 4096, 2 * GRAIN}}, 1, 0, GRAIN - 4096, 0},
+		{{{0, 4096, 0}, {4096, 4096, 0}}, 2, 0, GRAIN - 8192, 0},
+		{{{0, GRAIN, 2 * GRAIN}}, 1, 0, 0, 0},
+		{{{0, 4096, 2 * GRAIN}}, 1, 1, 5, 0},
+		{{{0, 4096, 2 * GRAIN}}, 1, 2, GRAIN - 4096, P2V_EFORMAT},
+		{{{0, GRAIN, 2 * GRAIN}}, 1, 1, 5, P2V_EFORMAT},
+		{{{0, 4096, 2 * GRAIN}}, 1, 0, GRAIN, P2V_EFORMAT},
+		{{{0}}, 0, 0, GRAIN, P2V_EFORMAT},
+		{{{0}}, 65, 0, GRAIN, P2V_EFORMAT},
+		{{{0, 0, 2 * GRAIN}}, 1, 0, GRAIN, P2V_EFORMAT},
+		{{{512, 4096, 2 * GRAIN}}, 1, 0, GRAIN - 4096, P2V_EFORMAT},
+		{{{0, 512, 2 * GRAIN}}, 1, 0, GRAIN - 512, P2V_EFORMAT},
+		{{{0, 4096, 512}}, 1, 0, GRAIN - 4096, P2V_EFORMAT},
+		{{{4096, 4096, 0}, {0, 4096, 0}}, 2, 0, GRAIN - 8192, P2V_EFORMAT},
+		{{{0, 8192, 0}, {4096, 4096, 0}}, 2, 0, GRAIN - 12288, P2V_EFORMAT},
+		{{{GRAIN, 4096, 0}}, 1, 0, GRAIN, P2V_EFORMAT},
+		{{{GRAIN - 4096, 8192, 0}}, 1, 0, GRAIN, P2V_EFORMAT},
+		{{{4096, UINT32_MAX - 4095, 0}}, 1, 0, GRAIN, P2V_EFORMAT},
+		{{{0, 4096, GRAIN}}, 1, 0, GRAIN - 4096, P2V_EFORMAT},
+		{{{0, 8192, GRAIN - 4096}}, 1, 0, GRAIN - 8192, P2V_EFORMAT},
+		{{{0, 8192, 2 * GRAIN - 4096}}, 1, 0, GRAIN - 8192, P2V_EFORMAT},
+		{{{0, 4096, 3 * GRAIN}}, 1, 0, GRAIN - 4096, P2V_EFORMAT},
+		{{{0, 4096, UINT64_MAX - 4095}}, 1, 0, GRAIN - 4096, P2V_EFORMAT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		p2v_autobuf struct p2v_buf body = {0};
+		struct wire_chunk chunk = {
+			0, WIRE_CHUNK_DATA, WIRE_ENCODING_REPEAT, GRAIN, GRAIN, NULL, 0};
+
+		p2v_buf_add_zeros(&body, 16);
+		p2v_buf_add_be16(&body, rows[i].n);
+		for (uint16_t k = 0; k < rows[i].n; k++) {
+			p2v_buf_add_be32(&body, rows[i].items[k % 2].to);
+			p2v_buf_add_be32(&body, rows[i].items[k % 2].length);
+			p2v_buf_add_be64(&body, rows[i].items[k % 2].from);
+		}
+		p2v_buf_add_u8(&body, rows[i].encoding);
+		p2v_buf_add_zeros(&body, rows[i].rest_n);
+		chunk.body = body.data;
+		chunk.body_n = body.len;
+		assert_int_equal(wire_chunk_check(&chunk, 3 * GRAIN, GRAIN, NULL), rows[i].r);
+		/* And cut short anywhere before the rest. */
+		for (chunk.body_n = 0; chunk.body_n < 16 + 2 + 16u * rows[i].n; chunk.body_n++)
+			assert_int_equal(
+				wire_chunk_check(&chunk, 3 * GRAIN, GRAIN, NULL), P2V_EFORMAT);
+	}
+}
+
 static void test_bad_calls(void **state)
 {
 	p2v_autobuf struct p2v_buf out = {0};
@@ -213,11 +345,11 @@ static void test_bad_calls(void **state)
 	assert_int_equal(wire_codec_new(2048, 1, &codec, NULL), P2V_EINVAL);
 	assert_int_equal(wire_codec_new(GRAIN, 99, &codec, NULL), P2V_EINVAL);
 	assert_int_equal(wire_codec_new(GRAIN, 1, &codec, NULL), 0);
-	assert_int_equal(wire_chunk_pack(codec, 0, 512, bytes, GRAIN, WIRE_FRAME_MAX, &out, NULL,
-				 &kind, NULL),
+	assert_int_equal(wire_chunk_pack(codec, 0, 512, bytes, GRAIN, NULL, WIRE_FRAME_MAX, &out,
+				 NULL, &kind, NULL),
 		P2V_EINVAL);
-	assert_int_equal(wire_chunk_pack(codec, 0, 0, bytes, WIRE_CHUNK_MAX + 1, WIRE_FRAME_MAX,
-				 &out, NULL, &kind, NULL),
+	assert_int_equal(wire_chunk_pack(codec, 0, 0, bytes, WIRE_CHUNK_MAX + 1, NULL,
+				 WIRE_FRAME_MAX, &out, NULL, &kind, NULL),
 		P2V_EINVAL);
 	assert_int_equal(out.len, 0);
 	wire_codec_free(codec);
@@ -231,6 +363,9 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_repeats_only),
+		cmocka_unit_test(test_repeats_check),
 		cmocka_unit_test(test_bad_calls),
 	};
 
