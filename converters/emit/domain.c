@@ -196,9 +196,13 @@ static void add_nic(struct domain *d, size_t i)
 {
 	const struct output_nic *nic = &d->output->nics[i];
 
-	emit_xml_start(&d->xml, "interface", "type", "network", NULL);
+	emit_xml_start(&d->xml, "interface", "type", nic->bridge ? "bridge" : "network", NULL);
 	emit_xml_empty(&d->xml, "mac", "address", nic->mac, NULL);
-	emit_xml_empty(&d->xml, "source", "network", "default", NULL);
+	if (nic->bridge)
+		emit_xml_empty(&d->xml, "source", "bridge", nic->bridge, NULL);
+	else
+		emit_xml_empty(&d->xml, "source", "network",
+			nic->network ? nic->network : "default", NULL);
 	emit_xml_empty(&d->xml, "model", "type", emit_nic_find(nic->model)->xml_model, NULL);
 	emit_xml_empty(&d->xml, "rom", "enabled", "no", NULL);
 	add_pci(d, emit_nic_slot(i, d->output->n_nics));

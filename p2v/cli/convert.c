@@ -22,6 +22,7 @@
 #include "converters/plan/plan.h"
 #include "p2v/cli/door.h"
 #include "p2v/cli/given.h"
+#include "p2v/cli/ordered.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/verb.h"
 #include "p2v/core/cleanup.h"
@@ -51,6 +52,7 @@ struct conversion {
 	bool keep_overlays; /* the next step needs them */
 	struct p2v_progress *progress;
 	int lock_fd;
+	struct orders orders; /* of the job directory */
 	struct target target;
 	struct image image;
 	struct machine machine;
@@ -73,6 +75,7 @@ static void conversion_finish(struct conversion *c)
 		free(c->overlays[i]);
 	}
 	free(c->overlays);
+	model_orders_finish(&c->orders);
 	model_target_finish(&c->target);
 	model_image_finish(&c->image);
 	model_machine_finish(&c->machine);
@@ -180,25 +183,44 @@ static int find_overlays(struct conversion *c, bool make, struct p2v_err *err)
 	return c->overlays ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
-/* What is asked for. */
-static int find_target(const struct convert_opts *o, struct target *ret, struct p2v_err *err)
+/* The command line's word, else that of the orders; or NULL. */
+static const char *asked(const char *here, const char *ordered)
 {
-	int r = plan_target_find(o->target ? o->target : "kvm", ret, err);
+	return here ? here : ordered;
+}
+
+/* What is asked for. */
+static int find_target(struct conversion *c, struct p2v_err *err)
+{
+	const char *name = asked(c->o->target, c->orders.target);
+	const char *format = asked(c->o->format, c->orders.format);
+	const char *root = asked(c->o->root, c->orders.root);
+	struct target *ret = &c->target;
+	int r = plan_target_find(name ? name : "kvm", ret, err);
 
 	if (r < 0)
 		return r;
-	if (o->format && !emit_format_find(o->format))
+	if (format && !emit_format_find(format))
 		return p2v_err_set(err, P2V_EINVAL,
-			"--format: '%s' is not a format that can be written: qcow2, raw, vmdk, "
+			"%s: '%s' is not a format that can be written: qcow2, raw, vmdk, "
 			"vhdx and vdi are",
-			o->format);
-	if (o->format) {
+			c->o->format ? "--format" : STORE_ORDERS, format);
+	if (format) {
 		free(ret->format);
-		ret->format = strdup(o->format);
+		ret->format = strdup(format);
 	}
-	if (o->root)
-		ret->root = strdup(o->root);
+	if (root)
+		ret->root = strdup(root);
 	return 0;
+}
+
+static int door_open(struct conversion *c, struct p2v_err *err)
+{
+	bool here = c->o->n_keys != 0;
+	const char *const *keys = here ? c->o->keys : (const char *const *)c->orders.keys;
+
+	return cli_door_open(&c->image, c->overlays, keys, here ? c->o->n_keys : c->orders.n_keys,
+		&c->guest, err);
 }
 
 static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
@@ -207,7 +229,7 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 	int r;
 
 	p2v_progress_start(c->progress, "starting the appliance", "steps", 0);
-	r = cli_door_open(&c->image, c->overlays, c->o->keys, c->o->n_keys, &c->guest, err);
+	r = door_open(c, err);
 	c->launch_ms = p2v_now_ms() - start;
 	if (r == 0) {
 		p2v_progress_start(c->progress, "inspecting", "steps", 0);
@@ -215,9 +237,11 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 	}
 	if (r == 0 && !c->machine_known)
 		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
-	if (r == 0)
+	if (r == 0) {
+		cli_ordered_machine(&c->orders, &c->machine);
 		r = plan_make(&c->facts, &c->machine, &c->target, &c->plan, err);
-	return r;
+	}
+	return r < 0 ? r : cli_ordered_wires(&c->orders, &c->plan, err);
 }
 
 static int refuse_blocked(const struct plan *plan, struct p2v_err *err)
@@ -460,13 +484,18 @@ static int convert(struct conversion *c, struct p2v_err *err)
 			"no job directory: say -o DIR, or --dry-run; see 'p2v convert --help'");
 	r = find_step(c->o, &c->step, err);
 	if (r == 0)
-		r = find_target(c->o, &c->target, err);
+		r = cli_ordered_load(c->o->out, &c->orders, err);
+	if (r == 0)
+		r = find_target(c, err);
 	if (r == 0)
 		r = find_image(c, err);
 	if (r == 0)
 		r = find_machine(c, err);
 	if (r == 0 && !c->o->dry_run)
 		r = prepare(c, err);
+	/* Only now: image.json names all that came. */
+	if (r == 0)
+		r = cli_ordered_disks(&c->orders, &c->image, err);
 	if (r == 0 && c->step == STEP_OUTPUT)
 		return emit_alone(c, err);
 	if (r == 0 && !c->o->dry_run)
@@ -549,7 +578,10 @@ static const struct p2v_cmd convert_cmd = {
 		"run. What "
 		"is changed is recorded as it is written: DIR/changes.json lists each file, "
 		"DIR/changes "
-		"has a diff for each text file. DIR/output holds the disks, a libvirt domain and a "
+		"has a diff for each text file. DIR/orders.json, where a runbook or a person left "
+		"one, says what is wanted: target, format, root, memory, processors, disks to "
+		"leave out, keys, where network cards lead; the options here go before it. "
+		"DIR/output holds the disks, a libvirt domain and a "
 		"QEMU "
 		"start script.\n\n"
 		"Exit codes: 0 converted, 1 failed, 2 misuse, 3 refused: the guest cannot be "

@@ -8,6 +8,7 @@
 
 #include "converters/prove/prove.h"
 #include "p2v/cli/door.h"
+#include "p2v/cli/ordered.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/verb.h"
 #include "p2v/core/cleanup.h"
@@ -96,11 +97,18 @@ static int run_with_keys(const char *dir, const struct output *output, const str
 	struct p2v_err *err)
 {
 	guest_auto_keys struct guest_keys keys = {0};
-	p2v_autofree const char **texts = calloc(o->n_keys + 1, sizeof(*texts));
-	int r = guest_keys_load(o->keys, o->n_keys, &keys, err);
+	p2v_auto_orders struct orders orders = {0};
+	p2v_autofree const char **texts = NULL;
+	int r = cli_ordered_load(dir, &orders, err);
+
+	if (r == 0)
+		r = o->n_keys ? guest_keys_load(o->keys, o->n_keys, &keys, err)
+			      : guest_keys_load((const char *const *)orders.keys, orders.n_keys,
+					&keys, err);
 
 	if (r < 0)
 		return r;
+	texts = calloc(keys.n_items + 1, sizeof(*texts));
 	if (!texts)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", dir);
 	for (size_t i = 0; i < keys.n_items; i++)

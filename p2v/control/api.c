@@ -11,6 +11,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/publish.h"
+#include "p2v/model/orders.h"
 #include "p2v/store/jobdir.h"
 
 #define JSON	    "application/json"
@@ -153,11 +154,67 @@ static int run_action(struct api_call *call, struct p2v_err *err)
 	return p2v_json_encode(&ledger_job_type, &job, false, &call->answer->body, err);
 }
 
+static uint32_t gates_of(const struct orders *orders)
+{
+	uint32_t gates = 0;
+
+	for (size_t i = 0; i < orders->n_hold; i++)
+		gates |= strcmp(orders->hold[i], "conversion") == 0 ? LEDGER_GATE_CONVERSION
+								    : LEDGER_GATE_EMISSION;
+	return gates;
+}
+
+struct placing {
+	const char *dir;
+	const struct p2v_buf *text;
+};
+
+static int orders_place(void *ctx, struct p2v_err *err)
+{
+	const struct placing *p = ctx;
+
+	return store_jobdir_place(p->dir, STORE_ORDERS, p->text, true, err);
+}
+
+static int orders_give(
+	struct api_call *call, struct orders *orders, struct job *ret, struct p2v_err *err)
+{
+	const struct server_config *config = call->api->config;
+	p2v_autofree char *dir = p2v_path_join(config->base, call->job.name);
+	p2v_autobuf struct p2v_buf text = {0};
+	struct placing placing = {dir, &text};
+	const struct ledger_order order = {call->job.id, gates_of(orders), orders_place, &placing};
+	int r;
+
+	if (!orders->format)
+		orders->format = strdup(config->format);
+	if (!dir || !orders->format)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	r = p2v_json_encode(&model_orders_type, orders, true, &text, err);
+	return r < 0 ? r
+		     : store_ledger_order(call->api->ledger, &order, call->request->who, ret, err);
+}
+
+static int run_orders(struct api_call *call, struct p2v_err *err)
+{
+	p2v_auto_orders struct orders orders = {0};
+	p2v_auto_job struct job job = {0};
+	int r = model_orders_decode(call->request->body, call->request->n, &orders, err);
+
+	if (r < 0)
+		return p2v_err_wrap(err, P2V_EINVAL, "the request's body");
+	r = orders_give(call, &orders, &job, err);
+	if (r < 0)
+		return r;
+	poke(call->api);
+	return p2v_json_encode(&ledger_job_type, &job, false, &call->answer->body, err);
+}
+
 /* Of a job directory only these are shown, and nothing that has a slash too many. */
 static bool file_shown(const char *name)
 {
 	static const char *const names[] = {STORE_MACHINE, STORE_RECEIPT, STORE_IMAGE, STORE_FACTS,
-		STORE_PLAN, STORE_CHANGES, STORE_OUTPUT, STORE_PROOF, STORE_LOG};
+		STORE_PLAN, STORE_CHANGES, STORE_OUTPUT, STORE_PROOF, STORE_ORDERS, STORE_LOG};
 	static const char *const dirs[] = {STORE_CHANGES_DIR "/", STORE_PROOF_DIR "/"};
 
 	for (size_t i = 0; i < P2V_N(names); i++)
@@ -244,11 +301,17 @@ const struct api_route control_routes[] = {
 		&ledger_events_type, JSON, true, run_job_events},
 	{"GET", "/v1/jobs/{job}/files/{file}", API_VIEWER,
 		"What lies in the job directory: machine.json, receipt, image.json, facts.json, "
-		"plan.json, changes.json, output.json, proof.json, job.log, changes/*, proof/*",
+		"plan.json, changes.json, output.json, proof.json, orders.json, job.log, "
+		"changes/*, proof/*",
 		NULL, NULL, "application/octet-stream", false, run_file},
 	{"POST", "/v1/jobs/{job}/actions", API_OPERATOR,
-		"hold, approve, retry, cancel, rollback, rm (administrators) or priority",
+		"hold, approve, retry, cancel, rollback, handover, rm (administrators) or "
+		"priority",
 		&control_action_type, &ledger_job_type, JSON, false, run_action},
+	{"POST", "/v1/jobs/{job}/orders", API_OPERATOR,
+		"What it is to become (orders.json), before it is converted; earlier "
+		"orders are forgotten",
+		&model_orders_type, &ledger_job_type, JSON, false, run_orders},
 	{"GET", "/v1/events", API_VIEWER, "The audit log: who did what", NULL, &ledger_events_type,
 		JSON, true, run_events},
 	{"GET", "/v1/openapi.json", API_VIEWER, "This document", NULL, NULL, JSON, false,

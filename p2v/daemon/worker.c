@@ -74,8 +74,16 @@ static void log_line(struct worker *w, const char *text)
 	w->logged_bytes += n > 0 ? (uint64_t)n : 0;
 }
 
+/* What people ordered for this one goes before what is usual here. */
+static char *format_arg(const struct server_config *config, const char *dir)
+{
+	p2v_autofree char *orders = p2v_path_join(dir, STORE_ORDERS);
+
+	return orders && p2v_file_exists(orders) ? NULL : p2v_strf("--format=%s", config->format);
+}
+
 static void args_fill(const struct server_config *config, const struct daemon_stage *stage,
-	const char *dir, const char **argv)
+	const char *dir, const char *format, const char **argv)
 {
 	size_t n = 0;
 
@@ -86,8 +94,9 @@ static void args_fill(const struct server_config *config, const struct daemon_st
 		if (strcmp(arg, "{dir}") == 0)
 			arg = dir;
 		else if (strcmp(arg, "{format}") == 0)
-			arg = config->format;
-		argv[n++] = arg;
+			arg = format;
+		if (arg)
+			argv[n++] = arg;
 		/* The verb's options come behind its word. */
 		if (i == 0)
 			argv[n++] = "--progress=json";
@@ -103,6 +112,7 @@ static int program_start(struct worker *w, const struct server_config *config, s
 		.memory_bytes = config->worker_memory_bytes,
 		.nice = (int)config->nice};
 	p2v_autofree char *home = config->home ? p2v_strf("HOME=%s", config->home) : NULL;
+	p2v_autofree char *format = format_arg(config, w->dir);
 	const char *const env[] = {home, NULL};
 	const char *argv[DAEMON_ARGS_MAX + 3];
 	struct p2v_proc_spec spec = {
@@ -113,7 +123,7 @@ static int program_start(struct worker *w, const struct server_config *config, s
 		return p2v_err_errno(err, errno, "pipe");
 	/* Only our end does not wait. */
 	fcntl(fds[1], F_SETFL, 0);
-	args_fill(config, w->stage, w->dir, argv);
+	args_fill(config, w->stage, w->dir, format, argv);
 	spec.stderr_fd = fds[1];
 	r = p2v_proc_start(&spec, &w->pid, err);
 	close(fds[1]);

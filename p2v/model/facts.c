@@ -27,6 +27,7 @@ static const struct p2v_json_field facts_fs_fields[] = {
 	P2V_JSON_STR(struct facts_fs, uuid, 0),
 	P2V_JSON_STR(struct facts_fs, label, 0),
 	P2V_JSON_STR(struct facts_fs, partuuid, 0),
+	P2V_JSON_STR(struct facts_fs, partlabel, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct facts_fs, offset_bytes, 0),
 	P2V_JSON_U64(struct facts_fs, size_bytes, 0),
 	P2V_JSON_U64(struct facts_fs, free_bytes, 0),
@@ -135,6 +136,7 @@ static const struct p2v_json_field facts_nic_fields[] = {
 	P2V_JSON_STRS(struct facts_nic, members, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_nic, vlan_id, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct facts_nic, addresses, 0, &facts_address_type),
+	P2V_JSON_STRS(struct facts_nic, dns, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_nic_type = {
@@ -160,6 +162,60 @@ static const struct p2v_json_field facts_service_fields[] = {
 };
 static const struct p2v_json_type facts_service_type = {
 	"facts_service", sizeof(struct facts_service), facts_service_fields};
+
+static const struct p2v_json_field facts_windows_driver_fields[] = {
+	P2V_JSON_STR(struct facts_windows_driver, name, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_windows_driver, set, 0),
+	P2V_JSON_U32(struct facts_windows_driver, start, 0),
+	P2V_JSON_BOOL(struct facts_windows_driver, overridden, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows_driver, present, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type facts_windows_driver_type = {
+	"facts_windows_driver", sizeof(struct facts_windows_driver), facts_windows_driver_fields};
+
+static const struct p2v_json_field facts_windows_filter_fields[] = {
+	P2V_JSON_STR(struct facts_windows_filter, key, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_windows_filter, value, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct facts_windows_filter, name, P2V_JSON_REQUIRED),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type facts_windows_filter_type = {
+	"facts_windows_filter", sizeof(struct facts_windows_filter), facts_windows_filter_fields};
+
+static const struct p2v_json_field facts_windows_fields[] = {
+	P2V_JSON_STR(struct facts_windows, dir, 0),
+	P2V_JSON_STR(struct facts_windows, role, 0),
+	P2V_JSON_STR(struct facts_windows, edition, 0),
+	P2V_JSON_U32(struct facts_windows, major, 0),
+	P2V_JSON_U32(struct facts_windows, minor, 0),
+	P2V_JSON_U32(struct facts_windows, build, 0),
+	P2V_JSON_U32(struct facts_windows, revision, 0),
+	P2V_JSON_STR(struct facts_windows, service_pack, 0),
+	P2V_JSON_STR(struct facts_windows, release, 0),
+	P2V_JSON_STRS(struct facts_windows, sets, 0),
+	P2V_JSON_BOOL(struct facts_windows, driver_database, 0),
+	P2V_JSON_BOOL(struct facts_windows, hibernated, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, fast_startup, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, cluster, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, test_signing, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, bitlocker, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, install_restricted, P2V_JSON_OMIT),
+	P2V_JSON_U32(struct facts_windows, san_policy, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct facts_windows, dirty, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct facts_windows, pending, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct facts_windows, antivirus, P2V_JSON_OMIT),
+	P2V_JSON_OBJS(struct facts_windows, drivers, 0, &facts_windows_driver_type),
+	P2V_JSON_OBJS(struct facts_windows, filters, P2V_JSON_OMIT, &facts_windows_filter_type),
+	P2V_JSON_STR(struct facts_windows, esp, 0),
+	P2V_JSON_STR(struct facts_windows, esp_at, 0),
+	P2V_JSON_STR(struct facts_windows, boot_loader, 0),
+	P2V_JSON_STR(struct facts_windows, removable, 0),
+	P2V_JSON_STR(struct facts_windows, removable_path, 0),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type facts_windows_type = {
+	"facts_windows", sizeof(struct facts_windows), facts_windows_fields};
 
 static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_STR(struct facts_os, root, P2V_JSON_REQUIRED),
@@ -193,6 +249,7 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_OBJS(struct facts_os, services, P2V_JSON_OMIT, &facts_service_type),
 	P2V_JSON_STRS(struct facts_os, initramfs_config, 0),
 	P2V_JSON_STRS(struct facts_os, initramfs_modules, P2V_JSON_OMIT),
+	P2V_JSON_OBJS(struct facts_os, windows, P2V_JSON_OMIT, &facts_windows_type),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_os_type = {

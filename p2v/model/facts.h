@@ -45,6 +45,7 @@ struct facts_fs {
 	char *uuid;
 	char *label;
 	char *partuuid;
+	char *partlabel; /* GPT's name of the partition */
 	uint64_t offset_bytes;
 	uint64_t size_bytes;
 	uint64_t free_bytes; /* where mounted */
@@ -146,6 +147,8 @@ struct facts_nic {
 	uint32_t vlan_id;
 	struct facts_address *addresses;
 	size_t n_addresses;
+	char **dns; /* windows: name servers */
+	size_t n_dns;
 };
 
 struct facts_bootloader {
@@ -166,6 +169,57 @@ struct facts_bootloader {
 struct facts_service {
 	char *name;
 	char *reason;
+};
+
+/* A driver that comes with Windows, or one of ours. */
+struct facts_windows_driver {
+	char *name;	 /* of its service */
+	char *set;	 /* ControlSet001 */
+	uint32_t start;	 /* 0 boot ... 4 disabled */
+	bool overridden; /* StartOverride keeps it from starting where it was not needed */
+	bool present;	 /* its file is there */
+};
+
+/* A driver of a vendor that filters a whole class of devices. */
+struct facts_windows_filter {
+	char *key;   /* registry key of the class, with the control set */
+	char *value; /* UpperFilters or LowerFilters */
+	char *name;
+};
+
+/* What there is to know of a Windows beside facts_os. Versions: major.minor is that of NT. */
+struct facts_windows {
+	char *dir;  /* "/Windows" as its file system spells it */
+	char *role; /* client, server, domain-controller */
+	char *edition;
+	uint32_t major, minor, build, revision;
+	char *service_pack;
+	char *release; /* 22H2 */
+	char **sets;   /* control sets that a boot may choose, the one in use first */
+	size_t n_sets;
+	bool driver_database;	 /* 8 and later: drivers are found by DriverDatabase */
+	bool hibernated;	 /* its memory waits on the disk to be resumed */
+	bool fast_startup;	 /* each shutdown is a hibernation */
+	bool cluster;		 /* a cluster node */
+	bool test_signing;	 /* its boot configuration says so */
+	bool bitlocker;		 /* its volume was encrypted and is unlocked here */
+	bool install_restricted; /* a policy keeps new devices from being installed */
+	uint32_t san_policy;	 /* 0: not set */
+	char **dirty;		 /* hives that were not written back in full */
+	size_t n_dirty;
+	char **pending; /* what it has to finish at its next start, in words */
+	size_t n_pending;
+	char **antivirus;
+	size_t n_antivirus;
+	struct facts_windows_driver *drivers;
+	size_t n_drivers;
+	struct facts_windows_filter *filters;
+	size_t n_filters;
+	char *esp;	   /* door device of the EFI system partition with its loader */
+	char *esp_at;	   /* a directory where that can be mounted */
+	char *boot_loader; /* bootmgfw.efi, from the partition's root */
+	char *removable;   /* what is at the removable path: same, foreign, absent */
+	char *removable_path;
 };
 
 /* One installed operating system. */
@@ -208,6 +262,8 @@ struct facts_os {
 	size_t n_initramfs_config;
 	char **initramfs_modules; /* what these files have each initramfs hold */
 	size_t n_initramfs_modules;
+	struct facts_windows *windows; /* one where it is Windows, else none */
+	size_t n_windows;
 };
 
 struct facts {

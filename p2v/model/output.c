@@ -25,6 +25,8 @@ static const struct p2v_json_field output_nic_fields[] = {
 	P2V_JSON_STR(struct output_nic, name, 0),
 	P2V_JSON_STRS(struct output_nic, addresses, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct output_nic, gateway, 0),
+	P2V_JSON_STR(struct output_nic, bridge, 0),
+	P2V_JSON_STR(struct output_nic, network, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type output_nic_type = {

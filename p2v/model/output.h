@@ -32,6 +32,7 @@ struct output_nic {
 	char **addresses;
 	size_t n_addresses;
 	char *gateway;
+	char *bridge, *network; /* where its wire leads; absent: libvirt's network "default" */
 };
 
 struct output {

@@ -39,6 +39,8 @@ static const struct p2v_json_field plan_nic_fields[] = {
 	P2V_JSON_STR(struct plan_nic, name, 0),
 	P2V_JSON_STRS(struct plan_nic, addresses, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct plan_nic, gateway, 0),
+	P2V_JSON_STR(struct plan_nic, bridge, 0),
+	P2V_JSON_STR(struct plan_nic, network, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type plan_nic_type = {

@@ -48,6 +48,8 @@ struct plan_nic {
 	char **addresses; /* static ones that must come up, for the proof */
 	size_t n_addresses;
 	char *gateway; /* of the first static address, for the proof */
+	char *bridge;  /* where its wire leads, as ordered; absent: the target's default */
+	char *network;
 };
 
 /* How the door is to be mounted. */

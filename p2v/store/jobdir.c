@@ -103,3 +103,24 @@ int store_jobdir_drop_from(const char *dir, const char *noun, struct p2v_err *er
 	}
 	return p2v_dir_sync(dir, err);
 }
+
+int store_jobdir_place(const char *dir, const char *name, const struct p2v_buf *text, bool durable,
+	struct p2v_err *err)
+{
+	p2v_autoclose int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	p2v_autofree char *temp = p2v_strf(".%s.new", name);
+	p2v_autoclose int fd = -1;
+
+	if (dir_fd < 0)
+		return p2v_err_errno(err, errno, "%s", dir);
+	if (!temp)
+		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", dir);
+	unlinkat(dir_fd, temp, 0);
+	fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0 ||
+		write(fd, text->data, text->len) != (ssize_t)text->len ||
+		(durable && fsync(fd) < 0) || renameat(dir_fd, temp, dir_fd, name) < 0 ||
+		(durable && fsync(dir_fd) < 0))
+		return p2v_err_errno(err, errno, "%s/%s", dir, name);
+	return 0;
+}

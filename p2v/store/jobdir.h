@@ -10,6 +10,7 @@
  *	DIR/
  *	  machine.json        inventory of the physical machine
  *	  receipt             what the receiver has on stable storage, with digests
+ *	  orders.json         what people want it to become (p2v/model/orders.h), where they said so
  *	  image.json          the pristine disks and their formats
  *	  image/diskN.qcow2   the disks as received
  *	  work/               overlays and other things of a running stage
@@ -29,10 +30,11 @@
 
 #include <stdbool.h>
 
-#include "p2v/core/err.h"
+#include "p2v/core/buf.h"
 
 #define STORE_MACHINE	  "machine.json"
 #define STORE_RECEIPT	  "receipt"
+#define STORE_ORDERS	  "orders.json"
 #define STORE_IMAGE	  "image.json"
 #define STORE_IMAGE_DIR	  "image"
 #define STORE_WORK_DIR	  "work"
@@ -55,6 +57,11 @@ int store_jobdir_open(const char *dir, int *ret_lock_fd, struct p2v_err *err);
 
 /* Whether some program has it locked now. */
 bool store_jobdir_busy(const char *dir);
+
+/* Writes dir's file `name` by rename, for all who may read dir; syncs it where it is to last. The
+ * directory may belong to another user than we: no link in it is followed. */
+int store_jobdir_place(const char *dir, const char *name, const struct p2v_buf *text, bool durable,
+	struct p2v_err *err);
 
 /* Removes a noun (by its name above) and every later one, with what belongs to them, so that a
  * stage can be run again: what is derived from the removed noun is never left behind. The image

@@ -24,11 +24,14 @@ static const struct action {
 		"status IN ('ready', 'held') AND stage <> 'proven'", "cancelled"},
 	{"rollback", "wish = 'rollback', not_before = 0, tries = 0",
 		"wish = '' AND stage NOT IN ('waiting', 'received')", "rolled back"},
+	{"handover", "reason = 'handed over'",
+		"stage = 'proven' AND status = 'ready' AND wish = ''",
+		"handed over: it is not proven"},
 	{"rm", "wish = 'rm', not_before = 0, tries = 0", "wish <> 'rm'", "removed"},
 };
 
 const char *const store_ledger_actions[] = {
-	"hold", "approve", "retry", "cancel", "rollback", "rm", NULL};
+	"hold", "approve", "retry", "cancel", "rollback", "handover", "rm", NULL};
 
 struct acting {
 	const struct action *action;
@@ -123,4 +126,44 @@ int store_ledger_priority(struct ledger *ledger, uint64_t job, uint32_t priority
 	struct prioritizing p = {job, priority, who};
 
 	return store_db_transact(ledger->db, prioritize, &p, err);
+}
+
+struct ordering {
+	const struct ledger_order *order;
+	const char *who;
+	struct job *ret;
+};
+
+static int order_take(struct db *db, void *ctx, struct p2v_err *err)
+{
+	static const struct action past = {"order", "", "", "given orders: roll it back first"};
+	const struct ordering *o = ctx;
+	const struct acting a = {&past, o->order->job, o->who, NULL, NULL};
+	const struct db_value values[] = {{NULL, (int64_t)o->order->job}, {NULL, o->order->gates}};
+	p2v_auto_job struct job job = {0};
+	int r = store_ledger_one(db,
+		"UPDATE job SET gates = gates | ?2, changed = {now} WHERE id = ?1 AND wish = ''"
+		" AND stage IN ('waiting', 'received') AND lease_until <= {now}"
+		" RETURNING " LEDGER_JOB_COLS,
+		values, P2V_N(values), &job, err);
+
+	if (r == 0)
+		return refuse(db, &a, err);
+	if (r > 0)
+		r = store_event_add(db, &job, o->who, past.word, "", err);
+	if (r == 0)
+		r = o->order->place(o->order->ctx, err);
+	if (r == 0) {
+		*o->ret = job;
+		memset(&job, 0, sizeof(job));
+	}
+	return r;
+}
+
+int store_ledger_order(struct ledger *ledger, const struct ledger_order *order, const char *who,
+	struct job *ret, struct p2v_err *err)
+{
+	struct ordering o = {order, who, ret};
+
+	return store_db_transact(ledger->db, order_take, &o, err);
 }

@@ -126,7 +126,8 @@ int store_ledger_seen(struct ledger *ledger, const struct ledger_seen *seen, con
 	struct p2v_err *err);
 
 /*
- * What an operator may ask for, by its word: hold, approve, retry, cancel, rollback, rm. `text` is
+ * What an operator may ask for, by its word: hold, approve, retry, cancel, rollback, handover (he
+ * has started the machine where it belongs), rm. `text` is
  * his reason, or NULL; ret: the job afterwards. P2V_EREFUSED where the job's state does not allow
  * it, P2V_EINVAL for no such word.
  */
@@ -134,6 +135,19 @@ int store_ledger_act(struct ledger *ledger, uint64_t job, const char *action, co
 	const char *text, struct job *ret, struct p2v_err *err);
 int store_ledger_priority(struct ledger *ledger, uint64_t job, uint32_t priority, const char *who,
 	struct p2v_err *err);
+
+struct ledger_order {
+	uint64_t job;
+	uint32_t gates; /* that the job waits at, too */
+	/* Puts what is ordered into its directory; nobody takes the job meanwhile. */
+	int (*place)(void *ctx, struct p2v_err *err);
+	void *ctx;
+};
+/* P2V_EREFUSED where it is past that, or something is done to it now: what is ordered for it has to
+ * come before. */
+int store_ledger_order(struct ledger *ledger, const struct ledger_order *order, const char *who,
+	struct job *ret, struct p2v_err *err);
+
 /* The words, ended by NULL. */
 extern const char *const store_ledger_actions[];
 

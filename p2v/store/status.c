@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/store/status.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,9 +9,9 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
+#include "p2v/store/jobdir.h"
 
 #define STATUS_MAX ((size_t)65536)
-#define TEMP	   "." STORE_STATUS ".new"
 
 static const struct p2v_json_field fields[] = {
 	P2V_JSON_U32(struct store_status, version, P2V_JSON_REQUIRED),
@@ -36,45 +35,20 @@ int store_status_load(const char *dir, struct store_status *ret, struct p2v_err 
 	return r < 0 ? r : p2v_json_decode(&type, text.data, text.len, ret, err);
 }
 
-/* The directory belongs to a user who may be another one than we: no link is followed. */
-static int dir_open(const char *dir, struct p2v_err *err)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? p2v_err_errno(err, errno, "%s", dir) : fd;
-}
-
-static int bytes_place(int dir_fd, const struct p2v_buf *text, const char *dir, struct p2v_err *err)
-{
-	p2v_autoclose int fd = -1;
-
-	unlinkat(dir_fd, TEMP, 0);
-	fd = openat(dir_fd, TEMP, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0 || fchmod(fd, 0644) < 0 ||
-		write(fd, text->data, text->len) != (ssize_t)text->len ||
-		renameat(dir_fd, TEMP, dir_fd, STORE_STATUS) < 0)
-		return p2v_err_errno(err, errno, "%s/" STORE_STATUS, dir);
-	return 0;
-}
-
 int store_status_write(const char *dir, const struct store_status *status, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
 	struct store_status s = *status;
-	p2v_autoclose int dir_fd = -1;
 	int r;
 
 	s.version = 1;
 	r = p2v_json_encode(&type, &s, true, &text, err);
-	if (r < 0)
-		return r;
-	dir_fd = dir_open(dir, err);
-	return dir_fd < 0 ? dir_fd : bytes_place(dir_fd, &text, dir, err);
+	return r < 0 ? r : store_jobdir_place(dir, STORE_STATUS, &text, false, err);
 }
 
 void store_status_touch(const char *dir)
 {
-	p2v_autoclose int dir_fd = dir_open(dir, NULL);
+	p2v_autoclose int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (dir_fd >= 0)
 		utimensat(dir_fd, STORE_STATUS, NULL, AT_SYMLINK_NOFOLLOW);

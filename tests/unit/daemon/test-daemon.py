@@ -379,6 +379,9 @@ def api_is_as_its_document_says(scene):
     server = scene.server()
     scene.add("web01")
     server.comes("web01", "proven")
+    # What is ordered comes before the disks have.
+    scene.add("late", received=False)
+    server.comes("late", "waiting")
     document = server.get("/v1/openapi.json")
     need(document["openapi"].startswith("3."), document)
     error = {"$ref": "#/components/schemas/error"}
@@ -387,8 +390,11 @@ def api_is_as_its_document_says(scene):
         if template == "/v1/stream":
             continue
         for method, operation in methods.items():
-            path = template.replace("{job}", "web01").replace("{file}", "proof.json")
+            job = "late" if template.endswith("/orders") else "web01"
+            path = template.replace("{job}", job).replace("{file}", "proof.json")
             body = {"action": "priority", "priority": 7} if "requestBody" in operation else None
+            if job == "late":
+                body = {"version": 1, "memory_bytes": 1 << 30, "hold": ["emission"]}
             if body:
                 conforms(document, operation["requestBody"]["content"]["application/json"]["schema"], body, path)
             status, headers, text = server.ask(method.upper(), path, body)
@@ -397,7 +403,7 @@ def api_is_as_its_document_says(scene):
             need(mime in (headers["Content-Type"], "application/octet-stream"), f"{path}: {headers['Content-Type']}")
             if mime == "application/json" and "$ref" in content["schema"]:
                 conforms(document, content["schema"], json.loads(text), path)
-            for wrong, kind in ((path.replace("web01", "nobody"), 404), (path + "/more", 404)):
+            for wrong, kind in ((path.replace(job, "nobody"), 404), (path + "/more", 404)):
                 status, _, text = server.ask(method.upper(), wrong, body)
                 if wrong != path:
                     need(status == kind or "{job}" not in template, f"{wrong}: {status}")
@@ -406,7 +412,14 @@ def api_is_as_its_document_says(scene):
             status, _, text = server.ask("DELETE", path)
             need(status == 405, f"DELETE {path}: {status}")
             tried += 1
-    need(tried >= 9, f"{tried} routes")
+    need(tried >= 10, f"{tried} routes")
+    with open(scene.path("late", "orders.json")) as file:
+        need(json.load(file)["format"] == "qcow2" and server.job("late")["gates"] == 2, "orders")
+    for job, body, status in (("late", {"version": 1, "hold": ["lunch"]}, 400), ("late", {"memory_bytes": 1}, 400),
+                              ("late", {"version": 1, "networks": [{"mac": "52:54:00:00:00:01", "bridge": "br0;x"}]}, 400),
+                              ("web01", {"version": 1}, 409)):
+        got = server.ask("POST", f"/v1/jobs/{job}/orders", body)
+        need(got[0] == status, f"orders {body}: {got}")
     for body in ({"action": "juggle"}, {"reason": "none"}, {"action": 5}, ["x"]):
         status, _, text = server.ask("POST", "/v1/jobs/web01/actions", body)
         need(status == 400, f"{body}: {status} {text}")
