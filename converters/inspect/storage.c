@@ -101,7 +101,8 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 		return P2V_ENOMEM;
 	if (set(&f->device, v->device, err) < 0 || set(&f->disk, d ? d->id : "", err) < 0 ||
 		set(&f->kind, v->kind, err) < 0 || set(&f->uuid, v->uuid, err) < 0 ||
-		set(&f->label, v->label, err) < 0 || set(&f->partuuid, v->partuuid, err) < 0)
+		set(&f->label, v->label, err) < 0 || set(&f->partuuid, v->partuuid, err) < 0 ||
+		set(&f->partlabel, v->partlabel, err) < 0)
 		return P2V_ENOMEM;
 	return v->array_name ? call_array_at_home(f, v->array_name, err) : 0;
 }
@@ -256,6 +257,8 @@ static const struct {
 	{"/dev/disk/by-label/", offsetof(struct facts_fs, label)},
 	{"PARTUUID=", offsetof(struct facts_fs, partuuid)},
 	{"/dev/disk/by-partuuid/", offsetof(struct facts_fs, partuuid)},
+	{"PARTLABEL=", offsetof(struct facts_fs, partlabel)},
+	{"/dev/disk/by-partlabel/", offsetof(struct facts_fs, partlabel)},
 };
 
 static const struct facts_fs *find_named(

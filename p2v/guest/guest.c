@@ -53,6 +53,7 @@ void guest_storage_finish(struct guest_storage *s)
 		free(v->uuid);
 		free(v->label);
 		free(v->partuuid);
+		free(v->partlabel);
 		free(v->part_type);
 		free(v->part_table);
 		free(v->parent);

@@ -80,6 +80,7 @@ struct guest_volume {
 		       * linux_raid_member; NULL: nothing known there */
 	char *uuid, *label;
 	char *partuuid;	  /* GPT: the GUID; MBR: "disk signature-number"; NULL: no partition */
+	char *partlabel;  /* GPT: the partition's name; else NULL */
 	char *part_type;  /* GPT: type GUID; MBR: "0x83"; NULL */
 	char *part_table; /* on a disk: "msdos" -> "dos", "gpt"; NULL: none */
 	char *parent;	  /* CRYPT: the encrypted volume's device; else NULL */

@@ -58,6 +58,7 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 		{"UUID", &v->uuid},
 		{"LABEL", &v->label},
 		{"PART_ENTRY_UUID", &v->partuuid},
+		{"PART_ENTRY_NAME", &v->partlabel},
 		{"PART_ENTRY_TYPE", &v->part_type},
 		{"PART_ENTRY_NUMBER", &part},
 		{"PART_ENTRY_OFFSET", &start},

@@ -50,7 +50,8 @@ class Demo:
     def show_proof(self, steps, job):
         proof = steps.noun("web01", "proof.json")
         for check in proof["checks"]:
-            print(f"   {'yes' if check['ok'] else 'NO ':4}{check['name']:14} {check.get('evidence', '')}")
+            note = "" if check["required"] else " (not required)"
+            print(f"   {'yes' if check['ok'] else 'NO ':4}{check['name']:14} {check.get('evidence', '')}{note}")
         print(f"\n   verdict: {proof['verdict'].upper()}"
               f" ({proof['boot_ms'] / 1000:.0f} s under {proof['accel']}) {proof.get('reason', '')}")
         return proof

@@ -68,7 +68,7 @@ class Server:
         system, which names the partition by way of the disk's controller."""
         if self.firmware != "uefi":
             return []
-        disk = uefi.pci(8, 0) if self.disk_bus == "nvme" else uefi.pci(0x1F, 2) + uefi.sata(0)
+        disk = uefi.pci(8, 0) + uefi.nvme(1) if self.disk_bus == "nvme" else uefi.pci(0x1F, 2) + uefi.sata(0)
         return uefi.variables([uefi.option("Network", uefi.pci(0x1E, 0)),
                                uefi.option(self.boot_name, disk + self.loader_path())])
 

@@ -23,6 +23,10 @@ def sata(port):
     return node(3, 18, struct.pack("<HHH", port, 0xFFFF, 0))
 
 
+def nvme(namespace):
+    return node(3, 23, struct.pack("<IQ", namespace, 0))
+
+
 def partition(number, start, sectors, guid):
     return node(4, 1, struct.pack("<IQQ16sBB", number, start, sectors, uuid.UUID(guid).bytes_le, 2, 2))
 
