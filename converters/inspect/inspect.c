@@ -5,6 +5,7 @@
 
 #include "converters/inspect/inspection.h"
 #include "converters/inspect/storage.h"
+#include "converters/inspect/windows.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/stop.h"
 
@@ -35,6 +36,7 @@ static bool has(const struct guest_dir *d, const char *name)
 static const char *system_kind(struct guest *g)
 {
 	struct guest_dir top = {0};
+	p2v_autofree char *windows = NULL;
 	const char *kind = "";
 
 	if (guest_list_dir(g, "/", NULL, INSPECT_LIST_MAX, &top, NULL) < 0)
@@ -42,7 +44,7 @@ static const char *system_kind(struct guest *g)
 	if (has(&top, "etc") && (has(&top, "bin") || has(&top, "sbin") || has(&top, "usr")) &&
 		(has(&top, "dev") || has(&top, "proc")))
 		kind = "linux";
-	else if ((has(&top, "Windows") || has(&top, "WINDOWS")) && has(&top, "Program Files"))
+	else if (inspect_windows_dir(g, &windows, NULL) == 0 && windows)
 		kind = "windows";
 	guest_dir_finish(&top);
 	return kind;
@@ -69,7 +71,7 @@ static int inspect_root(struct guest *g, const char *device, const char *subvolu
 	if (r == 0 && strcmp(kind, "linux") == 0)
 		r = inspect_system(g, facts, os, err);
 	else if (r == 0)
-		r = set(&os->kind, kind, err);
+		r = inspect_windows(g, facts, os, err);
 	return r < 0 && *device ? p2v_err_wrap(err, r, "%s", device) : r;
 }
 

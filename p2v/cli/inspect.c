@@ -70,12 +70,43 @@ static void say_nic(const struct facts_nic *nic, struct p2v_buf *out)
 	p2v_buf_add_str(out, "\n");
 }
 
+static void say_list(const char *what, char *const *items, size_t n_items, struct p2v_buf *out)
+{
+	for (size_t i = 0; i < n_items; i++)
+		p2v_buf_addf(out, "  %s %s\n", what, items[i]);
+}
+
+static void say_windows(const struct facts_windows *w, struct p2v_buf *out)
+{
+	p2v_buf_addf(out,
+		"  NT %" PRIu32 ".%" PRIu32 " build %" PRIu32 ".%" PRIu32 " %s, %s, in %s\n",
+		w->major, w->minor, w->build, w->revision,
+		w->service_pack ? w->service_pack : or_dash(w->release), or_dash(w->role),
+		or_dash(w->dir));
+	say_list("control set", w->sets, w->n_sets, out);
+	say_list("hive not written back in full:", w->dirty, w->n_dirty, out);
+	say_list("at its next start:", w->pending, w->n_pending, out);
+	say_list("anti-virus:", w->antivirus, w->n_antivirus, out);
+	if (w->hibernated)
+		p2v_buf_add_str(out, "  is hibernated\n");
+	for (size_t i = 0; i < w->n_drivers; i++)
+		if (w->drivers[i].present)
+			p2v_buf_addf(out, "  driver %s in %s starts %" PRIu32 "%s\n",
+				w->drivers[i].name, w->drivers[i].set, w->drivers[i].start,
+				w->drivers[i].overridden ? ", overridden" : "");
+	for (size_t i = 0; i < w->n_filters; i++)
+		p2v_buf_addf(out, "  filter %s of the old hardware: %s %s\n", w->filters[i].name,
+			w->filters[i].key, w->filters[i].value);
+}
+
 static void say_system(const struct facts_os *os, struct p2v_buf *out)
 {
 	p2v_buf_addf(out, "\n%s  %s\n  host name %s, %s, init %s, boot loader %s (%s)\n", os->root,
 		os->pretty ? os->pretty : or_dash(os->kind), or_dash(os->hostname),
 		or_dash(os->arch), or_dash(os->init), or_dash(os->bootloader.kind),
 		or_dash(os->bootloader.firmware));
+	for (size_t i = 0; i < os->n_windows; i++)
+		say_windows(&os->windows[i], out);
 	for (size_t i = 0; i < os->n_mounts; i++)
 		p2v_buf_addf(out, "  mount  %-20s %-40s %s\n", os->mounts[i].mountpoint,
 			os->mounts[i].spec, or_dash(os->mounts[i].device));

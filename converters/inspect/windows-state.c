@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* In what state it was left, and what on it may mind a move: hibernation, updates that wait,
+ * policies, a cluster, anti-virus software. */
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "converters/inspect/windows.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
+
+#define SERVICING "Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\"
+#define RESTRICT  "Policies\\Microsoft\\Windows\\DeviceInstall\\Restrictions"
+
+/* Anti-virus software by a part of the name under which it can be removed. */
+static const char *const antivirus[] = {"virus", "kaspersky", "mcafee", "trellix", "norton",
+	"sophos", "apexone", "avg technologies", "crowdstrike", "sentinel agent", "eset ",
+	"bitdefender", "trend micro", "cortex xdr", "carbon black"};
+
+static const struct {
+	const char *key, *words;
+} software_pending[] = {
+	{SERVICING "RebootPending", "updates wait for a restart"},
+	{SERVICING "RebootInProgress", "updates are in the middle of a restart"},
+	{SERVICING "PackagesPending", "packages wait to be installed"},
+	{"Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto Update\\RebootRequired",
+		"Windows Update wants a restart"},
+};
+
+static int add_pending(struct windows *win, const char *words)
+{
+	return inspect_add_str(win->in, &win->w->pending, &win->w->n_pending, words);
+}
+
+static bool has_file(struct windows *win, const char *rest)
+{
+	p2v_autofree char *path = windows_path(win, rest);
+
+	return path && guest_is_file(win->in->g, path);
+}
+
+static int read_pending(struct windows *win)
+{
+	p2v_autofree char *manager = windows_key(win, "Control\\Session Manager");
+	guest_auto_names struct guest_hive_names list = {0};
+	int r = manager ? 0 : p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+
+	for (size_t i = 0; r == 0 && win->software && i < P2V_N(software_pending); i++)
+		if (guest_hive_has_key(win->software, software_pending[i].key))
+			r = add_pending(win, software_pending[i].words);
+	if (r == 0 && has_file(win, "WinSxS/pending.xml"))
+		r = add_pending(win, "servicing is to go on at the next start (pending.xml)");
+	if (r < 0)
+		return r;
+	windows_texts(win, win->system, manager, "PendingFileRenameOperations", &list);
+	if (list.n_items)
+		r = add_pending(win, "files are to be renamed at the next start");
+	if (r == 0 && (windows_u32(win, win->system, "Setup", "SystemSetupInProgress", 0) ||
+			      windows_u32(win, win->system, "Setup", "OOBEInProgress", 0)))
+		r = add_pending(win, "its setup has not ended yet");
+	return r;
+}
+
+/* hiberfil.sys: "hibr" waits to be resumed, "rstr" was in the middle of it; "wake" and zeros are
+ * spent. */
+static int read_hibernation(struct windows *win)
+{
+	p2v_autofree char *power = windows_key(win, "Control\\Session Manager\\Power");
+	p2v_autofree char *path = NULL;
+	p2v_autobuf struct p2v_buf head = {0};
+
+	if (!power || guest_path_nocase(win->in->g, "/hiberfil.sys", &path, win->in->err) < 0)
+		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+	win->w->fast_startup = windows_u32(win, win->system, power, "HiberbootEnabled", 0) != 0;
+	if (guest_is_file(win->in->g, path) &&
+		guest_read_start(win->in->g, path, 4, &head, NULL) == 0 && head.len == 4)
+		win->w->hibernated = strncasecmp((char *)head.data, "hibr", 4) == 0 ||
+				     strncasecmp((char *)head.data, "rstr", 4) == 0;
+	return 0;
+}
+
+static int read_policies(struct windows *win)
+{
+	p2v_autofree char *san = windows_key(win, "Services\\partmgr\\Parameters");
+	p2v_autofree char *own = windows_key(win, RESTRICT);
+	p2v_autofree char *cluster = windows_key(win, "Services\\ClusSvc");
+	struct facts_windows *w = win->w;
+
+	if (!san || !own || !cluster)
+		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+	w->san_policy = windows_u32(win, win->system, san, "SanPolicy", 0);
+	w->install_restricted = guest_hive_has_key(win->system, own) ||
+				(win->software && guest_hive_has_key(win->software, RESTRICT));
+	w->cluster = guest_hive_has_key(win->system, cluster) &&
+		     windows_u32(win, win->system, cluster, "Start", 4) <= 2;
+	return 0;
+}
+
+static bool is_antivirus(const char *name)
+{
+	for (size_t i = 0; i < P2V_N(antivirus); i++)
+		if (strcasestr(name, antivirus[i]))
+			return true;
+	return false;
+}
+
+static int read_uninstall(struct windows *win, const char *top)
+{
+	guest_auto_names struct guest_hive_names keys = {0};
+	int r = guest_hive_keys(win->software, top, &keys, win->in->err);
+
+	for (size_t i = 0; r == 0 && i < keys.n_items; i++) {
+		p2v_autofree char *key = p2v_strf("%s\\%s", top, keys.items[i]);
+		p2v_autofree char *name =
+			key ? windows_text(win, win->software, key, "DisplayName") : NULL;
+
+		if (name && is_antivirus(name))
+			r = inspect_add_str(
+				win->in, &win->w->antivirus, &win->w->n_antivirus, name);
+	}
+	/* A damaged list of programs is none. */
+	return r == P2V_EFORMAT ? 0 : r;
+}
+
+static int read_antivirus(struct windows *win)
+{
+	int r = 0;
+
+	if (win->software)
+		r = read_uninstall(win, "Microsoft\\Windows\\CurrentVersion\\Uninstall");
+	if (r == 0 && win->software)
+		r = read_uninstall(
+			win, "WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall");
+	return r;
+}
+
+int windows_state(struct windows *win)
+{
+	int r = read_pending(win);
+
+	if (r == 0)
+		r = read_hibernation(win);
+	if (r == 0)
+		r = read_policies(win);
+	return r == 0 ? read_antivirus(win) : r;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CONVERTERS_INSPECT_WINDOWS_H
+#define CONVERTERS_INSPECT_WINDOWS_H
+
+/*
+ * A Windows under inspection: its hives are open, its root is mounted. The parts are the rows of a
+ * table in windows.c. A value that is missing is no error; one that is not what it should be is a
+ * note, and counts as missing.
+ */
+
+#include "converters/inspect/inspection.h"
+#include "p2v/guest/hive.h"
+
+struct windows {
+	struct inspection *in;
+	struct facts_windows *w;
+	struct guest_hive *system;   /* never NULL */
+	struct guest_hive *software; /* NULL where there is none */
+	char *set;		     /* the control set in use: "ControlSet001" */
+};
+
+/* "/Windows" or what it is called, malloc'd; NULL where there is none. P2V_ENOMEM and a medium that
+ * failed are errors. */
+int inspect_windows_dir(struct guest *g, char **ret, struct p2v_err *err);
+/* The guest's root is mounted: fills os (zeroed, root set). It may be unmounted and mounted again
+ * to look at the EFI system partition. */
+int inspect_windows(struct guest *g, struct facts *facts, struct facts_os *os, struct p2v_err *err);
+
+int windows_version(struct windows *win);
+int windows_drivers(struct windows *win);
+int windows_state(struct windows *win);
+int windows_agents(struct windows *win);
+int windows_network(struct windows *win);
+int windows_boot(struct windows *win);
+
+/* Values, by printf of a key; h may be NULL. Text: malloc'd, or NULL. */
+char *windows_text(struct windows *win, struct guest_hive *h, const char *key, const char *name);
+uint32_t windows_u32(struct windows *win, struct guest_hive *h, const char *key, const char *name,
+	uint32_t otherwise);
+void windows_texts(struct windows *win, struct guest_hive *h, const char *key, const char *name,
+	struct guest_hive_names *ret);
+/* "ControlSet001\\REST", malloc'd; NULL for want of memory. */
+char *windows_key(const struct windows *win, const char *rest);
+/* "/Windows/REST" as its directories spell it; malloc'd, NULL on failure. */
+char *windows_path(struct windows *win, const char *rest);
+
+#endif
