@@ -73,8 +73,10 @@ static const struct p2v_opt opts[] = {
 		"proves that it boots. The result has what it came to. Interrupting it stops "
 		"neither."},
 	{"log", 0, "FILE", P2V_OPT_STR, O(log), 0,
-		"Send the last lines of this file to the server, which keeps them beside the job: "
-		"when a connection is made, and when sending fails."},
+		"Send the last lines of this file to the server, which keeps them beside the job, "
+		"in agent.log: when a connection is made, and when sending fails; then the "
+		"kernel's "
+		"last lines, too."},
 	{"inventory", 0, NULL, P2V_OPT_FLAG, O(inventory), 0,
 		"Print what this machine is (machine.json) and exit; needs no server."},
 	{"map", 0, NULL, P2V_OPT_FLAG, O(map), 0,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -10,10 +11,12 @@
 #include "p2v/core/stop.h"
 #include "p2v/core/text.h"
 
-#define LOG_READ_MAX ((size_t)4 << 20)
-#define LOG_SEND_MAX ((size_t)49152)
-#define LOG_LINE_MAX 1000
-#define LEVEL_INFO   6 /* of syslog(3) */
+#define LOG_READ_MAX	(4 << 20)
+#define LOG_SEND_MAX	((size_t)49152)
+#define LOG_LINE_MAX	1000
+#define KERNEL_SEND_MAX ((size_t)12288)
+#define KLOG_READ_ALL	3 /* syslog(2) */
+#define LEVEL_INFO	6 /* of syslog(3) */
 
 static void show(struct p2v_progress *progress, const struct conn_status *s)
 {
@@ -74,19 +77,35 @@ int send_follow(struct conn *c, struct p2v_progress *progress, struct send_resul
 	return 0;
 }
 
-/* The file from `from` on, of that the last LOG_SEND_MAX bytes, whole lines. */
-static struct p2v_span tail(const struct p2v_buf *text, uint64_t from)
+/* The bytes from `from` on, of that the last `most`, whole lines. */
+static struct p2v_span tail(const void *text, size_t n, uint64_t from, size_t most)
 {
 	struct p2v_span rest;
 
-	if (from >= text->len)
+	if (from >= n)
 		return (struct p2v_span){0};
-	rest = p2v_span_of(text->data + from, text->len - (size_t)from);
-	if (rest.n <= LOG_SEND_MAX)
+	rest = p2v_span_of((const char *)text + from, n - (size_t)from);
+	if (rest.n <= most)
 		return rest;
-	rest = p2v_span_of(rest.p + (rest.n - LOG_SEND_MAX), LOG_SEND_MAX);
+	rest = p2v_span_of(rest.p + (rest.n - most), most);
 	p2v_span_until(rest, '\n', &rest);
 	return rest;
+}
+
+static int line_send(struct conn *c, const char *before, struct p2v_span line)
+{
+	p2v_autobuf struct p2v_buf clean = {0};
+	p2v_autofree char *words =
+		p2v_span_dup(p2v_span_of(line.p, line.n < LOG_LINE_MAX ? line.n : LOG_LINE_MAX));
+	struct wire_msg msg = {.type = WIRE_LOG, .log = {.level = LEVEL_INFO}};
+
+	p2v_buf_add_str(&clean, before);
+	if (words)
+		p2v_text_add_printable(&clean, words);
+	if (!clean.data)
+		return 0;
+	msg.log.text = wire_text((char *)clean.data);
+	return conn_send(c, &msg, NULL);
 }
 
 void send_log(struct conn *c, const char *path, uint64_t *sent)
@@ -97,19 +116,22 @@ void send_log(struct conn *c, const char *path, uint64_t *sent)
 
 	if (!path || p2v_file_read(path, LOG_READ_MAX, &text, NULL) < 0)
 		return;
-	rest = tail(&text, *sent);
+	rest = tail(text.data, text.len, *sent, LOG_SEND_MAX);
 	*sent = text.len;
-	while (r == 0 && p2v_line_next(&rest, &line)) {
-		p2v_autobuf struct p2v_buf clean = {0};
-		p2v_autofree char *words = p2v_span_dup(
-			p2v_span_of(line.p, line.n < LOG_LINE_MAX ? line.n : LOG_LINE_MAX));
-		struct wire_msg msg = {.type = WIRE_LOG, .log = {.level = LEVEL_INFO}};
+	while (r == 0 && p2v_line_next(&rest, &line))
+		r = line_send(c, "", line);
+}
 
-		if (words)
-			p2v_text_add_printable(&clean, words);
-		if (!clean.data)
-			continue;
-		msg.log.text = wire_text((char *)clean.data);
-		r = conn_send(c, &msg, NULL);
-	}
+void send_kernel_log(struct conn *c, const char *path)
+{
+	p2v_autofree char *text = path ? malloc(LOG_READ_MAX) : NULL;
+	int n = text ? klogctl(KLOG_READ_ALL, text, LOG_READ_MAX) : -1;
+	struct p2v_span rest, line;
+	int r = 0;
+
+	if (n <= 0)
+		return;
+	rest = tail(text, (size_t)n, 0, KERNEL_SEND_MAX);
+	while (r == 0 && p2v_line_next(&rest, &line))
+		r = line_send(c, "kernel: ", line);
 }

@@ -17,5 +17,8 @@ int send_follow(struct conn *c, struct p2v_progress *progress, struct send_resul
 
 /* Sends what stands in `path` from *sent on, of that the last lines. Best effort. */
 void send_log(struct conn *c, const char *path, uint64_t *sent);
+/* The kernel's last lines, where path is not NULL and we may read them: what it says of disks and
+ * cards is the reason for many a failure. */
+void send_kernel_log(struct conn *c, const char *path);
 
 #endif

@@ -204,8 +204,10 @@ static int connection_run(
 	if (r < 0)
 		return r;
 	r = disks_send(c, spec, result, err);
-	if (r < 0 && r != P2V_ELINK)
+	if (r < 0 && r != P2V_ELINK && r != P2V_ECANCELED) {
 		send_log(c, spec->log_file, &result->logged_bytes);
+		send_kernel_log(c, spec->log_file);
+	}
 	if (r < 0)
 		farewell(c, r, err);
 	return r;

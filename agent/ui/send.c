@@ -13,6 +13,7 @@
 #include "p2v/core/json.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
 #include "p2v/core/text.h"
 
 #define LINE_MAX_BYTES 65536
@@ -50,6 +51,18 @@ static const char *what_it_does(const struct event *e)
 	return "sending the disks";
 }
 
+/* Our standard error is DIR/log. */
+static void log_line(const char *text)
+{
+	p2v_autobuf struct p2v_buf clean = {0};
+	char now[32];
+
+	p2v_text_add_printable(&clean, text);
+	p2v_now_text(now);
+	if (clean.data)
+		fprintf(stderr, "%s %s\n", now, (char *)clean.data);
+}
+
 /* The server's plan is a list of its own. */
 static void text_take(struct ui_state *state, const char *text)
 {
@@ -59,6 +72,7 @@ static void text_take(struct ui_state *state, const char *text)
 		ui_plan_add(state, text + strlen(plan));
 	else
 		ui_message_add(state, text);
+	log_line(text);
 }
 
 bool ui_send_line(struct ui_state *state, struct p2v_span line)
@@ -233,6 +247,7 @@ static void line_take(struct ui_send *send, struct ui_state *state, struct p2v_s
 		return;
 	snprintf(send->last, sizeof(send->last), "%s", (const char *)clean.data);
 	ui_message_add(state, send->last);
+	log_line(send->last);
 }
 
 /* What is there now. False: the far end of the pipe is closed. */

@@ -32,7 +32,7 @@ static int packed_write(
 static int compress(
 	const struct media_build *b, const char *from, const char *to, struct p2v_err *err)
 {
-	const char *const argv[] = {"zstd", "-q", "-16", "-T0", "-f", "--rm", from, "-o", to, NULL};
+	const char *const argv[] = {"zstd", "-q", "-10", "-T0", "-f", "--rm", from, "-o", to, NULL};
 
 	return media_tool_run(b, argv, err);
 }

@@ -31,13 +31,13 @@ def sources(steps, security=True):
     return path
 
 
-def build(steps, arch, path, *more, settings="until=copied link=libssh2", **options):
+def build(steps, arch, path, *more, settings="until=copied link=libssh2", verb="build", **options):
     """The medium of a campaign; web01 is known by its serial number."""
     config = os.path.join(steps.work, "campaign")
     machine = server.Server("debian12-bios")
     with open(config, "w") as file:
         file.write(f"# the campaign\ndelay=2 retry=5\n[serial {machine.serial}]\nname=web01\n[all]\n{settings}\n")
-    argv = [steps.program("p2v"), "media", "build", "-o", path, "--arch", arch,
+    argv = [steps.program("p2v"), "media", verb, "-o", path, "--arch", arch,
             "--server", f"{steps.user}@{WIRE_SERVER}", "--host-key", steps.daemon.host_keys[0] + ".pub",
             "--identity", steps.key, "--config", config, "--sources", sources(steps, arch == "amd64"), *more]
     begin = time.monotonic()

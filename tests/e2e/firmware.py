@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot medium on machines of every kind of firmware, up to where the server knows the machine: what it is told of
+the firmware is what the machine really has. The copy itself is media.py's.
+
+usage: firmware.py [--build DIR] [CASE...]"""
+
+import os
+import socket
+import time
+
+import media
+from lib import cases, server, uefi, vm
+
+CASES = cases.Cases()
+OVMF = "/usr/share/OVMF"
+CD = ["-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"]
+STICK = ["-device", "qemu-xhci", "-device", "usb-storage,id=cd,drive=medium,bootindex=0,removable=on"]
+LIMIT_S = 600
+
+
+def medium(steps, arch="amd64"):
+    """A campaign so slow that a machine is always found at it."""
+    if arch not in media.MEDIUM:
+        media.MEDIUM[arch] = media.build(steps, arch, os.path.join(steps.work, f"{arch}.iso"), settings="limit=64K")
+    return media.MEDIUM[arch]
+
+
+def wire(steps, *more):
+    """The server is at the other end of restrict=on; more: of the -netdev."""
+    netdev = media.wire(steps)
+    return [netdev[0], ",".join([netdev[1], *more])]
+
+
+def drives(steps, iso, image=None):
+    disk = vm.overlay_create(image or server.image_path("debian12-bios"), "raw", os.path.join(steps.work, "disk.qcow2"))
+    argv = ["-drive", f"if=none,id=drive,format=qcow2,file={disk}", "-rtc", "base=utc", "-no-reboot"]
+    return argv + (["-drive", f"if=none,id=medium,format=raw,readonly=on,file={iso}"] if iso else [])
+
+
+def known(steps, argv, name, **facts):
+    """Boots, and waits for the machine's inventory on the server, which must say these things."""
+    with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=LIMIT_S + 30, name=name) as machine:
+        machine.wait("the inventory", lambda: os.path.exists(os.path.join(steps.jobs, "web01", "machine.json")), LIMIT_S)
+        print(f"      {machine.seconds():.0f} s: the server knows it", flush=True)
+        text = machine.serial_text()
+        image = machine.screenshot() if os.environ.get("P2V_KEEP_SCREENS") else None
+    if image:
+        os.replace(image, os.path.join(os.environ["P2V_KEEP_SCREENS"], f"{name}.png"))
+    told = steps.noun("web01", "machine.json")
+    for key, value in facts.items():
+        cases.need(told.get(key) == value, f"{key} is told as {told.get(key)}, and is {value}")
+    return text
+
+
+def pflash(steps, code, variables, *more):
+    """A firmware and a store of its own."""
+    store = os.path.join(steps.work, "firmware-vars.fd")
+    with open(os.path.join(OVMF, variables), "rb") as source, open(store, "wb") as copy:
+        copy.write(source.read())
+    return ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/{code}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={store}", *more]
+
+
+def without_vga(argv):
+    """The same machine with no screen at all."""
+    at = argv.index("isa-vga")
+    return argv[:at - 1] + argv[at + 1:]
+
+
+class Line:
+    """The far end of a serial line, as somebody with a cable has it."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.sock.setblocking(False)
+        self.text = ""
+
+    def look(self):
+        try:
+            while True:
+                got = self.sock.recv(65536)
+                if not got:
+                    break
+                self.text += got.decode("utf-8", "replace")
+        except BlockingIOError:
+            pass
+        return self.text
+
+    def press(self, keys):
+        for key in keys:
+            self.sock.sendall(key.encode())
+            time.sleep(0.5)
+
+
+@CASES.add
+def serial_only(steps):
+    """No VGA at all: GRUB's menu and the screen stand on the serial lines, and keys that come there are obeyed."""
+    path = os.path.join(steps.work, "ttyS1")
+    argv = [*without_vga(media.web01()), *media.hardware("ide"), *wire(steps), *drives(steps, medium(steps)), *CD,
+            "-chardev", f"socket,id=line,path={path},server=on,wait=off", "-serial", "chardev:line"]
+    with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=LIMIT_S + 30, name="serial") as machine:
+        line = Line(path)
+        machine.wait("GRUB's menu", lambda: "p2v: copy this machine" in machine.serial_text(), LIMIT_S)
+        machine.wait("the copy", lambda: "sending" in line.look() and "<Hold>" in line.text, LIMIT_S)
+        cases.need("Server-2950" in machine.serial_text(), "the first line shows no screen")
+        line.text = ""
+        line.press(["\r"])
+        machine.wait("the hold", lambda: "nothing is sent" in line.look(), LIMIT_S)
+        machine.wait("the other line", lambda: "nothing is sent" in machine.serial_text(), LIMIT_S)
+        print(f"      {machine.seconds():.0f} s: held from a serial line; both show it", flush=True)
+
+
+@CASES.add
+def uefi_32(steps):
+    """32-bit UEFI, 64-bit processor, as in machines of 2006; from a USB stick."""
+    if not os.path.exists(f"{OVMF}/OVMF32_CODE_4M.secboot.fd"):
+        server.skip("ovmf-ia32 is not installed")
+    argv = [*media.web01("q35,smm=on", memory=512), *media.hardware("nvme"), *wire(steps), *drives(steps, medium(steps)),
+            *STICK, *pflash(steps, "OVMF32_CODE_4M.secboot.fd", "OVMF32_VARS_4M.fd",
+                            "-global", "driver=cfi.pflash01,property=secure,value=on")]
+    known(steps, argv, "uefi-32", firmware="uefi", arch="x86_64")
+
+
+@CASES.add
+def secure_boot(steps):
+    """Secure Boot with Microsoft's keys: shim, GRUB and the kernel are all signed."""
+    argv = [*media.web01("q35,smm=on", memory=512), *media.hardware("nvme"), *wire(steps), *drives(steps, medium(steps)),
+            *STICK, *pflash(steps, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd",
+                            "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1")]
+    known(steps, argv, "secure-boot", firmware="uefi", secure_boot=True)
+
+
+@CASES.add
+def pxe(steps):
+    """`p2v media pxe`, over DHCP and TFTP, with the script for iPXE as it was written."""
+    folder = os.path.join(steps.work, "tftp")
+    os.makedirs(folder)
+    media.build(steps, "amd64", folder, settings="limit=64K", verb="pxe")
+    os.rename(os.path.join(folder, "p2v.ipxe.example"), os.path.join(folder, "p2v.ipxe"))
+    argv = [*media.web01(), *drives(steps, None), *wire(steps, f"tftp={folder}", "bootfile=p2v.ipxe"), "-boot", "n",
+            "-device", "ide-hd,id=disk,drive=drive,bus=ide.0", "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"]
+    known(steps, argv, "pxe", firmware="bios")
+
+
+if __name__ == "__main__":
+    server.require("mmdebstrap", "xorriso", "grub-mkimage", "mformat", "qemu-img", "ssh-keygen", "useradd")
+    CASES.main("firmware", __doc__, before=lambda steps: steps.start_server(), after=media.jobs_drop)
