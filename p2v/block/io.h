@@ -98,6 +98,8 @@ struct block_io_nbd_spec {
 	bool direct;
 	const char *snapshot; /* the name of one inside the image, to read it; NULL: as it is now */
 };
+/* Whether `direct` has its effect there. */
+bool block_io_can_direct(const char *path);
 int block_io_nbd_open(
 	const struct block_io_nbd_spec *spec, struct block_io **ret, struct p2v_err *err);
 /* Connects to a running server: "nbd+unix:///?socket=/run/x". Same rules; one connection. */

@@ -45,7 +45,7 @@ static int socket_listen(const char *path, int backlog, struct p2v_err *err)
 }
 
 /* Some file systems know no O_DIRECT and say so when a file is opened. */
-static bool can_direct(const char *path)
+bool block_io_can_direct(const char *path)
 {
 	p2v_autoclose int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
 
@@ -57,8 +57,9 @@ static void nodes_describe(
 	const struct block_io_nbd_spec *spec, struct p2v_buf *ret_file, struct p2v_buf *ret_disk)
 {
 	const char *read_only = spec->writable ? "false" : "true";
-	const char *cache =
-		spec->direct && can_direct(spec->path) ? ",\"cache\":{\"direct\":true}" : "";
+	const char *cache = spec->direct && block_io_can_direct(spec->path)
+				    ? ",\"cache\":{\"direct\":true}"
+				    : "";
 	struct stat st;
 	bool device = stat(spec->path, &st) == 0 && S_ISBLK(st.st_mode);
 
@@ -128,7 +129,7 @@ static int snapshot_start(
 	struct nbd_server *s, const struct block_io_nbd_spec *spec, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf load = {0}, image = {0};
-	const char *cache = spec->direct && can_direct(spec->path) ? "--cache=none" : NULL;
+	const char *cache = spec->direct && block_io_can_direct(spec->path) ? "--cache=none" : NULL;
 	int status, r;
 
 	p2v_buf_add_str(&load, "snapshot.name=");

@@ -42,7 +42,7 @@ static int qemu_open(void *ctx, const char *path, const char *format, bool writa
 	const struct block_io_nbd_spec spec = {.path = path,
 		.format = format,
 		.writable = writable,
-		.connections = RECV_DISK_THREADS,
+		.connections = RECV_DISK_THREADS + 1,
 		.direct = true};
 	uint64_t until_ms = p2v_now_ms() + LOCKED_MS;
 	struct p2v_err why = {0};
@@ -60,7 +60,7 @@ static int qemu_open(void *ctx, const char *path, const char *format, bool writa
 	return r;
 }
 
-const struct recv_images recv_images_qemu = {qemu_create, qemu_open, NULL};
+const struct recv_images recv_images_qemu = {qemu_create, qemu_open, NULL, block_io_can_direct};
 
 int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err)
 {
@@ -98,7 +98,7 @@ static bool is_touched(const struct recv_disk *disk)
 	struct stat image, journal;
 
 	if (stat(disk->path, &image) < 0 || stat(disk->journal_path, &journal) < 0)
-		return true;
+		return false; /* both begin anew */
 	return image.st_mtim.tv_sec > journal.st_mtim.tv_sec ||
 	       (image.st_mtim.tv_sec == journal.st_mtim.tv_sec &&
 		       image.st_mtim.tv_nsec >= journal.st_mtim.tv_nsec);

@@ -21,7 +21,7 @@
 #include "p2v/recv/journal.h"
 #include "p2v/wire/codec.h"
 
-#define RECV_DISK_THREADS 4 /* that read or write an image at once with profit */
+#define RECV_DISK_THREADS 4 /* that read or write an image at once with profit; one more proves */
 
 /* How images are made and opened: by QEMU (recv_images_qemu), or as a test likes. */
 struct recv_images {
@@ -31,6 +31,8 @@ struct recv_images {
 	int (*open)(void *ctx, const char *path, const char *format, bool writable,
 		struct block_io **ret, struct p2v_err *err);
 	void *ctx;
+	/* Whether reading an open image shows the medium, not the page cache; NULL: it does not */
+	bool (*direct)(const char *path);
 };
 extern const struct recv_images recv_images_qemu;
 

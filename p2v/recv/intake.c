@@ -7,6 +7,7 @@
 #include "p2v/block/pump.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
+#include "p2v/recv/prove.h"
 
 #define ITEMS	12
 #define WORKERS RECV_DISK_THREADS
@@ -488,6 +489,7 @@ int recv_intake_run(struct peer *peer, struct recv_streams *streams, struct recv
 {
 	static const struct pump_ops ops = {intake_fill, intake_work, intake_drain, intake_check};
 	p2v_auto(intake_free) struct intake *in = NULL;
+	struct prover *prover;
 	void *items[ITEMS];
 	struct pump_spec spec = {.ops = &ops, .items = items, .n_items = ITEMS};
 	int r = intake_new(&in, err);
@@ -502,7 +504,9 @@ int recv_intake_run(struct peer *peer, struct recv_streams *streams, struct recv
 	in->begin = begin;
 	spec.ctx = in;
 	spec.n_workers = WORKERS;
+	prover = recv_prover_new(disk);
 	r = block_pump_run(&spec, err);
+	recv_prover_free(prover);
 	atomic_store(&peer->stop, false);
 	recv_streams_close(streams);
 	if (r < 0 && in->failed) {

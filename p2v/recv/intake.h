@@ -10,6 +10,7 @@
  *
  * Chunks whose ranges overlap are written in the order in which they came: the last one wins. One
  * that names runs as lying elsewhere waits for the chunks that it names.
+ * What is durable is read back meanwhile (recv/prove.h).
  * Memory: the pool of items and what unpacks them, about 28 MiB.
  */
 

@@ -33,6 +33,7 @@ struct journal {
 	struct bitmap durable;	  /* grain is on stable storage */
 	struct bitmap data;	  /* and its leaf is in leaves_fd, else it is zero */
 	struct bitmap unproved;
+	uint64_t missed; /* MISSING records */
 	struct p2v_buf pending;
 	unsigned opened;
 	uint64_t written_bytes;
@@ -196,6 +197,7 @@ static int journal_apply(struct journal *j, const struct record *rec, struct p2v
 	switch (rec->kind) {
 	case JOURNAL_MISSING:
 		block_bitmap_clear_range(&j->durable, rec->first, rec->count);
+		j->missed++;
 		break;
 	case JOURNAL_ZERO:
 		block_bitmap_set_range(&j->durable, rec->first, rec->count);
@@ -540,14 +542,24 @@ int recv_journal_leaf(struct journal *j, uint64_t grain, bool *ret_durable, stru
 	return 0;
 }
 
+uint64_t recv_journal_missed(struct journal *j)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&j->lock);
+	n = j->missed;
+	pthread_mutex_unlock(&j->lock);
+	return n;
+}
+
 int recv_journal_prove(struct journal *j, uint64_t first, size_t n, const struct digest *found,
-	struct p2v_err *err)
+	uint64_t as_of, struct p2v_err *err)
 {
 	int r = 0;
 
 	/* Under the lock as a whole: what is written anew is first missing, then unproved. */
 	pthread_mutex_lock(&j->lock);
-	for (size_t at = 0, part; r == 0 && at < n; at += part) {
+	for (size_t at = 0, part; r == 0 && j->missed == as_of && at < n; at += part) {
 		struct digest want[PROVE_BATCH];
 		bool durable[PROVE_BATCH];
 
@@ -559,6 +571,39 @@ int recv_journal_prove(struct journal *j, uint64_t first, size_t n, const struct
 	}
 	pthread_mutex_unlock(&j->lock);
 	return r;
+}
+
+/* The first run at or after from that is set in all three. Needs the lock. */
+static bool run_of_all(
+	const struct bitmap *const maps[3], uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
+{
+	uint64_t at = from, end = UINT64_MAX, first, n;
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (!block_bitmap_run(maps[i], at, true, &first, &n))
+			return false;
+		end = p2v_min_u64(end, first + n);
+		if (first == at)
+			continue;
+		/* All of them have to be asked again from there on. */
+		at = first;
+		end = UINT64_MAX;
+		i = UINT32_MAX;
+	}
+	*ret_first = at;
+	*ret_n = end - at;
+	return true;
+}
+
+bool recv_journal_provable(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)
+{
+	const struct bitmap *const maps[] = {&j->unproved, &j->data, &j->durable};
+	bool any;
+
+	pthread_mutex_lock(&j->lock);
+	any = run_of_all(maps, from, ret_first, ret_n);
+	pthread_mutex_unlock(&j->lock);
+	return any;
 }
 
 bool recv_journal_unproved(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n)

@@ -99,10 +99,17 @@ int recv_journal_leaves(struct journal *j, uint64_t first, size_t n, bool *ret_d
 /*
  * Proved is a grain that is durable and was read back with its leaf since it was written: all of
  * them with VERIFIED, those that recv_journal_prove named for as long as the journal is open.
- * prove: the grains that are durable with the leaves that were read become proved, others do not.
+ * prove: the grains that are durable with the leaves that were read become proved, others do not;
+ * none where a durable grain was given up since as_of, which was asked for before the reading:
+ * something may have been written again meanwhile.
  */
+uint64_t recv_journal_missed(struct journal *j); /* how many MISSING records there were */
 int recv_journal_prove(struct journal *j, uint64_t first, size_t n, const struct digest *found,
-	struct p2v_err *err);
+	uint64_t as_of, struct p2v_err *err);
+/* The next run at or after from of grains with content that are durable and not proved; false:
+ * none.
+ */
+bool recv_journal_provable(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
 /* The next run of grains at or after from that are not proved; false: none. */
 bool recv_journal_unproved(struct journal *j, uint64_t from, uint64_t *ret_first, uint64_t *ret_n);
 /* The next run of missing grains at or after from; false: none. */

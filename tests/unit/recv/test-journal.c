@@ -74,6 +74,7 @@ static void test_proved(void **state)
 {
 	const struct journal_verified said = {.read_bytes = 1};
 	struct digest found[3] = {0}, want[4];
+	uint64_t as_of, first, n;
 	bool durable[4];
 	struct journal *j;
 
@@ -85,11 +86,11 @@ static void test_proved(void **state)
 	recv_journal_add(j, JOURNAL_ZERO, 12, 1, NULL, NULL);
 	memcpy(found, leaves, 32);
 	/* Not before they are durable, and not with another leaf. */
-	assert_int_equal(recv_journal_prove(j, 10, 3, found, NULL), 0);
+	assert_int_equal(recv_journal_prove(j, 10, 3, found, recv_journal_missed(j), NULL), 0);
 	assert_int_equal(unproved(j, 0), 101);
 	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	found[1].bytes[0] ^= 1;
-	assert_int_equal(recv_journal_prove(j, 10, 3, found, NULL), 0);
+	assert_int_equal(recv_journal_prove(j, 10, 3, found, recv_journal_missed(j), NULL), 0);
 	assert_int_equal(unproved(j, 10), 11001);
 	assert_int_equal(unproved(j, 12), 13088);
 	assert_int_equal(recv_journal_leaves(j, 9, 4, durable, want, NULL), 0);
@@ -108,11 +109,32 @@ static void test_proved(void **state)
 	assert_int_equal(recv_journal_add_verified(j, &said, NULL), 0);
 	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
 	assert_int_equal(unproved(j, 0), 0);
+	as_of = recv_journal_missed(j);
 	recv_journal_add(j, JOURNAL_MISSING, 7, 2, NULL, NULL);
+	recv_journal_add(j, JOURNAL_DATA, 10, 2, leaves, NULL);
 	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	/* What was read before something was given up proves nothing. */
+	memcpy(found, leaves, 32);
+	assert_int_equal(recv_journal_prove(j, 10, 2, found, as_of, NULL), 0);
+	assert_true(recv_journal_provable(j, 0, &first, &n));
+	assert_int_equal(first * 1000 + n, 10002);
+	assert_int_equal(recv_journal_prove(j, 10, 2, found, as_of + 1, NULL), 0);
+	assert_false(recv_journal_provable(j, 0, &first, &n));
+	recv_journal_add(j, JOURNAL_ZERO, 20, 9, NULL, NULL);
+	recv_journal_add(j, JOURNAL_DATA, 22, 1, leaves, NULL);
+	recv_journal_add(j, JOURNAL_DATA, 24, 2, leaves, NULL);
+	recv_journal_add(j, JOURNAL_MISSING, 25, 1, NULL, NULL);
+	assert_int_equal(recv_journal_commit(j, recv_journal_mark(j), NULL), 0);
+	assert_true(recv_journal_provable(j, 0, &first, &n));
+	assert_int_equal(first * 1000 + n, 22001);
+	assert_true(recv_journal_provable(j, 23, &first, &n));
+	assert_int_equal(first * 1000 + n, 24001);
+	assert_false(recv_journal_provable(j, 25, &first, &n));
 	recv_journal_free(j);
 	j = open_it();
 	assert_int_equal(unproved(j, 0), 7002);
+	assert_int_equal(unproved(j, 9), 10002);
+	assert_int_equal(unproved(j, 12), 20009);
 	recv_journal_free(j);
 }
 
