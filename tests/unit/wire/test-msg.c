@@ -168,7 +168,7 @@ static void test_limits(void **state)
 		{WIRE_HAVE_ASK, .have_ask = {0, 0, 4097}},
 		{WIRE_HAVE, .have = {0, 0, 4097, raw, raw}},
 		{WIRE_CHUNK, .chunk = {0, 4, 0, 0, 65536, raw, 0}},
-		{WIRE_CHUNK, .chunk = {0, 0, 2, 0, 65536, raw, 20}},
+		{WIRE_CHUNK, .chunk = {0, 0, 3, 0, 65536, raw, 20}},
 		{WIRE_CHUNK, .chunk = {0, 1, 1, 0, 65536, raw, 0}},
 		{WIRE_CHUNK, .chunk = {0, 0, 0, 0, (1 << 20) + 1, raw, 20}},
 		{WIRE_MISMATCH, .mismatch = {0, {1025, raw}}},
