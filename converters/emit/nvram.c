@@ -61,18 +61,6 @@ static bool find_partition(const uint8_t *path, size_t n, size_t *ret_at)
 	return false;
 }
 
-static void add_le16(struct p2v_buf *b, uint16_t v)
-{
-	p2v_buf_add_u8(b, (uint8_t)v);
-	p2v_buf_add_u8(b, (uint8_t)(v >> 8));
-}
-
-static void add_le32(struct p2v_buf *b, uint32_t v)
-{
-	add_le16(b, (uint16_t)v);
-	add_le16(b, (uint16_t)(v >> 16));
-}
-
 bool emit_nvram_portable(const void *bytes, size_t n, struct p2v_buf *ret)
 {
 	struct p2v_rd rd = p2v_rd_init(bytes, n);
@@ -87,8 +75,8 @@ bool emit_nvram_portable(const void *bytes, size_t n, struct p2v_buf *ret)
 	path = p2v_rd_bytes(&rd, path_bytes);
 	if (rd.failed || n > MAX_OPTION_BYTES || !find_partition(path, path_bytes, &at))
 		return false;
-	add_le32(ret, attributes);
-	add_le16(ret, (uint16_t)(path_bytes - at));
+	p2v_buf_add_le32(ret, attributes);
+	p2v_buf_add_le16(ret, (uint16_t)(path_bytes - at));
 	p2v_buf_add(ret, description, description_bytes);
 	p2v_buf_add(ret, path + at, path_bytes - at);
 	p2v_buf_add(ret, rd.p, rd.left);
@@ -207,13 +195,13 @@ static int put(struct store *s, const char *name, const struct p2v_buf *data, st
 	uint8_t name16[2 * NAME_MAX_CHARS];
 	size_t name_bytes = wide(name, name16);
 
-	add_le16(&v, VARIABLE_START);
+	p2v_buf_add_le16(&v, VARIABLE_START);
 	p2v_buf_add_u8(&v, STATE_ADDED);
 	p2v_buf_add_u8(&v, 0);
-	add_le32(&v, BOOT_ATTRIBUTES);
+	p2v_buf_add_le32(&v, BOOT_ATTRIBUTES);
 	p2v_buf_add_zeros(&v, 8 + 16 + 4);
-	add_le32(&v, (uint32_t)name_bytes);
-	add_le32(&v, (uint32_t)data->len);
+	p2v_buf_add_le32(&v, (uint32_t)name_bytes);
+	p2v_buf_add_le32(&v, (uint32_t)data->len);
 	p2v_buf_add(&v, global_guid, 16);
 	p2v_buf_add(&v, name16, name_bytes);
 	p2v_buf_add(&v, data->data, data->len);
@@ -298,7 +286,7 @@ int emit_nvram_add(
 
 		r = put_entry(&store, machine, order[i], &done, err);
 		if (r == 0 && done)
-			add_le16(&kept, order[i]);
+			p2v_buf_add_le16(&kept, order[i]);
 	}
 	if (r == 0 && kept.len > 0)
 		r = put(&store, "BootOrder", &kept, err);

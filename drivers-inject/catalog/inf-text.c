@@ -6,50 +6,7 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/text.h"
-
-#define REPLACEMENT 0xfffd
-
-static void add_code_point(struct p2v_buf *out, uint32_t c)
-{
-	if (c < 0x80) {
-		p2v_buf_add_u8(out, (uint8_t)c);
-	} else if (c < 0x800) {
-		p2v_buf_add_u8(out, (uint8_t)(0xc0 | c >> 6));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		p2v_buf_add_u8(out, (uint8_t)(0xe0 | c >> 12));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else {
-		p2v_buf_add_u8(out, (uint8_t)(0xf0 | c >> 18));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	}
-}
-
-static void decode_utf16(struct p2v_rd *rd, bool big, struct p2v_buf *out)
-{
-	uint32_t high = 0; /* the first half of a pair, until its second comes */
-
-	while (rd->left >= 2) {
-		uint32_t c = big ? p2v_rd_be16(rd) : p2v_rd_le16(rd);
-		bool low = c >= 0xdc00 && c < 0xe000;
-
-		if (high && low) {
-			add_code_point(out, 0x10000 + ((high - 0xd800) << 10) + (c - 0xdc00));
-			high = 0;
-			continue;
-		}
-		if (high)
-			add_code_point(out, REPLACEMENT);
-		high = c >= 0xd800 && c < 0xdc00 ? c : 0;
-		if (!high)
-			add_code_point(out, low ? REPLACEMENT : c);
-	}
-	if (high)
-		add_code_point(out, REPLACEMENT);
-}
+#include "p2v/core/utf16.h"
 
 static bool is_utf8(const char *text, size_t n)
 {
@@ -71,7 +28,7 @@ int inf_decode(const void *bytes, size_t n, struct p2v_buf *ret, struct p2v_err 
 
 	if (n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0)) {
 		p2v_rd_bytes(&rd, 2);
-		decode_utf16(&rd, p[0] == 0xfe, ret);
+		p2v_utf16_to_utf8(rd.p, rd.left, p[0] == 0xfe, ret);
 		return p2v_buf_check(ret, err);
 	}
 	if (n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
@@ -82,7 +39,7 @@ int inf_decode(const void *bytes, size_t n, struct p2v_buf *ret, struct p2v_err 
 		p2v_buf_add(ret, rd.p, rd.left);
 	else
 		while (rd.left > 0)
-			add_code_point(ret, p2v_rd_u8(&rd));
+			p2v_utf8_add(ret, p2v_rd_u8(&rd));
 	return p2v_buf_check(ret, err);
 }
 

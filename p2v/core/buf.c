@@ -115,6 +115,18 @@ void p2v_buf_add_be64(struct p2v_buf *b, uint64_t v)
 	p2v_buf_add(b, raw, sizeof(raw));
 }
 
+void p2v_buf_add_le16(struct p2v_buf *b, uint16_t v)
+{
+	p2v_buf_add_u8(b, (uint8_t)v);
+	p2v_buf_add_u8(b, (uint8_t)(v >> 8));
+}
+
+void p2v_buf_add_le32(struct p2v_buf *b, uint32_t v)
+{
+	p2v_buf_add_le16(b, (uint16_t)v);
+	p2v_buf_add_le16(b, (uint16_t)(v >> 16));
+}
+
 int p2v_buf_check(const struct p2v_buf *b, struct p2v_err *err)
 {
 	return b->failed ? p2v_err_set(err, P2V_ENOMEM, "out of memory") : 0;

@@ -41,6 +41,8 @@ void p2v_buf_add_u8(struct p2v_buf *b, uint8_t v);
 void p2v_buf_add_be16(struct p2v_buf *b, uint16_t v);
 void p2v_buf_add_be32(struct p2v_buf *b, uint32_t v);
 void p2v_buf_add_be64(struct p2v_buf *b, uint64_t v);
+void p2v_buf_add_le16(struct p2v_buf *b, uint16_t v);
+void p2v_buf_add_le32(struct p2v_buf *b, uint32_t v);
 /* 0, or P2V_ENOMEM where an append failed. */
 int p2v_buf_check(const struct p2v_buf *b, struct p2v_err *err);
 /* Takes the text out (NUL-terminated, malloc'd); "" for an empty buffer, NULL where failed. */

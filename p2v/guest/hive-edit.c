@@ -9,6 +9,7 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/text.h"
+#include "p2v/core/utf16.h"
 #include "p2v/guest/backend.h"
 #include "p2v/guest/hive-open.h"
 
@@ -195,7 +196,7 @@ int guest_hive_set_text(struct guest_hive *h, const char *key, const char *name,
 	p2v_autobuf struct p2v_buf bytes = {0};
 	int r;
 
-	guest_utf8_to_utf16(text, &bytes);
+	p2v_utf8_to_utf16le(text, &bytes);
 	p2v_buf_add_zeros(&bytes, 2);
 	r = p2v_buf_check(&bytes, err);
 	return r < 0 ? r : guest_hive_set(h, key, name, type, bytes.data, bytes.len, err);
@@ -208,7 +209,7 @@ int guest_hive_set_texts(struct guest_hive *h, const char *key, const char *name
 	int r;
 
 	for (size_t i = 0; i < n_texts; i++) {
-		guest_utf8_to_utf16(texts[i], &bytes);
+		p2v_utf8_to_utf16le(texts[i], &bytes);
 		p2v_buf_add_zeros(&bytes, 2);
 	}
 	p2v_buf_add_zeros(&bytes, 2);

@@ -7,101 +7,11 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
+#include "p2v/core/utf16.h"
 #include "p2v/guest/hive.h"
 
-#define BASE_BLOCK     4096
-#define CHECKSUM_AT    508
-#define REPLACEMENT    0xfffd
-#define LAST_CODEPOINT 0x10ffff
-
-static void add_utf8(struct p2v_buf *out, uint32_t c)
-{
-	if (c < 0x80) {
-		p2v_buf_add_u8(out, (uint8_t)c);
-	} else if (c < 0x800) {
-		p2v_buf_add_u8(out, (uint8_t)(0xc0 | c >> 6));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		p2v_buf_add_u8(out, (uint8_t)(0xe0 | c >> 12));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else {
-		p2v_buf_add_u8(out, (uint8_t)(0xf0 | c >> 18));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		p2v_buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	}
-}
-
-static bool is_high(uint32_t c)
-{
-	return c >= 0xd800 && c < 0xdc00;
-}
-
-static bool is_low(uint32_t c)
-{
-	return c >= 0xdc00 && c < 0xe000;
-}
-
-/* An odd byte at the end is no character. */
-void guest_utf16_to_utf8(const void *bytes, size_t n, struct p2v_buf *out)
-{
-	struct p2v_rd rd = p2v_rd_init(bytes, n);
-	uint32_t c;
-
-	while (rd.left >= 2 && (c = p2v_rd_le16(&rd)) != 0) {
-		uint32_t next = rd.left >= 2 ? (uint32_t)(rd.p[0] | rd.p[1] << 8) : 0;
-
-		if (is_high(c) && is_low(next)) {
-			c = 0x10000 + ((c - 0xd800) << 10) + (next - 0xdc00);
-			p2v_rd_le16(&rd);
-		} else if (is_high(c) || is_low(c)) {
-			c = REPLACEMENT;
-		}
-		add_utf8(out, c);
-	}
-}
-
-/* One character of NUL-terminated text; the NUL ends each sequence that is cut off. */
-static uint32_t next_utf8(const unsigned char **p)
-{
-	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-	uint32_t c = *(*p)++;
-	int more = c < 0x80 ? 0 : (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
-
-	if (c < 0x80)
-		return c;
-	if (c < 0xc0 || c > 0xf4)
-		return REPLACEMENT;
-	c &= 0x3fu >> more;
-	for (int i = 0; i < more; i++) {
-		if ((**p & 0xc0) != 0x80)
-			return REPLACEMENT;
-		c = c << 6 | (*(*p)++ & 0x3f);
-	}
-	return c < least[more] || c > LAST_CODEPOINT || is_high(c) || is_low(c) ? REPLACEMENT : c;
-}
-
-static void add_le16(struct p2v_buf *out, uint32_t c)
-{
-	p2v_buf_add_u8(out, (uint8_t)(c & 0xff));
-	p2v_buf_add_u8(out, (uint8_t)(c >> 8));
-}
-
-void guest_utf8_to_utf16(const char *text, struct p2v_buf *out)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	while (*p) {
-		uint32_t c = next_utf8(&p);
-
-		if (c >= 0x10000) {
-			add_le16(out, 0xd800 + ((c - 0x10000) >> 10));
-			c = 0xdc00 + ((c - 0x10000) & 0x3ff);
-		}
-		add_le16(out, c);
-	}
-}
+#define BASE_BLOCK  4096
+#define CHECKSUM_AT 508
 
 /* Bytes of the text at p without its NUL. */
 static size_t text_bytes(const uint8_t *p, size_t n)
@@ -124,7 +34,7 @@ int guest_multi_sz_read(
 	while (r == 0 && at < n && (length = text_bytes(p + at, n - at)) > 0) {
 		p2v_autobuf struct p2v_buf text = {0};
 
-		guest_utf16_to_utf8(p + at, length, &text);
+		p2v_utf16_to_utf8(p + at, length, false, &text);
 		p2v_buf_add(&text, "", 1);
 		r = p2v_buf_check(&text, err);
 		if (r == 0 && list.n_items == GUEST_HIVE_MAX_NAMES)

@@ -10,6 +10,7 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
+#include "p2v/core/utf16.h"
 #include "p2v/guest/backend.h"
 #include "p2v/guest/hive-open.h"
 #include "p2v/guest/read.h"
@@ -280,7 +281,7 @@ int guest_hive_get_text(
 		return r;
 	if (type != GUEST_REG_SZ && type != GUEST_REG_EXPAND_SZ)
 		return wrong_type(h, key, name, type, bytes.len, "a text", err);
-	guest_utf16_to_utf8(bytes.data, bytes.len, &text);
+	p2v_utf16_to_utf8(bytes.data, bytes.len, false, &text);
 	r = p2v_buf_check(&text, err);
 	if (r == 0 && !(*ret = p2v_buf_take_str(&text)))
 		r = p2v_err_set(err, P2V_ENOMEM, "no memory");

@@ -109,10 +109,6 @@ int guest_hive_save(struct guest_hive *h, const char *why, struct p2v_err *err);
 
 /* ---- the encodings, for their own sake ---- */
 
-/* Appends UTF-8 up to the first NUL or the end; what is no UTF-16 becomes U+FFFD. */
-void guest_utf16_to_utf8(const void *bytes, size_t n, struct p2v_buf *out);
-/* Appends UTF-16LE without a NUL; what is no UTF-8 becomes U+FFFD. */
-void guest_utf8_to_utf16(const char *text, struct p2v_buf *out);
 /* The texts of a MULTI_SZ: up to an empty one or the end, at most GUEST_HIVE_MAX_NAMES. */
 int guest_multi_sz_read(
 	const void *bytes, size_t n, struct guest_hive_names *ret, struct p2v_err *err);

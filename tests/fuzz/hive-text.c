@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "p2v/core/text.h"
+#include "p2v/core/utf16.h"
 #include "p2v/guest/hive.h"
 
 static void check_utf8(const char *text)
@@ -25,11 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	bool dirty;
 
 	guest_hive_header(data, n, &dirty, NULL);
-	guest_utf16_to_utf8(data, n, &text);
+	p2v_utf16_to_utf8(data, n, n & 1, &text);
 	p2v_buf_add(&text, "", 0);
 	if (!text.failed) {
 		check_utf8((char *)text.data);
-		guest_utf8_to_utf16((char *)text.data, &back);
+		p2v_utf8_to_utf16le((char *)text.data, &back);
 		/* Back again: as long as it was, up to its end. */
 		if (!back.failed && back.len > n)
 			abort();
