@@ -167,7 +167,7 @@ static void test_workers_fit(void **state)
 
 	(void)state;
 	assert_int_equal(send_workers_fit(2, &c), 2);
-	assert_true(send_workers_fit(64, &c) >= 8);
+	assert_true(send_workers_fit(64, &c) >= 7);
 	c.level = 19;
 	assert_true(send_workers_fit(64, &c) >= 1);
 	assert_true(send_workers_fit(64, &c) <= 4);
