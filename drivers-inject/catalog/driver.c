@@ -25,15 +25,18 @@ int driver_dup(const char *text, bool upper, char **ret, struct p2v_err *err)
 /* DriverVer = 07/21/2023,63.93.104.24000; what is not written so stays zero. */
 static void read_driver_ver(const struct inf_section *version, struct catalog_driver *d)
 {
-	const char *date = inf_value(version, "DriverVer", 0);
-	const char *number = inf_value(version, "DriverVer", 1);
-	struct p2v_span rest = p2v_span_str(number);
-	unsigned month, day, year;
+	struct p2v_span rest = p2v_span_str(inf_value(version, "DriverVer", 1));
+	struct p2v_span year = p2v_span_str(inf_value(version, "DriverVer", 0));
+	struct p2v_span month = p2v_span_until(year, '/', &year);
+	struct p2v_span day = p2v_span_until(year, '/', &year);
+	uint64_t y, m, n;
 
-	if (date && sscanf(date, "%2u/%2u/%4u", &month, &day, &year) == 3) {
-		d->date[0] = year;
-		d->date[1] = month;
-		d->date[2] = day;
+	if (p2v_span_u64(p2v_span_trim(year), 9999, &y) &&
+		p2v_span_u64(p2v_span_trim(month), 12, &m) &&
+		p2v_span_u64(p2v_span_trim(day), 31, &n)) {
+		d->date[0] = (uint32_t)y;
+		d->date[1] = (uint32_t)m;
+		d->date[2] = (uint32_t)n;
 	}
 	for (size_t i = 0; i < P2V_N(d->version) && rest.n > 0; i++) {
 		uint64_t v = 0;
