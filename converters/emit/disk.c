@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "converters/emit/place.h"
 #include "converters/emit/qimg.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -147,6 +148,27 @@ static int fill(const struct emit_disk_job *job, const char *path, bool in_place
 	return 0;
 }
 
+/* Killed within, it is done again. */
+static int send(const struct emit_disk_job *job, const char *pristine, struct output_disk *disk,
+	struct p2v_err *err)
+{
+	int r = check_overlay(job->overlay, pristine, err);
+
+	if (r == 0)
+		r = emit_place_check(job->to, job->image->size_bytes, err);
+	if (r == 0)
+		r = emit_qimg_overwrite(
+			job->overlay, "qcow2", job->to, job->progress, job->image->size_bytes, err);
+	if (r < 0)
+		return r;
+	disk->path = strdup(job->to);
+	disk->format = strdup("raw");
+	disk->size_bytes = disk->file_bytes = job->image->size_bytes;
+	return disk->path && disk->format
+		       ? 0
+		       : p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", job->to);
+}
+
 int emit_disk_run(const struct emit_disk_job *job, struct output_disk *disk, struct p2v_err *err)
 {
 	p2v_autofree char *pristine = image_path(job->dir, job->image);
@@ -160,6 +182,8 @@ int emit_disk_run(const struct emit_disk_job *job, struct output_disk *disk, str
 
 	if (!pristine || !out_dir || !path || !temp)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", job->image->id);
+	if (job->to)
+		return send(job, pristine, disk, err);
 	r = make(job, pristine, temp, &in_place, err);
 	if (r == 0)
 		r = check_whole(temp, job->format->driver, job->image->size_bytes, err);

@@ -19,7 +19,8 @@
  * none. The two names are one file; what the machine writes is in both, and never in the snapshot.
  *
  * Else, and where the directory cannot hold a hard link, the overlay is copied, flattened, and the
- * pristine disk is not written at all.
+ * pristine disk is not written at all. The same goes for a disk that is sent elsewhere: that place
+ * is written in full, zeros too, flushed, and nothing takes it back.
  */
 
 #include "p2v/core/progress.h"
@@ -44,6 +45,7 @@ struct emit_disk_job {
 	const struct emit_format *format;
 	const struct image_disk *image;
 	const char *overlay; /* absolute path */
+	const char *to;	     /* a place elsewhere (place.h) that gets a raw copy instead, or NULL */
 	struct p2v_progress *progress;
 };
 

@@ -5,6 +5,7 @@
 
 #include "converters/emit/description.h"
 #include "converters/emit/hw.h"
+#include "converters/emit/place.h"
 #include "converters/emit/xml.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -149,14 +150,19 @@ static void target_dev(const struct output *output, size_t i, char *out, size_t 
 static void add_disk(struct domain *d, size_t i)
 {
 	const struct output_disk *disk = &d->output->disks[i];
-	p2v_autofree char *file = p2v_path_join(d->in->dir, disk->path);
+	p2v_autofree char *file = emit_place_file(d->in->dir, disk->path);
+	p2v_auto_emit_place struct emit_place place = {0};
 	char dev[8], size[NUM_TEXT], order[NUM_TEXT];
 
-	d->xml.out->failed |= !file;
+	if (!file || emit_place_parse(disk->path, &place, NULL) < 0) {
+		d->xml.out->failed = true;
+		return;
+	}
 	target_dev(d->output, i, dev, sizeof(dev));
-	emit_xml_start(&d->xml, "disk", "type", "file", "device", "disk", NULL);
+	emit_xml_start(
+		&d->xml, "disk", "type", emit_place_xml_type(&place), "device", "disk", NULL);
 	emit_xml_empty(&d->xml, "driver", "name", "qemu", "type", disk->format, NULL);
-	emit_xml_empty(&d->xml, "source", "file", file ? file : "", NULL);
+	emit_place_xml_source(&place, file, &d->xml);
 	emit_xml_empty(
 		&d->xml, "target", "dev", dev, "bus", emit_bus_find(disk->bus)->xml_bus, NULL);
 	if (disk->logical_sector_bytes > 512) {

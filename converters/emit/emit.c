@@ -126,6 +126,7 @@ static int emit_disks(
 			.format = emit_format_find(rq->plan->format),
 			.image = &rq->image->disks[i],
 			.overlay = overlay,
+			.to = rq->plan->disks[i].to,
 			.progress = rq->progress,
 		};
 		p2v_autofree char *label = p2v_strf("%s:%s", out->name, out->disks[i].id);

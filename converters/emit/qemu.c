@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "converters/emit/hw.h"
+#include "converters/emit/place.h"
 #include "converters/emit/usernet.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
@@ -151,8 +152,8 @@ static void add_disk_place(const struct emit_qemu *q, size_t i, struct p2v_buf *
 static void add_disk(const struct emit_qemu *q, size_t i, struct emit_argv *argv)
 {
 	const struct output_disk *disk = &q->output->disks[i];
-	p2v_autofree char *file = emit_qemu_value(q->disk_files[i]);
-	p2v_autobuf struct p2v_buf props = {0};
+	p2v_auto_emit_place struct emit_place place = {0};
+	p2v_autobuf struct p2v_buf props = {0}, node = {0};
 
 	add_disk_place(q, i, &props);
 	if (disk->logical_sector_bytes > 512)
@@ -160,12 +161,14 @@ static void add_disk(const struct emit_qemu *q, size_t i, struct emit_argv *argv
 			disk->logical_sector_bytes, disk->logical_sector_bytes);
 	if (disk->boot_order)
 		p2v_buf_addf(&props, ",bootindex=%u", disk->boot_order);
-	argv->failed |= !file || props.failed;
+	/* A format of its own means a file of its own. */
+	if (q->disk_format || emit_place_parse(disk->path, &place, NULL) == 0)
+		emit_place_blockdev(&place, "file.", q->disk_files[i], &node);
+	argv->failed |= props.failed || node.failed;
 	if (argv->failed)
 		return;
-	emit_argv_opt(argv, "-blockdev",
-		"driver=%s,node-name=%s-node,file.driver=file,file.filename=%s",
-		q->disk_format ? q->disk_format : disk->format, disk->id, file);
+	emit_argv_opt(argv, "-blockdev", "driver=%s,node-name=%s-node,%s",
+		q->disk_format ? q->disk_format : disk->format, disk->id, (const char *)node.data);
 	emit_argv_opt(argv, "-device", "%s,id=%s,drive=%s-node,%s",
 		emit_bus_find(disk->bus)->device, disk->id, disk->id, (const char *)props.data);
 }

@@ -267,3 +267,13 @@ int emit_qimg_convert(const char *from, const char *from_format, const char *to,
 		return p2v_err_errno(err, errno, "%s: flush", to);
 	return 0;
 }
+
+int emit_qimg_overwrite(const char *from, const char *from_format, const char *to,
+	struct p2v_progress *progress, uint64_t size_bytes, struct p2v_err *err)
+{
+	/* -t: else it is written without a flush at the end. */
+	const char *const argv[] = {"qemu-img", "convert", "-p", "-n", "-t", "writeback", "-f",
+		from_format, "-O", "raw", "--", from, to, NULL};
+
+	return run_followed(argv, to, progress, size_bytes, err);
+}

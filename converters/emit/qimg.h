@@ -50,6 +50,11 @@ int emit_qimg_convert(const char *from, const char *from_format, const char *to,
 	const char *to_format, const char *options, struct p2v_progress *progress,
 	uint64_t size_bytes, struct p2v_err *err);
 
+/* Over all of what is there already, raw: zeros are written, too, and all is flushed. to: a path or
+ * a URI. */
+int emit_qimg_overwrite(const char *from, const char *from_format, const char *to,
+	struct p2v_progress *progress, uint64_t size_bytes, struct p2v_err *err);
+
 #define p2v_auto_qimg_info __attribute__((cleanup(emit_qimg_info_finish)))
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "converters/emit/description.h"
+#include "converters/emit/place.h"
 #include "converters/emit/qemu.h"
 #include "p2v/core/cleanup.h"
 
@@ -70,7 +71,9 @@ int emit_script_write(
 	if (!files)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", in->output->name);
 	for (size_t i = 0; i < in->output->n_disks; i++)
-		files[i] = base_name(in->output->disks[i].path);
+		files[i] = emit_place_elsewhere(in->output->disks[i].path)
+				   ? in->output->disks[i].path
+				   : base_name(in->output->disks[i].path);
 	r = emit_qemu_args(&qemu, &argv, err);
 	if (r < 0)
 		return r;

@@ -37,7 +37,8 @@ static void print_machine(const struct plan *p, struct p2v_buf *out)
 		p2v_num_bytes_text(p->memory_bytes, memory));
 	p2v_buf_addf(out, "  system   %s on %s\n", p->os, *p->root ? p->root : "no disk");
 	for (size_t i = 0; i < p->n_disks; i++)
-		p2v_buf_addf(out, "  disk     %s on %s\n", p->disks[i].id, p->disks[i].bus);
+		p2v_buf_addf(out, "  disk     %s on %s%s%s\n", p->disks[i].id, p->disks[i].bus,
+			p->disks[i].to ? ", to " : "", p->disks[i].to ? p->disks[i].to : "");
 	for (size_t i = 0; i < p->n_nics; i++)
 		print_nic(&p->nics[i], out);
 }

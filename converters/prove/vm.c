@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "converters/emit/place.h"
 #include "converters/emit/qemu.h"
 #include "converters/emit/qimg.h"
 #include "p2v/core/cleanup.h"
@@ -43,7 +44,7 @@ static int make_overlays(struct prove_vm *vm, struct p2v_err *err)
 	for (size_t i = 0; i < vm->output->n_disks; i++) {
 		const struct output_disk *disk = &vm->output->disks[i];
 		p2v_autofree char *path = overlay_path(vm, i);
-		p2v_autofree char *backing = p2v_path_join(vm->dir, disk->path);
+		p2v_autofree char *backing = emit_place_file(vm->dir, disk->path);
 		int r;
 
 		if (!path || !backing)

@@ -18,6 +18,7 @@
 #include "converters/apply/apply.h"
 #include "converters/emit/disk.h"
 #include "converters/emit/emit.h"
+#include "converters/emit/place.h"
 #include "converters/inspect/inspect.h"
 #include "converters/plan/plan.h"
 #include "p2v/cli/door.h"
@@ -40,6 +41,8 @@ struct convert_opts {
 	size_t n_disks;
 	const char **keys;
 	size_t n_keys;
+	const char **to;
+	size_t n_to;
 };
 
 /* All of it, or one step alone (--only). */
@@ -241,7 +244,11 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 		cli_ordered_machine(&c->orders, &c->machine);
 		r = plan_make(&c->facts, &c->machine, &c->target, &c->plan, err);
 	}
-	return r < 0 ? r : cli_ordered_wires(&c->orders, &c->plan, err);
+	if (r == 0)
+		r = cli_ordered_wires(&c->orders, &c->plan, err);
+	if (r == 0)
+		r = cli_ordered_places(&c->orders, &c->plan, err);
+	return r < 0 ? r : cli_named_places(c->o->to, c->o->n_to, &c->plan, err);
 }
 
 static int refuse_blocked(const struct plan *plan, struct p2v_err *err)
@@ -329,6 +336,13 @@ static int emit(struct conversion *c, struct p2v_err *err)
 	return emit_run(&request, &c->output, err);
 }
 
+static void say_disk(const struct conversion *c, const char *path, struct p2v_buf *out)
+{
+	p2v_autofree char *file = emit_place_file(c->o->out, path);
+
+	p2v_buf_addf(out, "disk     %s\n", file ? file : "");
+}
+
 static int say_done(struct conversion *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf out = {0};
@@ -345,7 +359,7 @@ static int say_done(struct conversion *c, struct p2v_err *err)
 	for (size_t i = 0; i < c->plan.n_warnings; i++)
 		p2v_buf_addf(&out, "warning: %s\n", c->plan.warnings[i]);
 	for (size_t i = 0; i < c->output.n_disks; i++)
-		p2v_buf_addf(&out, "disk     %s/%s\n", c->o->out, c->output.disks[i].path);
+		say_disk(c, c->output.disks[i].path, &out);
 	p2v_buf_addf(&out, "domain   %s/%s\nstart    %s/%s\nprove it with: p2v prove %s\n",
 		c->o->out, c->output.domain_xml, c->o->out, c->output.start_script, c->o->out);
 	if (p2v_buf_check(&out, err) < 0)
@@ -543,6 +557,13 @@ static const struct p2v_opt convert_opts[] = {
 		"firmware, network cards."),
 	OPT("format", 0, "FORMAT", P2V_OPT_STR, format,
 		"The output disks' format: qcow2 (default), raw, vmdk, vhdx or vdi."),
+	{"to", 0, "DISK=PLACE", P2V_OPT_STRS, offsetof(struct convert_opts, to),
+		offsetof(struct convert_opts, n_to),
+		"Where the converted disk0, disk1, ... goes instead of into DIR/output: a block "
+		"device (/dev/vg0/web01), nbd://HOST[:PORT]/EXPORT, "
+		"nbd+unix:///EXPORT?socket=PATH or rbd:POOL/IMAGE. It has to be there, large "
+		"enough and unused; all of it that the disk needs is overwritten, and --undo does "
+		"not bring back what was there. No test has a Ceph cluster for rbd:."},
 	OPT("target", 0, "TARGET", P2V_OPT_STR, target, "Where it will run: kvm (default)."),
 	OPT("root", 0, "DEV", P2V_OPT_STR, root,
 		"The root file system of the system to convert, where there are several; p2v "
@@ -580,7 +601,8 @@ static const struct p2v_cmd convert_cmd = {
 		"DIR/changes "
 		"has a diff for each text file. DIR/orders.json, where a runbook or a person left "
 		"one, says what is wanted: target, format, root, memory, processors, disks to "
-		"leave out, keys, where network cards lead; the options here go before it. "
+		"leave out, keys, where network cards and disks lead; the options here go before "
+		"it. "
 		"DIR/output holds the disks, a libvirt domain and a "
 		"QEMU "
 		"start script.\n\n"

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "converters/emit/place.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 #include "p2v/store/jobdir.h"
 
 int cli_ordered_load(const char *dir, struct orders *ret, struct p2v_err *err)
@@ -102,5 +104,54 @@ int cli_ordered_wires(const struct orders *orders, struct plan *plan, struct p2v
 
 	for (size_t i = 0; r == 0 && i < orders->n_networks; i++)
 		r = wire_set(&orders->networks[i], plan, err);
+	return r;
+}
+
+static int place_set(const char *disk, const char *to, struct plan *plan, struct p2v_err *err)
+{
+	p2v_auto_emit_place struct emit_place place = {0};
+	int r = emit_place_parse(to, &place, err);
+
+	if (r < 0)
+		return r;
+	if (place.kind == EMIT_PLACE_FILE)
+		return p2v_err_set(err, P2V_EINVAL,
+			"'%.200s' is no place elsewhere: it does not begin with /, nbd://, "
+			"nbd+unix:/// or rbd:",
+			to);
+	for (size_t i = 0; i < plan->n_disks; i++) {
+		if (strcmp(plan->disks[i].id, disk) != 0)
+			continue;
+		free(plan->disks[i].to);
+		plan->disks[i].to = strdup(to);
+		return plan->disks[i].to ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	return p2v_err_set(
+		err, P2V_EINVAL, "%s: has no %.40s that could go to %.200s", plan->name, disk, to);
+}
+
+int cli_ordered_places(const struct orders *orders, struct plan *plan, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < orders->n_destinations; i++)
+		r = place_set(orders->destinations[i].disk, orders->destinations[i].to, plan, err);
+	return r;
+}
+
+int cli_named_places(const char *const *named, size_t n, struct plan *plan, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct p2v_span to, id = p2v_span_until(p2v_span_str(named[i]), '=', &to);
+		p2v_autofree char *disk = p2v_span_dup(id);
+
+		if (!disk)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+		r = to.n ? place_set(disk, to.p, plan, err)
+			 : p2v_err_set(
+				   err, P2V_EINVAL, "--to: '%.200s' is not DISK=PLACE", named[i]);
+	}
 	return r;
 }

@@ -18,5 +18,9 @@ int cli_ordered_disks(const struct orders *orders, struct image *image, struct p
 void cli_ordered_machine(const struct orders *orders, struct machine *machine);
 /* Where its cards lead. P2V_EINVAL for a card that it does not have. */
 int cli_ordered_wires(const struct orders *orders, struct plan *plan, struct p2v_err *err);
+/* Where its disks go. P2V_EINVAL for a disk that it does not have, or what is no place. */
+int cli_ordered_places(const struct orders *orders, struct plan *plan, struct p2v_err *err);
+/* The same from "DISK=PLACE" of a command line. */
+int cli_named_places(const char *const *named, size_t n, struct plan *plan, struct p2v_err *err);
 
 #endif

@@ -15,6 +15,14 @@ static const struct p2v_json_field network_fields[] = {
 const struct p2v_json_type model_orders_network_type = {
 	"network", sizeof(struct orders_network), network_fields};
 
+static const struct p2v_json_field destination_fields[] = {
+	P2V_JSON_STR(struct orders_destination, disk, P2V_JSON_REQUIRED),
+	P2V_JSON_STR(struct orders_destination, to, P2V_JSON_REQUIRED),
+	P2V_JSON_END,
+};
+static const struct p2v_json_type destination_type = {
+	"destination", sizeof(struct orders_destination), destination_fields};
+
 static const struct p2v_json_field check_fields[] = {
 	P2V_JSON_U32(struct orders_check, tcp, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct orders_check, http, 0),
@@ -34,6 +42,7 @@ static const struct p2v_json_field orders_fields[] = {
 	P2V_JSON_STRS(struct orders, leave_out, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct orders, keys, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct orders, networks, P2V_JSON_OMIT, &model_orders_network_type),
+	P2V_JSON_OBJS(struct orders, destinations, P2V_JSON_OMIT, &destination_type),
 	P2V_JSON_OBJS(struct orders, checks, P2V_JSON_OMIT, &model_orders_check_type),
 	P2V_JSON_STRS(struct orders, hold, P2V_JSON_OMIT),
 	P2V_JSON_END,

@@ -20,6 +20,12 @@ struct orders_network {
 	char *bridge, *network; /* one of them */
 };
 
+/* A place elsewhere that gets a disk, and is overwritten: converters/emit/place.h. */
+struct orders_destination {
+	char *disk; /* disk0, as they are numbered once some are left out */
+	char *to;
+};
+
 /* What is to answer on the isolated wire once the machine runs. */
 struct orders_check {
 	uint32_t tcp;	 /* port */
@@ -38,6 +44,8 @@ struct orders {
 	size_t n_keys;
 	struct orders_network *networks;
 	size_t n_networks;
+	struct orders_destination *destinations;
+	size_t n_destinations;
 	struct orders_check *checks;
 	size_t n_checks;
 	char **hold; /* for an approval before these: conversion, emission */

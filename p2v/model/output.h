@@ -15,7 +15,8 @@
 
 struct output_disk {
 	char *id;
-	char *path; /* relative to the job directory */
+	char *path; /* relative to the job directory, or a place elsewhere: converters/emit/place.h
+		     */
 	char *format;
 	uint64_t size_bytes;
 	uint64_t file_bytes;

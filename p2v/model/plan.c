@@ -28,6 +28,7 @@ static const struct p2v_json_field plan_disk_fields[] = {
 	P2V_JSON_STR(struct plan_disk, id, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct plan_disk, bus, P2V_JSON_REQUIRED),
 	P2V_JSON_U32(struct plan_disk, boot_order, 0),
+	P2V_JSON_STR(struct plan_disk, to, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type plan_disk_type = {

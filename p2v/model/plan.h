@@ -39,6 +39,8 @@ struct plan_disk {
 	char *id;
 	char *bus;
 	uint32_t boot_order;
+	char *to; /* a place elsewhere that gets the disk (converters/emit/place.h); absent: a file
+		   */
 };
 
 struct plan_nic {

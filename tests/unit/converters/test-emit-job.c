@@ -93,7 +93,9 @@ static int remove_job(void **state)
 	return 0;
 }
 
-static int emit(bool owned, const char *format, struct output *ret, struct p2v_err *err)
+/* to: a place elsewhere, or NULL */
+static int emit_to(
+	bool owned, const char *format, char *to, struct output *ret, struct p2v_err *err)
 {
 	static const char *const overlays[] = {"work/disk0.qcow2"};
 	p2v_autofree char *job = in("job"), *given_path = in("job/image/disk0.qcow2");
@@ -106,7 +108,7 @@ static int emit(bool owned, const char *format, struct output *ret, struct p2v_e
 	struct image image = {
 		.version = 1, .name = (char[]){"web01"}, .disks = &disk, .n_disks = 1};
 	struct plan_disk plan_disk = {
-		.id = (char[]){"disk0"}, .bus = (char[]){"virtio-blk"}, .boot_order = 1};
+		.id = (char[]){"disk0"}, .bus = (char[]){"virtio-blk"}, .boot_order = 1, .to = to};
 	struct plan plan = {.version = 1,
 		.name = (char[]){"web01"},
 		.format = fmt,
@@ -119,6 +121,11 @@ static int emit(bool owned, const char *format, struct output *ret, struct p2v_e
 
 	assert_int_equal(model_image_save(&image, job, STORE_IMAGE, NULL), 0);
 	return emit_run(&request, ret, err);
+}
+
+static int emit(bool owned, const char *format, struct output *ret, struct p2v_err *err)
+{
+	return emit_to(owned, format, NULL, ret, err);
 }
 
 static void emit_ok(bool owned, const char *format, struct output *ret)
@@ -210,6 +217,113 @@ static void other_formats_are_copies(void **state)
 		handed_over(file, formats[i]);
 		same_content("job/image/disk0.qcow2", "qcow2", "pristine.raw");
 	}
+}
+
+/* What a disk is sent to: full of other bytes, and larger than it. */
+static void make_place(const char *path)
+{
+	run((const char *const[]){"qemu-img", "create", "-q", "-f", "raw", path, "65M", NULL});
+	run((const char *const[]){"qemu-io", "-f", "raw", "-c", "write -P 9 0 65M", path, NULL});
+}
+
+static void arrived(const char *place)
+{
+	run((const char *const[]){"truncate", "-s", "64M", place, NULL});
+	same_content("place", "raw", "converted.raw");
+	same_content("job/image/disk0.qcow2", "qcow2", "pristine.raw");
+}
+
+static void says(const char *name, const char *words)
+{
+	p2v_autofree char *path = in(name);
+	p2v_autobuf struct p2v_buf text = {0};
+
+	assert_int_equal(p2v_file_read(path, 1 << 20, &text, NULL), 0);
+	p2v_buf_add(&text, "", 1);
+	if (!strstr((char *)text.data, words))
+		fail_msg("%s does not say %s:\n%s", path, words, (char *)text.data);
+}
+
+static void disk_goes_to_an_nbd_server(void **state)
+{
+	p2v_autofree char *place = in("place"), *socket = in("socket"), *job = in("job");
+	p2v_autofree char *to = p2v_strf("nbd+unix:///web01?socket=%s", socket);
+	p2v_autofree char *source = p2v_strf("socket='%s'", socket);
+	const char *const server[] = {
+		"qemu-nbd", "--persistent", "-x", "web01", "-f", "raw", "-k", socket, place, NULL};
+	struct p2v_proc_spec spec = {
+		.argv = server, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
+	p2v_auto_output struct output output = {0};
+	struct p2v_err err = {0};
+	pid_t pid;
+	int r;
+
+	(void)state;
+	make_place(place);
+	assert_int_equal(p2v_proc_start(&spec, &pid, NULL), 0);
+	while (!p2v_file_exists(socket))
+		usleep(10000);
+	r = emit_to(true, "qcow2", to, &output, &err);
+	p2v_proc_stop(pid, 5000);
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(output.disks[0].path, to);
+	assert_string_equal(output.disks[0].format, "raw");
+	arrived(place);
+	says("job/output/web01.xml", "<source protocol='nbd' name='web01'>");
+	says("job/output/web01.xml", source);
+	says("job/output/web01.sh", "file.server.type=unix");
+	/* The server is gone. */
+	assert_int_equal(emit_undo(job, STORE_CHANGES, NULL), 0);
+	assert_false(there("job/output.json"));
+}
+
+static void disk_goes_to_a_block_device(void **state)
+{
+	p2v_autofree char *place = in("place");
+	p2v_auto_output struct output output = {0};
+	p2v_autobuf struct p2v_buf device = {0};
+	struct p2v_err err = {0};
+	int r;
+
+	(void)state;
+	make_place(place);
+	if (p2v_proc_run((const char *const[]){"losetup", "--find", "--show", place, NULL}, NULL, 0,
+		    5000, &device, NULL) < 0)
+		skip();
+	p2v_buf_add(&device, "", 1);
+	*strchrnul((char *)device.data, '\n') = '\0';
+	r = emit_to(true, "qcow2", (char *)device.data, &output, &err);
+	run((const char *const[]){"losetup", "--detach", (char *)device.data, NULL});
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(output.disks[0].path, (char *)device.data);
+	arrived(place);
+	says("job/output/web01.xml", "<source dev='/dev/loop");
+	says("job/output/web01.sh", "file.driver=host_device");
+}
+
+static void no_place_for_a_disk(void **state)
+{
+	static const char *const bad[] = {"nbd://", "nbd:///export", "nbd://host:0/e",
+		"nbd://host:99999/e", "nbd+unix:///e", "rbd:image", "rbd:pool/image:conf=/x",
+		"/dev/a b", "nbd://host/%2e"};
+	p2v_autofree char *file = in("converted.raw");
+	p2v_auto_output struct output output = {0};
+	struct p2v_err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(bad); i++) {
+		p2v_autofree char *to = strdup(bad[i]);
+
+		assert_int_equal(emit_to(true, "qcow2", to, &output, &err), P2V_EINVAL);
+		assert_non_null(strstr(err.text, bad[i]));
+	}
+	/* What is there and is no block device stays as it is. */
+	assert_int_equal(emit_to(true, "qcow2", file, &output, &err), P2V_EREFUSED);
+	assert_non_null(strstr(err.text, "is no block device"));
+	assert_false(there("job/output.json"));
+	assert_true(there("job/work/disk0.qcow2"));
 }
 
 static void errors_name_the_object(void **state)
@@ -328,6 +442,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			own_disk_is_merged_and_taken_back, make_job, remove_job),
+		cmocka_unit_test_setup_teardown(disk_goes_to_an_nbd_server, make_job, remove_job),
+		cmocka_unit_test_setup_teardown(disk_goes_to_a_block_device, make_job, remove_job),
+		cmocka_unit_test_setup_teardown(no_place_for_a_disk, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(given_disk_is_never_written, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(other_formats_are_copies, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(errors_name_the_object, make_job, remove_job),
