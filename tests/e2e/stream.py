@@ -284,6 +284,77 @@ def second_pass_cut(steps):
     image_is(steps, "cut", disk)
 
 
+def files_of(path):
+    """What a file system holds: each file's digest. path: an image of it."""
+    mount = f"{path}.mnt"
+    os.makedirs(mount)
+    subprocess.run(["mount", "-o", "loop,ro", path, mount], check=True)
+    try:
+        return {os.path.relpath(os.path.join(folder, name), mount): digest(os.path.join(folder, name))
+                for folder, _, names in os.walk(mount) for name in names}
+    finally:
+        subprocess.run(["umount", mount], check=True)
+        os.rmdir(mount)
+
+
+class Writer(threading.Thread):
+    """Somebody who works on a mounted file system: writes, renames, deletes, until told to stop."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.over, self.n = folder, threading.Event(), 0
+
+    def run(self):
+        rng = random.Random(7)
+        while not self.over.is_set():
+            path = os.path.join(self.folder, f"f{self.n % 40}")
+            with open(path, "wb") as file:
+                file.write(rng.randbytes(rng.randrange(400_000)))
+                if self.n % 5 == 0:
+                    os.fsync(file.fileno())
+            if self.n % 7 == 0:
+                os.rename(path, f"{path}.old")
+            if self.n % 11 == 0:
+                os.unlink(f"{path}.old") if os.path.exists(f"{path}.old") else None
+            self.n += 1
+
+
+@case
+def hot_then_cold(steps):
+    """A first pass while somebody writes to the mounted disk, a second one when it is at rest: the cold disk, exactly."""
+    disk, mount = os.path.join(steps.work, "hot.img"), os.path.join(steps.work, "hot.mnt")
+    with open(disk, "wb") as file:
+        file.truncate(192 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    os.makedirs(mount)
+    loop = subprocess.run(["losetup", "--find", "--show", disk], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        subprocess.run(["mount", loop, mount], check=True)
+        writer = Writer(mount)
+        writer.start()
+        try:
+            while writer.n < 60:
+                time.sleep(0.05)
+            steps.send([loop], None, "--name", "hot", "--limit", "24M")
+            before = writer.n
+        finally:
+            writer.over.set()
+            writer.join()
+            subprocess.run(["umount", mount], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", loop], check=True)
+    result = steps.send([disk], None, "--name", "hot", "--refresh")
+    need(result["disks"][0]["verified"], "it is not verified")
+    raw = os.path.join(steps.work, "hot.raw")
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw",
+                    os.path.join(steps.jobs, "hot", "image", "disk0.qcow2"), raw], check=True)
+    subprocess.run(["e2fsck", "-fn", raw], check=True, capture_output=True)
+    files = files_of(disk)
+    need(files and files_of(raw) == files, "the image does not hold what the disk holds")
+    print(f"      {before} files were written until the first pass ended, {len(files)} are left; "
+          f"{result['disks'][0]['sent_bytes'] >> 10} KiB in the second")
+
+
 @case
 def rescue(steps):
     """A block device whose end cannot be read: --rescue copies the rest and names what is missing."""
