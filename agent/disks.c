@@ -129,7 +129,7 @@ static int disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struc
 		return r;
 	for (size_t i = 0; i < bad->n; i++)
 		spans[i] = (struct map_span){bad->items[i].offset, bad->items[i].length};
-	return map_files_at(d->path, parts, n, spans, bad->n, &d->bad_files, &d->n_bad_files, err);
+	return map_files_at(d->io, parts, n, spans, bad->n, &d->bad_files, &d->n_bad_files, err);
 }
 
 int agent_disks_name_bad(

@@ -66,8 +66,9 @@ static const struct p2v_opt opts[] = {
 	{"rescue", 0, NULL, P2V_OPT_FLAG, O(rescue), 0,
 		"Go on where a disk cannot be read: such sectors become zeros, and are listed in "
 		"the result and in the server's receipt; the result also names the files that they "
-		"belong to, where ext2, ext3 or ext4 lies right on a partition. Default: stop at "
-		"the first one."},
+		"belong to, on ext2, ext3, ext4, XFS and NTFS, in linear logical volumes and "
+		"RAID1, "
+		"too. Default: stop at the first one."},
 	{"follow", 0, NULL, P2V_OPT_FLAG, O(follow), 0,
 		"Stay after the copy and show how p2vd on the server converts the machine and "
 		"proves that it boots. The result has what it came to. Interrupting it stops "

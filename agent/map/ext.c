@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/map/ext.h"
+
 #include <errno.h>
-#include <ext2fs/ext2fs.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "agent/map/mappers.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
@@ -102,6 +102,12 @@ static struct struct_io_manager view_manager = {
 	.read_blk64 = view_read,
 	.write_blk64 = view_write,
 };
+
+/* The library would print what it finds. */
+static void say_nothing(const char *who, errcode_t code, const char *fmt, va_list args)
+{
+	(void)who, (void)code, (void)fmt, (void)args;
+}
 
 static void fs_close(ext2_filsys *fs)
 {
@@ -207,10 +213,13 @@ static int fs_map(
 	return runs_each(fs, v, out, &mapped, err);
 }
 
-/* The library would print what it finds. */
-static void say_nothing(const char *who, errcode_t code, const char *fmt, va_list args)
+errcode_t map_ext_open(
+	const struct map_view *v, int flags, int super, unsigned block_bytes, ext2_filsys *ret)
 {
-	(void)who, (void)code, (void)fmt, (void)args;
+	set_com_err_hook(say_nothing);
+	opening = v;
+	return ext2fs_open(
+		v->io->name, EXT2_FLAG_64BITS | flags, super, block_bytes, &view_manager, ret);
 }
 
 int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err)
@@ -219,9 +228,7 @@ int map_ext(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	const char *why;
 	errcode_t e;
 
-	set_com_err_hook(say_nothing);
-	opening = v;
-	e = ext2fs_open(v->io->name, EXT2_FLAG_64BITS, 0, 0, &view_manager, &fs);
+	e = map_ext_open(v, 0, 0, 0, &fs);
 	if (e == 0 && (why = doubt(fs, v)) != NULL)
 		return map_out_used(out, why);
 	if (e)

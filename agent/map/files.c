@@ -1,197 +1,239 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/map/files.h"
 
-#include <ext2fs/ext2fs.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/map/names.h"
+#include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
+#include "p2v/core/num.h"
 #include "p2v/core/publish.h"
-#include "p2v/core/stop.h"
 #include "p2v/core/text.h"
 
-struct search {
-	ext2_filsys fs;
-	const struct map_part *part;
-	const struct map_span *spans;
-	size_t n_spans;
-	ext2_ino_t inodes[MAP_FILES_MAX], ino; /* those found; the one that is looked at */
-	bool named[MAP_FILES_MAX];
-	size_t n;
-	bool hit, more;
-	ext2_ino_t dir;
-	char *block; /* a directory's */
-	char ***lines;
-	size_t *n_lines;
-	int r;
-	struct p2v_err *err;
-};
-
-static void line_add(struct search *s, const char *text)
+bool map_bad_touches(const struct map_bad *bad, uint64_t offset, uint64_t length)
 {
-	p2v_autobuf struct p2v_buf line = {0};
-
-	if (s->part->number)
-		p2v_buf_addf(&line, "partition %u: ", s->part->number);
-	p2v_text_add_printable(&line, text);
-	p2v_buf_add(&line, "", 1);
-	if (s->r == 0)
-		s->r = p2v_buf_check(&line, s->err);
-	if (s->r == 0)
-		s->r = p2v_json_add_str(s->lines, s->n_lines, (char *)line.data, s->err);
-}
-
-static bool touches(const struct search *s, uint64_t offset, uint64_t length)
-{
-	for (size_t i = 0; i < s->n_spans; i++)
-		if (s->spans[i].offset < offset + length &&
-			offset < s->spans[i].offset + s->spans[i].length)
+	for (size_t i = 0; i < bad->n_spans; i++)
+		if (bad->spans[i].offset < offset + length &&
+			offset < bad->spans[i].offset + bad->spans[i].length)
 			return true;
 	return false;
 }
 
-static int on_block(
-	ext2_filsys fs, blk64_t *block, e2_blkcnt_t n, blk64_t ref, int ref_offset, void *ctx)
+int map_bad_say(const struct map_bad *bad, const char *text, struct p2v_err *err)
 {
-	struct search *s = ctx;
+	p2v_autobuf struct p2v_buf line = {0};
+	int r;
 
-	(void)n, (void)ref, (void)ref_offset;
-	s->hit = touches(s, s->part->offset_bytes + *block * fs->blocksize, fs->blocksize);
-	return s->hit ? BLOCK_ABORT : 0;
+	p2v_text_add_printable(&line, bad->where ? bad->where : "");
+	p2v_text_add_printable(&line, text);
+	p2v_buf_add(&line, "", 1);
+	r = p2v_buf_check(&line, err);
+	return r < 0 ? r : p2v_json_add_str(bad->lines, bad->n_lines, (char *)line.data, err);
 }
 
-/* Calls each inode that is in use; one that cannot be read is passed over. */
-static void inodes_scan(
-	struct search *s, void (*look)(struct search *s, ext2_ino_t ino, struct ext2_inode *inode))
+int map_bad_move(const struct map_bad *bad, uint64_t offset, uint64_t length, uint64_t to,
+	struct map_bad *ret, struct p2v_err *err)
 {
-	struct ext2_inode inode;
-	ext2_inode_scan scan;
-	ext2_ino_t ino = 1;
-	errcode_t e;
+	for (size_t i = 0; i < bad->n_spans; i++) {
+		uint64_t first = p2v_max_u64(bad->spans[i].offset, offset);
+		uint64_t end =
+			p2v_min_u64(bad->spans[i].offset + bad->spans[i].length, offset + length);
+		struct map_span *s;
 
-	if (ext2fs_open_inode_scan(s->fs, 0, &scan) != 0)
-		return;
-	while (ino && s->r == 0 && !p2v_stop_requested()) {
-		e = ext2fs_get_next_inode(scan, &ino, &inode);
-		if (e == EXT2_ET_BAD_BLOCK_IN_INODE_TABLE || (e == 0 && !inode.i_links_count))
+		if (first >= end)
 			continue;
-		if (e != 0)
-			break;
-		if (ino)
-			look(s, ino, &inode);
+		s = p2v_json_grow((void **)&ret->spans, &ret->n_spans, sizeof(*ret->spans));
+		if (!s)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+		*s = (struct map_span){first - offset + to, end - first};
 	}
-	ext2fs_close_inode_scan(scan);
-}
-
-static void look_at_blocks(struct search *s, ext2_ino_t ino, struct ext2_inode *inode)
-{
-	/* Those of the file system itself, but for the root, have no names. */
-	if ((ino < EXT2_FIRST_INO(s->fs->super) && ino != EXT2_ROOT_INO) ||
-		!ext2fs_inode_has_valid_blocks2(s->fs, inode))
-		return;
-	s->hit = false;
-	ext2fs_block_iterate3(s->fs, ino, BLOCK_FLAG_READ_ONLY, NULL, on_block, s);
-	if (!s->hit)
-		return;
-	s->more = s->n == MAP_FILES_MAX;
-	if (!s->more)
-		s->inodes[s->n++] = ino;
-}
-
-static int on_entry(ext2_ino_t dir, int entry, struct ext2_dir_entry *e, int offset, int block_size,
-	char *buf, void *ctx)
-{
-	struct search *s = ctx;
-
-	(void)offset, (void)block_size, (void)buf;
-	if (entry == DIRENT_DOT_FILE || entry == DIRENT_DOT_DOT_FILE)
-		return 0;
-	for (size_t i = 0; i < s->n; i++) {
-		char *path;
-
-		if (s->inodes[i] != e->inode || s->named[i] ||
-			ext2fs_get_pathname(s->fs, dir, e->inode, &path) != 0)
-			continue;
-		line_add(s, path);
-		s->named[i] = true;
-		ext2fs_free_mem(&path);
-	}
+	ret->lines = bad->lines;
+	ret->n_lines = bad->n_lines;
 	return 0;
 }
 
-static void look_at_names(struct search *s, ext2_ino_t ino, struct ext2_inode *inode)
+void map_bad_finish(struct map_bad *bad)
 {
-	if (LINUX_S_ISDIR(inode->i_mode))
-		ext2fs_dir_iterate2(s->fs, ino, 0, s->block, on_entry, s);
+	free(bad->spans);
+	free(bad->where);
+	*bad = (struct map_bad){0};
 }
 
-static void rest_tell(struct search *s)
+void map_hits_add(struct map_hits *hits, uint64_t id)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		p2v_autofree char *text = s->named[i] ? NULL
-					  : s->inodes[i] == EXT2_ROOT_INO
-						  ? p2v_strf("/")
-						  : p2v_strf("a file whose name is not "
-							     "found, inode %u",
-							    s->inodes[i]);
-		if (text)
-			line_add(s, text);
-	}
-	if (s->n == 0)
-		line_add(s, "in no file (metadata or free space)");
-	if (s->more)
-		line_add(s, "and further files");
+	for (size_t i = 0; i < hits->n; i++)
+		if (hits->ids[i] == id)
+			return;
+	hits->more = hits->n == MAP_FILES_MAX;
+	if (!hits->more)
+		hits->ids[hits->n++] = id;
 }
 
-/* Past the page cache, which may not hold what the disk cannot give; block by block. */
-static errcode_t fs_open(const char *path, const struct map_part *part, ext2_filsys *ret)
+size_t map_hits_nameless(const struct map_hits *hits, uint64_t id)
 {
-	char offset[64];
+	size_t i = 0;
 
-	snprintf(offset, sizeof(offset), "offset=%llu", (unsigned long long)part->offset_bytes);
-	return ext2fs_open2(path, offset,
-		EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES | EXT2_FLAG_IGNORE_CSUM_ERRORS, 0, 0,
-		unix_io_manager, ret);
+	while (i < hits->n && (hits->ids[i] != id || hits->named[i]))
+		i++;
+	return i;
 }
 
-static void part_search(struct search *s, const char *path)
-{
-	if (fs_open(path, s->part, &s->fs) != 0) {
-		line_add(s, "its file system cannot be opened to see which files these are");
-		return;
-	}
-	s->block = malloc(s->fs->blocksize);
-	if (s->block) {
-		inodes_scan(s, look_at_blocks);
-		if (s->n)
-			inodes_scan(s, look_at_names);
-		rest_tell(s);
-	} else {
-		s->r = p2v_err_set(s->err, P2V_ENOMEM, "out of memory");
-	}
-	free(s->block);
-	ext2fs_free(s->fs);
-}
-
-int map_files_at(const char *path, const struct map_part *parts, size_t n_parts,
-	const struct map_span *spans, size_t n_spans, char ***lines, size_t *n_lines,
-	struct p2v_err *err)
+int map_hits_end(
+	const struct map_hits *hits, uint64_t root, struct map_bad *bad, struct p2v_err *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < n_parts && r == 0; i++) {
-		struct search s = {.part = &parts[i],
-			.spans = spans,
-			.n_spans = n_spans,
-			.lines = lines,
-			.n_lines = n_lines,
-			.err = err};
+	for (size_t i = 0; i < hits->n && r == 0; i++) {
+		p2v_autofree char *text = NULL;
 
-		if (!parts[i].type || strncmp(parts[i].type, "ext", 3) != 0 ||
-			!touches(&s, parts[i].offset_bytes, parts[i].length_bytes))
+		if (hits->named[i])
 			continue;
-		part_search(&s, path);
-		r = s.r;
+		text = hits->ids[i] == root ? p2v_strf("/")
+					    : p2v_strf("a file whose name is not found, inode "
+						       "%" PRIu64,
+						      hits->ids[i]);
+		r = text ? map_bad_say(bad, text, err)
+			 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	if (r == 0 && hits->n == 0)
+		r = map_bad_say(bad, "in no file (metadata or free space)", err);
+	if (r == 0 && hits->more)
+		r = map_bad_say(bad, "and further files", err);
+	return r;
+}
+
+/* The disk, with zeros where it cannot be read: nobody waits for those sectors once more. */
+struct patched_io {
+	struct block_io io;
+	struct block_io *disk;
+	const struct map_span *spans;
+	size_t n_spans;
+};
+
+/* How much from offset on is good, or with ret_bad is not. */
+static uint64_t patched_run(const struct patched_io *p, uint64_t offset, uint64_t n, bool *ret_bad)
+{
+	*ret_bad = false;
+	for (size_t i = 0; i < p->n_spans; i++) {
+		const struct map_span *s = &p->spans[i];
+
+		if (offset >= s->offset && offset - s->offset < s->length) {
+			*ret_bad = true;
+			return p2v_min_u64(n, s->offset + s->length - offset);
+		}
+		if (s->offset > offset)
+			n = p2v_min_u64(n, s->offset - offset);
+	}
+	return n;
+}
+
+static int patched_pread(
+	struct block_io *io, uint64_t offset, void *buf, size_t n, struct p2v_err *err)
+{
+	const struct patched_io *p = (const struct patched_io *)io;
+	uint8_t *to = buf;
+	int r = 0;
+
+	while (n && r == 0) {
+		bool bad;
+		size_t part = (size_t)patched_run(p, offset, n, &bad);
+
+		if (bad)
+			memset(to, 0, part);
+		else
+			r = block_read(p->disk, offset, to, part, err);
+		offset += part;
+		to += part;
+		n -= part;
 	}
 	return r;
+}
+
+static void patched_close(struct block_io *io)
+{
+	free(io);
+}
+
+static const struct block_io_ops patched_ops = {.pread = patched_pread, .close = patched_close};
+
+static int patched_open(struct block_io *disk, const struct map_span *spans, size_t n_spans,
+	struct block_io **ret, struct p2v_err *err)
+{
+	struct patched_io *p = calloc(1, sizeof(*p));
+	int r = p ? block_io_setup(&p->io, &patched_ops, disk->name, disk->size_bytes,
+			    disk->logical_sector_bytes, false, err)
+		  : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	p->disk = disk;
+	p->spans = spans;
+	p->n_spans = n_spans;
+	*ret = &p->io;
+	return 0;
+}
+
+/* One part of the disk: only its spans. */
+static int part_name(struct block_io *io, const struct map_part *part, const struct map_bad *all,
+	struct p2v_err *err)
+{
+	const struct map_view v = {io, part->offset_bytes, part->length_bytes, part->number, 0};
+	map_auto_bad struct map_bad bad = {0};
+	int r = map_bad_move(all, part->offset_bytes, part->length_bytes, 0, &bad, err);
+
+	if (r < 0 || bad.n_spans == 0)
+		return r;
+	bad.where = part->number ? p2v_strf("partition %" PRIu32 ": ", part->number) : strdup("");
+	if (!bad.where)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	return part->type ? map_bad_name(&v, part->type, &bad, err)
+			  : map_bad_say(&bad, "in content that nothing here knows", err);
+}
+
+static uint64_t spans_bytes(const struct map_bad *bad)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < bad->n_spans; i++)
+		sum += bad->spans[i].length;
+	return sum;
+}
+
+/* Whether some of them lie in no part. */
+static int gaps_name(const struct map_part *parts, size_t n_parts, const struct map_bad *all,
+	struct p2v_err *err)
+{
+	map_auto_bad struct map_bad in = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < n_parts && r == 0; i++)
+		r = map_bad_move(all, parts[i].offset_bytes, parts[i].length_bytes, 0, &in, err);
+	return r == 0 && spans_bytes(&in) < spans_bytes(all)
+		       ? map_bad_say(all, "outside of partitions", err)
+		       : r;
+}
+
+int map_files_at(struct block_io *io, const struct map_part *parts, size_t n_parts,
+	const struct map_span *spans, size_t n_spans, char ***lines, size_t *n_lines,
+	struct p2v_err *err)
+{
+	p2v_auto(block_io_free) struct block_io *patched = NULL;
+	map_auto_bad struct map_bad all = {.lines = lines, .n_lines = n_lines};
+	int r = patched_open(io, spans, n_spans, &patched, err);
+
+	for (size_t i = 0; i < n_spans && r == 0; i++) {
+		const struct map_bad one = {.spans = (struct map_span *)(uintptr_t)&spans[i],
+			.n_spans = 1,
+			.lines = lines,
+			.n_lines = n_lines};
+
+		r = map_bad_move(&one, 0, io->size_bytes, 0, &all, err);
+	}
+	for (size_t i = 0; i < n_parts && r == 0; i++)
+		r = part_name(patched, &parts[i], &all, err);
+	return r == 0 ? gaps_name(parts, n_parts, &all, err) : r;
 }

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "agent/map/lvm.h"
+#include "agent/map/names.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
+#include "p2v/core/publish.h"
 
 /* A logical volume as a disk of its own, read through its segments. */
 struct volume_io {
@@ -208,5 +210,31 @@ int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const st
 	if (r == 0)
 		r = linear_map(v, g, lv, &list, out, err);
 	block_extents_finish(&list);
+	return r;
+}
+
+int map_lvm_volume_names(const struct map_view *v, const struct lvm_group *g,
+	const struct lvm_volume *lv, struct map_bad *bad, struct p2v_err *err)
+{
+	p2v_auto(block_io_free) struct block_io *io = NULL;
+	map_auto_bad struct map_bad within = {0};
+	int r = 0;
+
+	for (size_t i = 0; lv->linear && i < lv->n_segments && r == 0; i++) {
+		const struct lvm_segment *s = &lv->segments[i];
+
+		r = map_bad_move(bad, g->first_bytes + s->physical * g->extent_bytes,
+			s->count * g->extent_bytes, s->start * g->extent_bytes, &within, err);
+	}
+	if (r < 0 || within.n_spans == 0)
+		return r;
+	within.where = p2v_strf("%svolume %s/%s: ", bad->where, g->name, lv->name);
+	r = within.where ? volume_open(v, g, lv, &io, err)
+			 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (r == 0) {
+		const struct map_view in = {io, 0, io->size_bytes, v->number, v->depth + 1};
+
+		r = map_bad_name(&in, NULL, &within, err);
+	}
 	return r;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/map/names.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
@@ -193,24 +194,41 @@ static int group_map(const struct map_view *v, const struct lvm_group *g, struct
 	return r;
 }
 
+/* ret_why: a constant text where it is sound and tells nothing; then ret is untouched. */
+static int group_read(
+	const struct map_view *v, struct lvm_group *ret, const char **ret_why, struct p2v_err *err)
+{
+	p2v_autofree char *text = NULL;
+	struct label label;
+	size_t n = 0;
+	int r = label_read(v, &label, err);
+
+	*ret_why = v->depth > DEPTH_MAX ? "LVM within LVM: all copied" : NULL;
+	if (r == 0 && !*ret_why)
+		r = area_read(v, &label, &text, &n, ret_why, err);
+	if (r == 0 && !*ret_why)
+		r = map_lvm_parse(text, n, label.uuid, ret, ret_why, err);
+	return r;
+}
+
 int map_lvm(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
 	map_lvm_auto_group struct lvm_group g = {0};
-	p2v_autofree char *text = NULL;
-	const char *why = NULL;
-	struct label label;
-	size_t n = 0;
-	int r;
+	const char *why;
+	int r = group_read(v, &g, &why, err);
 
-	if (v->depth > DEPTH_MAX)
-		return map_out_used(out, "LVM within LVM: all copied");
-	r = label_read(v, &label, err);
-
-	if (r == 0)
-		r = area_read(v, &label, &text, &n, &why, err);
-	if (r == 0 && !why)
-		r = map_lvm_parse(text, n, label.uuid, &g, &why, err);
 	if (r < 0)
 		return r;
 	return why ? map_out_used(out, why) : group_map(v, &g, out, err);
+}
+
+int map_names_lvm(const struct map_view *v, struct map_bad *bad, struct p2v_err *err)
+{
+	map_lvm_auto_group struct lvm_group g = {0};
+	const char *why;
+	int r = group_read(v, &g, &why, err);
+
+	for (size_t i = 0; i < g.n_volumes && r == 0; i++)
+		r = map_lvm_volume_names(v, &g, &g.volumes[i], bad, err);
+	return r;
 }

@@ -55,6 +55,10 @@ void map_lvm_group_finish(struct lvm_group *group);
 int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const struct lvm_volume *lv,
 	struct map_out *out, struct p2v_err *err);
 
+/* Names the files of a linear volume that lie where the disk could not be read (names.h). */
+int map_lvm_volume_names(const struct map_view *v, const struct lvm_group *g,
+	const struct lvm_volume *lv, struct map_bad *bad, struct p2v_err *err);
+
 /* The data blocks of a thin pool that none of its volumes has. data: the pool's data volume. */
 int map_lvm_thin(struct block_io *meta, uint64_t chunk_bytes, const struct map_view *data,
 	struct map_out *out, struct p2v_err *err);

@@ -28,6 +28,8 @@ struct map_out {
 	size_t n_inner;
 };
 
+struct map_bad;
+
 struct mapper {
 	const char *type; /* as libblkid calls it */
 	/*
@@ -39,6 +41,8 @@ struct mapper {
 	/* Where map is NULL: why all of it is copied. */
 	const char *why_used;
 	bool busy; /* maps a part that is in use as well */
+	/* Says which files lie where the disk could not be read; NULL: nobody can (names.h). */
+	int (*names)(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 	/* What stands where in each of its kind; NULL: it is never found within a container. */
 	uint32_t magic_at;
 	const char *magic;

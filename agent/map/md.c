@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/map/mappers.h"
+#include "agent/map/names.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
@@ -129,7 +129,9 @@ struct place {
 		const struct map_view *v, const uint8_t *sb, uint64_t at, struct map_view *ret);
 };
 
-int map_md(const struct map_view *v, struct map_out *out, struct p2v_err *err)
+/* What the member holds. ret_found false: it is no member in sync of a RAID1 that was stopped. */
+static int member_find(
+	const struct map_view *v, struct map_view *ret, bool *ret_found, struct p2v_err *err)
 {
 	uint64_t sectors = v->length_bytes / SECTOR, blocks = v->length_bytes / RESERVED_090;
 	/* 1.1; 1.2; 1.0, 8 KiB before the end, on 4 KiB; 0.90. */
@@ -140,16 +142,44 @@ int map_md(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 		{blocks < 2 ? 0 : (blocks - 1) * RESERVED_090, super_090_parse},
 	};
 	uint8_t sb[SUPER_BYTES];
-	struct map_view in;
-	const char *type;
 
-	for (size_t i = 0; i < P2V_N(places) && v->depth < DEPTH_MAX; i++) {
+	*ret_found = false;
+	for (size_t i = 0; i < P2V_N(places) && !*ret_found && v->depth < DEPTH_MAX; i++) {
 		int r = map_view_read(v, places[i].at, sb, sizeof(sb), err);
 
 		if (r < 0)
 			return r;
-		if (places[i].parse(v, sb, places[i].at, &in))
-			return map_view_map(&in, NULL, false, out, &type, err);
+		*ret_found = places[i].parse(v, sb, places[i].at, ret);
 	}
-	return map_out_used(out, not_known);
+	return 0;
+}
+
+int map_md(const struct map_view *v, struct map_out *out, struct p2v_err *err)
+{
+	struct map_view in;
+	const char *type;
+	bool found;
+	int r = member_find(v, &in, &found, err);
+
+	if (r < 0)
+		return r;
+	return found ? map_view_map(&in, NULL, false, out, &type, err)
+		     : map_out_used(out, not_known);
+}
+
+int map_names_md(const struct map_view *v, struct map_bad *bad, struct p2v_err *err)
+{
+	map_auto_bad struct map_bad within = {0};
+	struct map_view in;
+	bool found;
+	int r = member_find(v, &in, &found, err);
+
+	if (r == 0 && found)
+		r = map_bad_move(
+			bad, in.offset_bytes - v->offset_bytes, in.length_bytes, 0, &within, err);
+	if (r < 0 || within.n_spans == 0)
+		return r;
+	within.where = strdup(bad->where);
+	return within.where ? map_bad_name(&in, NULL, &within, err)
+			    : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }

@@ -18,4 +18,14 @@ struct map_ntfs_clusters {
 int map_ntfs_record(
 	const struct map_ntfs_clusters *c, const uint8_t *record, size_t n, struct p2v_err *err);
 
+/* Each attribute of a record in use, up to where it makes no sense. Stops where one fails. */
+typedef int (*map_ntfs_attribute_fn)(
+	void *ctx, uint32_t type, const uint8_t *attribute, size_t n, struct p2v_err *err);
+int map_ntfs_attributes(const uint8_t *record, size_t n, map_ntfs_attribute_fn attribute, void *ctx,
+	struct p2v_err *err);
+/* Each run of clusters of an attribute that is not resident. */
+typedef int (*map_ntfs_run_fn)(void *ctx, uint64_t first, uint64_t count, struct p2v_err *err);
+int map_ntfs_runs(const uint8_t *attribute, size_t n, uint64_t clusters, map_ntfs_run_fn run,
+	void *ctx, struct p2v_err *err);
+
 #endif

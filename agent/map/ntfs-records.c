@@ -42,7 +42,8 @@ static uint64_t number_read(struct p2v_rd *rd, unsigned n, bool is_signed)
 }
 
 /* Up to the first that makes no sense: nobody reads on there. */
-static int runs_take(const struct map_ntfs_clusters *c, struct p2v_rd rd, struct p2v_err *err)
+static int runs_take(
+	struct p2v_rd rd, uint64_t clusters, map_ntfs_run_fn run, void *ctx, struct p2v_err *err)
 {
 	uint64_t at = 0;
 
@@ -56,19 +57,18 @@ static int runs_take(const struct map_ntfs_clusters *c, struct p2v_rd rd, struct
 			return 0;
 		count = number_read(&rd, n_count, false);
 		at += number_read(&rd, n_step, true);
-		if (rd.failed || !p2v_range_within(at, count, c->n))
+		if (rd.failed || !p2v_range_within(at, count, clusters))
 			return 0;
 		if (n_step == 0 || count == 0)
 			continue;
-		e = block_extents_set(c->out->extents, c->view->offset_bytes + at * c->bytes_each,
-			count * c->bytes_each, EXTENT_USED, err);
+		e = run(ctx, at, count, err);
 		if (e < 0)
 			return e;
 	}
 }
 
-int map_ntfs_record(
-	const struct map_ntfs_clusters *c, const uint8_t *record, size_t n, struct p2v_err *err)
+int map_ntfs_attributes(const uint8_t *record, size_t n, map_ntfs_attribute_fn attribute, void *ctx,
+	struct p2v_err *err)
 {
 	struct p2v_rd rd = p2v_rd_init(record + 20, n - 20);
 	size_t at = p2v_rd_le16(&rd), end;
@@ -79,29 +79,55 @@ int map_ntfs_record(
 	end = p2v_min_u64(p2v_rd_le32(&rd), n);
 	while (e == 0 && at + ATTR_MIN <= end) {
 		uint32_t type, length;
-		uint16_t runs;
 
 		rd = p2v_rd_init(record + at, end - at);
 		type = p2v_rd_le32(&rd);
 		length = p2v_rd_le32(&rd);
 		if (type == ATTR_END || length < ATTR_MIN || length > end - at)
 			return 0;
-		if (p2v_rd_u8(&rd) && length >= ATTR_NONRES) {
-			rd = p2v_rd_init(record + at + 32, 2);
-			runs = p2v_rd_le16(&rd);
-			if (runs < length)
-				e = runs_take(
-					c, p2v_rd_init(record + at + runs, length - runs), err);
-		}
+		e = attribute(ctx, type, record + at, length, err);
 		at += length;
 	}
 	return e;
 }
 
-int map_ntfs_records(
-	ntfs_volume *vol, const struct map_view *v, struct map_out *out, struct p2v_err *err)
+int map_ntfs_runs(const uint8_t *attribute, size_t n, uint64_t clusters, map_ntfs_run_fn run,
+	void *ctx, struct p2v_err *err)
 {
-	const struct map_ntfs_clusters c = {v, out, (uint64_t)vol->nr_clusters, vol->cluster_size};
+	struct p2v_rd rd = p2v_rd_init(attribute + 32, n < ATTR_NONRES ? 0 : 2);
+	uint16_t runs = p2v_rd_le16(&rd);
+
+	if (!attribute[8] || n < ATTR_NONRES || runs >= n)
+		return 0;
+	return runs_take(p2v_rd_init(attribute + runs, n - runs), clusters, run, ctx, err);
+}
+
+static int run_mark(void *ctx, uint64_t first, uint64_t count, struct p2v_err *err)
+{
+	const struct map_ntfs_clusters *c = ctx;
+
+	return block_extents_set(c->out->extents, c->view->offset_bytes + first * c->bytes_each,
+		count * c->bytes_each, EXTENT_USED, err);
+}
+
+static int attribute_mark(
+	void *ctx, uint32_t type, const uint8_t *attribute, size_t n, struct p2v_err *err)
+{
+	const struct map_ntfs_clusters *c = ctx;
+
+	(void)type;
+	return map_ntfs_runs(attribute, n, c->n, run_mark, ctx, err);
+}
+
+int map_ntfs_record(
+	const struct map_ntfs_clusters *c, const uint8_t *record, size_t n, struct p2v_err *err)
+{
+	return map_ntfs_attributes(record, n, attribute_mark, (void *)(uintptr_t)c, err);
+}
+
+int map_ntfs_records_each(
+	ntfs_volume *vol, map_ntfs_record_fn record, void *ctx, struct p2v_err *err)
+{
 	p2v_autofree uint8_t *batch = malloc(BATCH_BYTES);
 	size_t size = vol->mft_record_size;
 	uint64_t n, per;
@@ -120,7 +146,22 @@ int map_ntfs_records(
 			want)
 			return p2v_err_set(err, P2V_EIO, "its file records cannot be read");
 		for (s64 i = 0; i < want && e == 0; i++)
-			e = map_ntfs_record(&c, batch + (size_t)i * size, size, err);
+			e = record(ctx, at + (uint64_t)i, batch + (size_t)i * size, size, err);
 	}
 	return e;
+}
+
+static int record_mark(
+	void *ctx, uint64_t number, const uint8_t *record, size_t n, struct p2v_err *err)
+{
+	(void)number;
+	return map_ntfs_record(ctx, record, n, err);
+}
+
+int map_ntfs_records(
+	ntfs_volume *vol, const struct map_view *v, struct map_out *out, struct p2v_err *err)
+{
+	struct map_ntfs_clusters c = {v, out, (uint64_t)vol->nr_clusters, vol->cluster_size};
+
+	return map_ntfs_records_each(vol, record_mark, &c, err);
 }

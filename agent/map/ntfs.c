@@ -26,12 +26,6 @@
  */
 #define PIECE_BYTES ((size_t)64 << 10)
 
-/* What the library's device is: a part, and where in it the next read begins. */
-struct dev_state {
-	const struct map_view *view;
-	s64 at;
-};
-
 static int dev_open(struct ntfs_device *dev, int flags)
 {
 	(void)flags;
@@ -48,7 +42,7 @@ static int dev_close(struct ntfs_device *dev)
 
 static s64 dev_seek(struct ntfs_device *dev, s64 offset, int whence)
 {
-	struct dev_state *d = dev->d_private;
+	struct map_ntfs_device *d = dev->d_private;
 	s64 base = whence == SEEK_END ? (s64)d->view->length_bytes : whence == SEEK_CUR ? d->at : 0;
 
 	if (offset < -base || offset > (s64)d->view->length_bytes - base) {
@@ -61,7 +55,7 @@ static s64 dev_seek(struct ntfs_device *dev, s64 offset, int whence)
 
 static s64 dev_pread(struct ntfs_device *dev, void *buf, s64 count, s64 offset)
 {
-	const struct dev_state *d = dev->d_private;
+	const struct map_ntfs_device *d = dev->d_private;
 
 	if (count < 0 || offset < 0 ||
 		map_view_read(d->view, (uint64_t)offset, buf, (size_t)count, NULL) < 0) {
@@ -73,7 +67,7 @@ static s64 dev_pread(struct ntfs_device *dev, void *buf, s64 count, s64 offset)
 
 static s64 dev_read(struct ntfs_device *dev, void *buf, s64 count)
 {
-	struct dev_state *d = dev->d_private;
+	struct map_ntfs_device *d = dev->d_private;
 	s64 got = dev_pread(dev, buf, count, d->at);
 
 	d->at += got > 0 ? got : 0;
@@ -101,7 +95,7 @@ static int dev_sync(struct ntfs_device *dev)
 
 static int dev_stat(struct ntfs_device *dev, struct stat *st)
 {
-	const struct dev_state *d = dev->d_private;
+	const struct map_ntfs_device *d = dev->d_private;
 
 	*st = (struct stat){.st_mode = S_IFREG, .st_size = (off_t)d->view->length_bytes};
 	return 0;
@@ -125,7 +119,22 @@ static struct ntfs_device_operations dev_ops = {.open = dev_open,
 	.stat = dev_stat,
 	.ioctl = dev_ioctl};
 
-static void volume_close(ntfs_volume **vol)
+int map_ntfs_open(struct map_ntfs_device *dev, ntfs_volume **ret, struct p2v_err *err)
+{
+	struct ntfs_device *device;
+
+	ntfs_log_set_handler(ntfs_log_handler_null);
+	device = ntfs_device_alloc(dev->view->io->name, 0, &dev_ops, dev);
+	if (!device)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	*ret = ntfs_device_mount(device, NTFS_MNT_RDONLY);
+	if (*ret)
+		return 0;
+	ntfs_device_free(device);
+	return map_odd(err, "it is not as an NTFS should be");
+}
+
+void map_ntfs_close(ntfs_volume **vol)
 {
 	if (*vol)
 		ntfs_umount(*vol, TRUE);
@@ -199,23 +208,14 @@ static int bitmap_map(
 
 int map_ntfs(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
-	struct dev_state state = {.view = v}; /* outlives the volume */
-	__attribute__((cleanup(volume_close))) ntfs_volume *vol = NULL;
-	struct ntfs_device *dev;
-	const char *why;
+	struct map_ntfs_device dev = {.view = v};
+	map_auto_ntfs ntfs_volume *vol = NULL;
+	const char *why = NULL;
 	bool empty = false;
-	int r;
+	int r = map_ntfs_open(&dev, &vol, err);
 
-	ntfs_log_set_handler(ntfs_log_handler_null);
-	dev = ntfs_device_alloc(v->io->name, 0, &dev_ops, &state);
-	if (!dev)
-		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	vol = ntfs_device_mount(dev, NTFS_MNT_RDONLY);
-	if (!vol) {
-		ntfs_device_free(dev);
-		return map_odd(err, "it is not as an NTFS should be");
-	}
-	r = doubt(vol, v, &why, &empty, err);
+	if (r == 0)
+		r = doubt(vol, v, &why, &empty, err);
 	if (r < 0 || why)
 		return r < 0 ? r : map_out_used(out, why);
 	out->why_used = "files and metadata, by its $Bitmap";

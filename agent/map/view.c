@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <string.h>
 
-#include "agent/map/mappers.h"
+#include "agent/map/names.h"
 #include "p2v/block/digest.h"
 #include "p2v/core/num.h"
+#include "p2v/core/publish.h"
 
 #define MAGIC_MAX 16u
 
@@ -98,4 +99,26 @@ int map_view_map(const struct map_view *v, const char *type, bool busy, struct m
 					  : "it could not be read to look: all copied");
 	p2v_err_clear(err);
 	return out->why_free ? 0 : view_reset(v, out, err);
+}
+
+/* What cannot be told is no failure: the copy is complete without it. */
+int map_bad_name(
+	const struct map_view *v, const char *type, struct map_bad *bad, struct p2v_err *err)
+{
+	const struct mapper *mapper = type ? mapper_of(type) : mapper_find(v);
+	p2v_autofree char *text = NULL;
+	size_t before = *bad->n_lines;
+	int r = P2V_EUNSUPPORTED;
+
+	if (!type && mapper)
+		type = mapper->type;
+	if (mapper && mapper->names)
+		r = mapper->names(v, bad, err);
+	if (r == P2V_ENOMEM || *bad->n_lines > before)
+		return r == P2V_ENOMEM ? r : 0;
+	p2v_err_clear(err);
+	if (!type)
+		return map_bad_say(bad, "in content that nothing here knows", err);
+	text = p2v_strf("which files these are is not known for %s", type);
+	return text ? map_bad_say(bad, text, err) : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }

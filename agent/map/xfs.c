@@ -20,9 +20,11 @@
 #define SB_CRC_AT	   224u
 #define VERSION_MASK	   0xfu
 #define INCOMPAT_KNOWN	   0xefu /* file types, sparse inodes, meta uuid, big time, nrext64, ... */
+#define INCOMPAT_FTYPE	   1u
 #define INCOMPAT_META_UUID 4u
 #define INCOMPAT_REPAIR	   0x10u
-#define RO_COMPAT_KNOWN	   0xfu /* finobt, rmapbt, reflink, inobtcount */
+#define FEATURES2_FTYPE	   0x200u /* version 4 */
+#define RO_COMPAT_KNOWN	   0xfu	  /* finobt, rmapbt, reflink, inobtcount */
 
 #define AGF_BYTES	   512u
 #define AGF_MAGIC	   0x58414746u
@@ -79,8 +81,18 @@ static bool geometry_sane(const struct xfs_fs *fs, unsigned block_log)
 	       p2v_mul_u64(fs->blocks, fs->block_bytes, &size) && size <= fs->view->length_bytes;
 }
 
-/* Fills fs from the superblock. ret_why: why not to believe it, or NULL. */
-static int super_read(struct xfs_fs *fs, const char **ret_why, struct p2v_err *err)
+/* What only those need who look into files. */
+static void inodes_read(struct xfs_fs *fs, const uint8_t *sb, uint32_t incompat)
+{
+	fs->root_inode = p2v_get_be64(sb + 56);
+	fs->inode_bytes = p2v_get_be16(sb + 104);
+	fs->inodes_log = sb[123];
+	fs->dir_log = sb[192];
+	fs->dir_types =
+		fs->crc ? incompat & INCOMPAT_FTYPE : p2v_get_be32(sb + 200) & FEATURES2_FTYPE;
+}
+
+int map_xfs_super(struct xfs_fs *fs, const char **ret_why, struct p2v_err *err)
 {
 	uint8_t sb[SB_BYTES];
 	struct p2v_rd rd = p2v_rd_init(sb, sizeof(sb));
@@ -117,6 +129,7 @@ static int super_read(struct xfs_fs *fs, const char **ret_why, struct p2v_err *e
 		return map_odd(err, "its superblock makes no sense");
 	if (fs->crc)
 		*ret_why = features_read(&rd, &incompat);
+	inodes_read(fs, sb, incompat);
 	if (incompat & INCOMPAT_META_UUID)
 		memcpy(fs->uuid, sb + 248, 16);
 	return 0;
@@ -134,7 +147,7 @@ static int super_check(const struct xfs_fs *fs, struct p2v_err *err)
 	return r;
 }
 
-static uint64_t ag_offset(const struct xfs_fs *fs, uint32_t ag, uint32_t block)
+uint64_t map_xfs_at(const struct xfs_fs *fs, uint32_t ag, uint32_t block)
 {
 	return ((uint64_t)ag * fs->ag_blocks + block) * fs->block_bytes;
 }
@@ -143,7 +156,7 @@ static int agf_read(const struct xfs_fs *fs, struct ag *ag, uint8_t *buf, struct
 {
 	struct p2v_rd rd = p2v_rd_init(buf, AGF_BYTES);
 	uint32_t magic, version, number, length;
-	int r = map_view_read(fs->view, ag_offset(fs, ag->number, 0) + fs->sector_bytes, buf,
+	int r = map_view_read(fs->view, map_xfs_at(fs, ag->number, 0) + fs->sector_bytes, buf,
 		fs->sector_bytes, err);
 
 	if (r < 0)
@@ -172,7 +185,7 @@ static int tree_read(const struct xfs_fs *fs, const struct ag *ag, uint32_t bloc
 	uint32_t head = fs->crc ? TREE_HEAD_V5 : TREE_HEAD;
 	struct p2v_rd rd = p2v_rd_init(buf, fs->block_bytes);
 	uint32_t magic;
-	int r = block < ag->blocks ? map_view_read(fs->view, ag_offset(fs, ag->number, block), buf,
+	int r = block < ag->blocks ? map_view_read(fs->view, map_xfs_at(fs, ag->number, block), buf,
 					     fs->block_bytes, err)
 				   : map_odd(err, "a tree points beyond its group");
 
@@ -186,7 +199,7 @@ static int tree_read(const struct xfs_fs *fs, const struct ag *ag, uint32_t bloc
 	ret->rd = p2v_rd_init(buf + head, fs->block_bytes - head);
 	if (magic != (fs->crc ? TREE_MAGIC_V5 : TREE_MAGIC))
 		return map_odd(err, "a free space tree has a foreign block");
-	if (fs->crc && (p2v_get_be64(buf + 16) * 512 != ag_offset(fs, ag->number, block) ||
+	if (fs->crc && (p2v_get_be64(buf + 16) * 512 != map_xfs_at(fs, ag->number, block) ||
 			       memcmp(buf + TREE_UUID_AT, fs->uuid, 16) != 0 ||
 			       p2v_get_be32(buf + 48) != ag->number ||
 			       !map_crc32c_ok(buf, fs->block_bytes, TREE_CRC_AT)))
@@ -229,7 +242,7 @@ static int leaf_take(const struct xfs_fs *fs, struct ag *ag, struct tree_block *
 			return map_odd(err, "a free space tree is not in order");
 		ag->next = start + n;
 		ag->seen += n;
-		r = map_view_free(fs->view, out, ag_offset(fs, ag->number, start),
+		r = map_view_free(fs->view, out, map_xfs_at(fs, ag->number, start),
 			(uint64_t)n * fs->block_bytes, err);
 		if (r < 0)
 			return r;
@@ -270,7 +283,7 @@ int map_xfs(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 	p2v_autofree uint8_t *buf = NULL;
 	const char *why;
 	bool clean = false;
-	int r = super_read(&fs, &why, err);
+	int r = map_xfs_super(&fs, &why, err);
 
 	if (r == 0 && why)
 		return map_out_used(out, why);

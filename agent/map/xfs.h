@@ -16,8 +16,17 @@ struct xfs_fs {
 	uint32_t ag_log;	 /* block addresses: group << ag_log | block within */
 	uint64_t log_start;	 /* address; 0: the log is on another device */
 	uint32_t log_blocks;
-	uint8_t uuid[16]; /* as metadata carries it */
+	uint8_t uuid[16];		  /* as metadata carries it */
+	uint32_t inode_bytes, inodes_log; /* inodes in a block: a power of two */
+	uint32_t dir_log;		  /* blocks in a block of a directory: likewise */
+	bool dir_types;			  /* names in directories are followed by a type */
+	uint64_t root_inode;
 };
+
+/* Fills fs, whose view is set, from the superblock. ret_why: why not to believe it, or NULL. */
+int map_xfs_super(struct xfs_fs *fs, const char **ret_why, struct p2v_err *err);
+/* Where a block of an allocation group lies in the view. */
+uint64_t map_xfs_at(const struct xfs_fs *fs, uint32_t ag, uint32_t block);
 
 /*
  * Whether the log says that the file system was unmounted: its newest record is an unmount record,

@@ -6,6 +6,8 @@
  * where it looks for its own. TYPE: SOURCE is one file system, whatever it looks like. Prints "used
  * zero free" in bytes, then a line for each region: depth, used, zero, free, what, why used, why
  * free, with tabs between. A refusal exits with 3.
+ *
+ * map-copy --files SOURCE OFFSET: the files that have this byte of the disk.
  */
 
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/map/files.h"
 #include "agent/map/map.h"
 #include "agent/source/table.h"
 #include "p2v/core/cleanup.h"
@@ -21,29 +24,64 @@
 #define PIECE_BYTES (1u << 20)
 #define POISON	    0xa5
 
+/* The parts refer to the table. */
+static int parts_read(const char *path, struct source_table *table, struct map_part **ret,
+	size_t *ret_n, struct p2v_err *err)
+{
+	struct map_part *parts;
+	size_t n = 0;
+	int r = source_table_read(path, table, err);
+
+	if (r < 0)
+		return r;
+	parts = calloc(table->n_parts + 1, sizeof(*parts));
+	for (size_t i = 0; parts && i < table->n_parts; i++)
+		if (!table->parts[i].extended)
+			parts[n++] = (struct map_part){.number = table->parts[i].number,
+				.offset_bytes = table->parts[i].offset_bytes,
+				.length_bytes = table->parts[i].length_bytes,
+				.type = table->parts[i].type};
+	*ret = parts;
+	*ret_n = n;
+	return parts ? 0 : P2V_ENOMEM;
+}
+
 static int table_map(const char *path, const char *type, struct block_io *io, struct map *ret,
 	struct p2v_err *err)
 {
 	const struct map_part whole = {.length_bytes = io->size_bytes, .type = type};
 	source_autotable struct source_table table = {0};
-	struct map_part *parts;
+	p2v_autofree struct map_part *parts = NULL;
 	size_t n = 0;
 	int r;
 
 	if (type)
 		return map_disk(io, &whole, 1, ret, err);
-	r = source_table_read(path, &table, err);
-	if (r < 0)
-		return r;
-	parts = calloc(table.n_parts + 1, sizeof(*parts));
-	for (size_t i = 0; parts && i < table.n_parts; i++)
-		if (!table.parts[i].extended)
-			parts[n++] = (struct map_part){.number = table.parts[i].number,
-				.offset_bytes = table.parts[i].offset_bytes,
-				.length_bytes = table.parts[i].length_bytes,
-				.type = table.parts[i].type};
-	r = parts ? map_disk(io, parts, n, ret, err) : P2V_ENOMEM;
-	free(parts);
+	r = parts_read(path, &table, &parts, &n, err);
+	return r < 0 ? r : map_disk(io, parts, n, ret, err);
+}
+
+static int files(const char *path, const char *offset, struct p2v_err *err)
+{
+	p2v_auto(block_io_free) struct block_io *io = NULL;
+	source_autotable struct source_table table = {0};
+	p2v_autofree struct map_part *parts = NULL;
+	struct map_span span = {.length = 1};
+	size_t n = 0, n_lines = 0;
+	char **lines = NULL;
+	int r = p2v_num_parse(offset, "OFFSET", 0, INT64_MAX, &span.offset, err);
+
+	if (r == 0)
+		r = block_io_file_open(path, false, &io, err);
+	if (r == 0)
+		r = parts_read(path, &table, &parts, &n, err);
+	if (r == 0)
+		r = map_files_at(io, parts, n, &span, 1, &lines, &n_lines, err);
+	for (size_t i = 0; i < n_lines; i++) {
+		puts(lines[i]);
+		free(lines[i]);
+	}
+	free(lines);
 	return r;
 }
 
@@ -107,7 +145,11 @@ int main(int argc, char **argv)
 {
 	struct p2v_err err = {0};
 
-	if (argc < 3 || argc > 4 || run(argv[1], argv[2], argv[3], &err) < 0) {
+	bool named = argc == 4 && strcmp(argv[1], "--files") == 0;
+
+	if (argc < 3 || argc > 4 ||
+		(named ? files(argv[2], argv[3], &err) : run(argv[1], argv[2], argv[3], &err)) <
+			0) {
 		fprintf(stderr, "%s\n",
 			err.text[0] ? err.text : "usage: map-copy SOURCE COPY [TYPE]");
 		return err.kind ? p2v_err_exit_code(err.kind) : 2;

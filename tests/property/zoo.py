@@ -156,6 +156,16 @@ def map_copy(source, copy, size=None, kind=None):
     return used, zero, free, [Region(line) for line in rest]
 
 
+def files_at(disk, words):
+    """The names of the files in which the words lie, wherever on the disk they are found."""
+    names, at = [], 0
+    with open(disk, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        while (at := view.find(words, at)) >= 0:
+            names += run(MAP_COPY, "--files", disk, str(at)).strip().split("\n")
+            at += 1
+    return names
+
+
 def same(a, b, where):
     if a != b:
         odd = sorted(set(a.items()) ^ set(b.items()))
@@ -363,6 +373,45 @@ def ntfs_sleeps(work, rng):
             return "refused"
         raise
     raise AssertionError("not refused")
+
+
+def ntfs_names(work, rng):
+    """A file of NTFS is named by a byte of it; so are a folder and the list of all files."""
+    disk = f"{work}/disk"
+    kind = Fuse("ntfs", *NTFS, **NTFS_FUSE)
+    kind.build(disk, work, rng)
+    text, name = (set(files_at(disk, words)) for words in (b"\n90000 bottles of the same\n", "allocated".encode("utf-16-le")))
+    if text != {"/d/deep/text"} or name != {"/d", "/$MFT"}:
+        raise AssertionError(f"{text} {name}")
+    return " ".join(text | name)
+
+
+def xfs_names(*options):
+    """Files of XFS by a byte of them: one of very many pieces, one in a directory of several blocks, an attribute."""
+    def try_it(work, rng):
+        disk = f"{work}/disk"
+        kind = Xfs("xfs", *XFS, *options)
+        need("setfattr")
+        make(disk, kind.size)
+        run(*kind.mkfs, disk)
+        with kind.live(disk, work):
+            os.makedirs(f"{work}/mnt/a/many")
+            for i in range(3000):
+                with open(f"{work}/mnt/a/many/a-name-that-is-not-short-{i}", "wb") as file:
+                    file.write(b"the file %d of many" % i)
+            with open(f"{work}/mnt/a/pieces", "wb") as file:
+                for i in range(2000):
+                    file.seek(i * 8192)
+                    file.write(b"piece %d of it" % i)
+            run("setfattr", "-n", "user.large", "-v", "the value of an attribute " + "x" * 3000, f"{work}/mnt/a/pieces")
+        # The log has some of it, too.
+        found = {words: {name for name in files_at(disk, words) if not name.startswith("in no file")} for words in (
+            b"the file 2345 of many", b"piece 1987 of it", b"the value of an attribute x", b"a-name-that-is-not-short-1777")}
+        expected = [{"/a/many/a-name-that-is-not-short-2345"}, {"/a/pieces"}, {"/a/pieces"}, {"/a/many"}]
+        if list(found.values()) != expected:
+            raise AssertionError(str(found))
+        return "; ".join(name for names in found.values() for name in names)
+    return try_it
 
 
 def in_partition(kind):
@@ -704,6 +753,9 @@ def lvm(work, rng):
             kind.check(part)
             found.append(kind.digests(part, work))
         same(*found, name)
+    names = files_at(disk, b"\n90000 bottles of the same\n")
+    if sorted(names) != ["volume vg-x/home: /d/deep/text", "volume vg-x/root: /d/deep/text"]:
+        raise AssertionError(f"files by their bytes: {names}")
     sums = []
     for image in (disk, copy):
         make(part, 20 * MIB)
@@ -1027,6 +1079,9 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("xfs-v4-4096", xfs_old("-s", "size=4096")),
     ("luks", luks),
     ("ntfs-sleeps", ntfs_sleeps),
+    ("ntfs-names", ntfs_names),
+    ("xfs-names", xfs_names()),
+    ("xfs-names-1k", xfs_names("-b", "size=1024", "-n", "size=8192")),
     ("raid1-1.2", raid1(4096, MIB)),
     ("raid1-1.1", raid1(0, MIB)),
     ("raid1-1.0", raid1(-1, 0)),

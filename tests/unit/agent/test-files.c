@@ -62,7 +62,7 @@ static int disk_make(void **state)
 		"offset=1048576", "-d", tree, disk, "24M", NULL};
 
 	assert_int_equal(p2v_proc_run(argv, NULL, 0, 60000, NULL, NULL), 0);
-	return 0;
+	return truncate(disk, PART_AT + PART_BYTES + P2V_MIB);
 }
 
 static int disk_remove(void **state)
@@ -76,6 +76,7 @@ static int disk_remove(void **state)
 
 static void ask(const struct map_span *spans, size_t n, const char *type)
 {
+	p2v_auto(block_io_free) struct block_io *io = NULL;
 	const struct map_part parts[] = {
 		{1, 0, PART_AT, NULL, false}, {3, PART_AT, PART_BYTES, type, false}};
 
@@ -84,7 +85,8 @@ static void ask(const struct map_span *spans, size_t n, const char *type)
 	free(lines);
 	lines = NULL;
 	n_lines = 0;
-	assert_int_equal(map_files_at(disk, parts, 2, spans, n, &lines, &n_lines, NULL), 0);
+	assert_int_equal(block_io_file_open(disk, false, &io, NULL), 0);
+	assert_int_equal(map_files_at(io, parts, 2, spans, n, &lines, &n_lines, NULL), 0);
 }
 
 static bool said(const char *line)
@@ -95,20 +97,34 @@ static bool said(const char *line)
 	return false;
 }
 
-/* Where on the disk the file of this seed begins. */
-static uint64_t find(uint32_t seed)
+/* Where on the disk these bytes lie. */
+static uint64_t find_bytes(const void *want, size_t n)
 {
 	p2v_autofree uint8_t *bytes = malloc(PART_AT + PART_BYTES);
 	p2v_autoclose int fd = open(disk, O_RDONLY | O_CLOEXEC);
+	const uint8_t *found;
+
+	assert_true(fd >= 0 && bytes && pread(fd, bytes, PART_AT + PART_BYTES, 0) > 0);
+	found = memmem(bytes, PART_AT + PART_BYTES, want, n);
+	assert_non_null(found);
+	return (uint64_t)(found - bytes);
+}
+
+/* Where the file of this seed begins. */
+static uint64_t find(uint32_t seed)
+{
 	uint8_t want[4096];
 
 	noise(seed, want, sizeof(want));
-	assert_true(fd >= 0 && bytes && pread(fd, bytes, PART_AT + PART_BYTES, 0) > 0);
-	for (uint64_t at = PART_AT; at < PART_AT + PART_BYTES; at += 1024)
-		if (memcmp(bytes + at, want, sizeof(want)) == 0)
-			return at;
-	fail_msg("the file is not on the disk");
-	return 0;
+	return find_bytes(want, sizeof(want));
+}
+
+static void waste(uint64_t at)
+{
+	static const uint8_t zeros[2048];
+	p2v_autoclose int fd = open(disk, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), (off_t)at), sizeof(zeros));
 }
 
 static void test_names(void **state)
@@ -117,7 +133,8 @@ static void test_names(void **state)
 
 	(void)state;
 	ask(spans, 2, "ext4");
-	assert_int_equal(n_lines, 1);
+	assert_int_equal(n_lines, 2);
+	assert_true(said("partition 1: in content that nothing here knows"));
 	assert_true(said("partition 3: /first"));
 	spans[1] = (struct map_span){find(2), 512};
 	ask(spans, 2, "ext4");
@@ -128,37 +145,53 @@ static void test_names(void **state)
 
 static void test_no_file(void **state)
 {
-	const struct map_span superblock = {PART_AT + 1024, 512}, gap = {0, 4096};
-	const struct map_span all = {0, PART_AT + PART_BYTES};
+	/* What is bad is not read, so its copy of the superblock is taken. */
+	const struct map_span superblock = {PART_AT + 1024, 512}, gap = {PART_AT + PART_BYTES, 512};
 
 	(void)state;
 	ask(&superblock, 1, "ext4");
 	assert_int_equal(n_lines, 1);
 	assert_true(said("partition 3: in no file (metadata or free space)"));
 	ask(&gap, 1, "ext4");
-	assert_int_equal(n_lines, 0);
+	assert_int_equal(n_lines, 1);
+	assert_true(said("outside of partitions"));
 	ask(&superblock, 1, "xfs");
+	assert_int_equal(n_lines, 1);
+	assert_true(said("partition 3: which files these are is not known for xfs"));
+	ask(NULL, 0, "ext4");
 	assert_int_equal(n_lines, 0);
-	/* Everything: the directories, too. */
-	ask(&all, 1, "ext4");
+}
+
+static void test_folders(void **state)
+{
+	const struct map_span folders[] = {
+		{find_bytes("lost+found", 10), 1}, {find_bytes("second", 6), 1}};
+	const struct map_span above = {find_bytes("small19", 7), 1};
+
+	(void)state;
+	ask(folders, 2, "ext4");
 	assert_true(said("partition 3: /"));
+	ask(&folders[1], 1, "ext4");
+	assert_int_equal(n_lines, 1);
 	assert_true(said("partition 3: /var/lo?[2Jgs"));
-	assert_true(said("partition 3: /var/small19"));
+	ask(&above, 1, "ext4");
+	assert_int_equal(n_lines, 1);
+	assert_true(said("partition 3: /var"));
 }
 
 static void test_damaged(void **state)
 {
-	const struct map_span span = {PART_AT + 4 * P2V_MIB, 512};
-	p2v_autoclose int fd = open(disk, O_WRONLY | O_CLOEXEC);
-	uint8_t waste[2048] = {0};
+	const struct map_span span = {find(1), 512};
 
 	(void)state;
-	assert_int_equal(pwrite(fd, waste, sizeof(waste), PART_AT), sizeof(waste));
+	waste(PART_AT);
 	ask(&span, 1, "ext4");
 	assert_int_equal(n_lines, 1);
-	assert_true(
-		said("partition 3: its file system cannot be opened to see which files these are"));
-	ask(NULL, 0, "ext4");
+	assert_true(said("partition 3: /first"));
+	waste(PART_AT + 8193 * P2V_KIB);
+	ask(&span, 1, "ext4");
+	assert_int_equal(n_lines, 1);
+	assert_true(said("partition 3: which files these are is not known for ext4"));
 }
 
 int main(void)
@@ -166,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_damaged),
 	};
 
