@@ -17,7 +17,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	util-linux procps iproute2 passwd fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
 	chromium fonts-dejavu-core python3 clang-format binutils man-db libxml2-utils expect tmux
 
-.PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs install clean
+.PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs static-agents install clean
 
 all: setup
 	ninja -C $(BUILD)
@@ -69,6 +69,11 @@ bench: all
 # What a boot medium for 32-bit machines holds ('p2v media build --arch i386').
 media-programs: deps
 	agent/media/build-programs i386 $(BUILD)/agent/media-i386
+
+# The agent as one file that needs no library, for a first pass on a server that runs, whatever Linux that is.
+static-agents: deps
+	agent/media/build-programs --static amd64 $(BUILD)/agent/static-amd64
+	agent/media/build-programs --static i386 $(BUILD)/agent/static-i386
 
 install: all
 	$(SUDO) meson install -C $(BUILD)

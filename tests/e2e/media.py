@@ -16,6 +16,7 @@ CASES = cases.Cases()
 MEDIUM = {}
 WIRE_SERVER = "10.0.2.100"
 RELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "relay.py")
+BUILD_PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../agent/media/build-programs")
 BOOT_S, SEND_S = 600, 1500
 
 
@@ -209,8 +210,7 @@ def pentium3_ide_rtl8139(steps):
     """i386 without PAE, 384 MiB, IDE and an rtl8139; the cable is pulled in the middle."""
     image = server.image_path("debian12-bios")
     programs = os.path.join(steps.build, "agent", "media-i386")
-    steps.run("programs", [os.path.join(os.path.dirname(RELAY), "../../../agent/media/build-programs"), "i386", programs,
-                           sources(steps, security=False)])
+    steps.run("programs", [BUILD_PROGRAMS, "i386", programs, sources(steps, security=False)])
     copied_by_itself(steps, medium(steps, "i386"),
                      [*web01(cpu="pentium3"), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
                      image, pull_link=True)
@@ -233,6 +233,30 @@ def same_bytes(steps):
     """Two builds of the same medium are the same image."""
     first, second = (cases.digest(build(steps, "amd64", os.path.join(steps.work, f"same{i}.iso"))) for i in (1, 2))
     cases.need(first == second, f"{first} and {second}")
+
+
+@CASES.add
+def static_agent(steps):
+    """The agent as one file, amd64 and i386: it needs Linux 3.2 and nothing else, and copies a disk from an empty root."""
+    for arch in "amd64", "i386":
+        folder, root = os.path.join(steps.work, f"static-{arch}"), os.path.join(steps.work, f"root-{arch}")
+        steps.run("static", [BUILD_PROGRAMS, "--static", arch, folder, sources(steps, arch == "amd64")])
+        os.makedirs(root)
+        shutil.copy(os.path.join(folder, "p2v-agent-static"), os.path.join(root, "p2v-agent"))
+        headers = steps.run("headers", ["readelf", "--program-headers", "--notes", os.path.join(root, "p2v-agent")]).stdout
+        cases.need("INTERP" not in headers and "DYNAMIC" not in headers, f"it needs libraries:\n{headers}")
+        cases.need("ABI: 3.2.0" in headers, f"it needs a newer kernel:\n{headers}")
+        for path, name in (steps.key, "key"), (steps.known_hosts, "hosts"):
+            shutil.copy(path, os.path.join(root, name))
+        disk = os.path.join(root, "disk")
+        with open(disk, "wb") as file:
+            file.write(os.urandom(24 << 20))
+            file.truncate(64 << 20)
+        steps.run("send", ["chroot", root, "/p2v-agent", "--server", f"{steps.user}@127.0.0.1:{steps.daemon.port}",
+                           "--identity", "/key", "--known-hosts", "/hosts", "--yes", "--json", "--name", arch, "--disk", "/disk"])
+        image = os.path.join(steps.jobs, arch, "image", "disk0.qcow2")
+        steps.run("compare", ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", disk, image])
+        print(f"      {arch}: {os.path.getsize(os.path.join(root, 'p2v-agent')) / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":
