@@ -54,17 +54,16 @@ int agent_machine_read(const struct agent_opts *o, struct machine *ret, struct p
 int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct agent_disks *ret,
 	struct p2v_err *err);
 /* Looks which files lie where a disk could not be read. */
-int agent_disks_name_bad(
-	struct agent_disks *disks, const struct send_result *result, struct p2v_err *err);
+int agent_disk_name_bad(struct agent_disk *disk, const struct send_bad *bad, struct p2v_err *err);
 void agent_disks_finish(struct agent_disks *disks);
 #define agent_auto_disks __attribute__((cleanup(agent_disks_finish)))
 
 /* "auto" (NULL, too): 0; else 1 to SEND_STREAMS_MAX. P2V_EINVAL. */
 int agent_streams_parse(const char *text, unsigned *ret, struct p2v_err *err);
 
-/* Connects, sends, and fills ret. ret_link: how it was linked last ("openssh aes128-gcm@..."),
- * malloc'd; NULL where it never was. */
-int agent_send(const struct agent_opts *o, const struct machine *m, const struct agent_disks *disks,
+/* Connects, sends, names in disks what could not be read, and fills ret. ret_link: how it was
+ * linked last ("openssh aes128-gcm@..."), malloc'd; NULL where it never was. */
+int agent_send(const struct agent_opts *o, const struct machine *m, struct agent_disks *disks,
 	struct p2v_progress *progress, struct send_result *ret, char **ret_link,
 	struct p2v_err *err);
 

@@ -116,7 +116,16 @@ static int disk_map(struct agent_disk *d, struct p2v_err *err)
 	return r < 0 ? r : map_disk(d->io, parts, n, &d->map, err);
 }
 
-static int disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struct p2v_err *err)
+static void bad_files_clear(struct agent_disk *d)
+{
+	for (size_t i = 0; i < d->n_bad_files; i++)
+		free(d->bad_files[i]);
+	free(d->bad_files);
+	d->bad_files = NULL;
+	d->n_bad_files = 0;
+}
+
+int agent_disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struct p2v_err *err)
 {
 	source_autotable struct source_table table = {0};
 	p2v_autofree struct map_span *spans = calloc(bad->n, sizeof(*spans));
@@ -125,22 +134,12 @@ static int disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struc
 	int r = spans ? disk_parts(d, &table, &parts, &n, err)
 		      : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
+	bad_files_clear(d);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < bad->n; i++)
 		spans[i] = (struct map_span){bad->items[i].offset, bad->items[i].length};
 	return map_files_at(d->io, parts, n, spans, bad->n, &d->bad_files, &d->n_bad_files, err);
-}
-
-int agent_disks_name_bad(
-	struct agent_disks *disks, const struct send_result *result, struct p2v_err *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < disks->n_items && i < result->n_disks && r == 0; i++)
-		if (result->disks[i].bad.n)
-			r = disk_name_bad(&disks->items[i], &result->disks[i].bad, err);
-	return r;
 }
 
 int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct agent_disks *ret,
@@ -169,9 +168,7 @@ void agent_disks_finish(struct agent_disks *disks)
 {
 	for (size_t i = 0; disks->items && i < disks->n_items; i++) {
 		map_finish(&disks->items[i].map);
-		for (size_t k = 0; k < disks->items[i].n_bad_files; k++)
-			free(disks->items[i].bad_files[k]);
-		free(disks->items[i].bad_files);
+		bad_files_clear(&disks->items[i]);
 		block_io_free(disks->items[i].io);
 	}
 	free(disks->items);

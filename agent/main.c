@@ -65,10 +65,10 @@ static const struct p2v_opt opts[] = {
 		"not be converted yet ('p2v convert --undo' on the server)."},
 	{"rescue", 0, NULL, P2V_OPT_FLAG, O(rescue), 0,
 		"Go on where a disk cannot be read: such sectors become zeros, and are listed in "
-		"the result and in the server's receipt; the result also names the files that they "
-		"belong to, on ext2, ext3, ext4, XFS and NTFS, in linear logical volumes and "
-		"RAID1, "
-		"too. Default: stop at the first one."},
+		"the result and in the server's receipt, with the files that they belong to on "
+		"ext2, ext3, ext4, XFS and NTFS, in linear logical volumes and RAID1, too. "
+		"Default: "
+		"stop at the first one."},
 	{"follow", 0, NULL, P2V_OPT_FLAG, O(follow), 0,
 		"Stay after the copy and show how p2vd on the server converts the machine and "
 		"proves that it boots. The result has what it came to. Interrupting it stops "
@@ -199,11 +199,8 @@ static int send_all(const struct agent_opts *o, const struct machine *m, struct 
 	p2v_progress_free(progress);
 	if (r == P2V_ECANCELED && p2v_stop_requested())
 		return p2v_err_set(err, r, "interrupted; run the same command again to continue");
-	if (r == 0) {
-		/* The copy is complete without it. */
-		agent_disks_name_bad(disks, &result, NULL);
+	if (r == 0)
 		r = agent_print_result(m, disks, &result, link, o->json, stdout, err);
-	}
 	send_result_finish(&result);
 	return r;
 }

@@ -61,7 +61,18 @@ static void busy_warn(const struct agent_disks *disks, struct p2v_progress *prog
 				disks->items[i].path);
 }
 
-int agent_send(const struct agent_opts *o, const struct machine *m, const struct agent_disks *disks,
+static void bad_name(void *ctx, uint16_t disk, const struct send_bad *bad, char *const **ret_lines,
+	size_t *ret_n)
+{
+	struct agent_disk *d = &((struct agent_disks *)ctx)->items[disk];
+
+	/* The copy is complete without them. */
+	agent_disk_name_bad(d, bad, NULL);
+	*ret_lines = d->bad_files;
+	*ret_n = d->n_bad_files;
+}
+
+int agent_send(const struct agent_opts *o, const struct machine *m, struct agent_disks *disks,
 	struct p2v_progress *progress, struct send_result *ret, char **ret_link,
 	struct p2v_err *err)
 {
@@ -83,6 +94,8 @@ int agent_send(const struct agent_opts *o, const struct machine *m, const struct
 		.rescue = o->rescue,
 		.refresh = o->refresh,
 		.follow = o->follow,
+		.name_bad = bad_name,
+		.name_bad_ctx = disks,
 		.log_file = o->log,
 		.progress = progress};
 	int r = sources ? send_compress_parse(o->compress, &spec.compress, err)

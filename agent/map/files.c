@@ -190,8 +190,8 @@ static int part_name(struct block_io *io, const struct map_part *part, const str
 	bad.where = part->number ? p2v_strf("partition %" PRIu32 ": ", part->number) : strdup("");
 	if (!bad.where)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	return part->type ? map_bad_name(&v, part->type, &bad, err)
-			  : map_bad_say(&bad, "in content that nothing here knows", err);
+	/* Who cannot read all of it may not have known what it is. */
+	return map_bad_name(&v, part->type, &bad, err);
 }
 
 static uint64_t spans_bytes(const struct map_bad *bad)

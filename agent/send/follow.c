@@ -108,6 +108,15 @@ static int line_send(struct conn *c, const char *before, struct p2v_span line)
 	return conn_send(c, &msg, NULL);
 }
 
+void send_unreadable(struct conn *c, const char *disk, char *const *lines, size_t n)
+{
+	p2v_autofree char *before = p2v_strf("unreadable: %s: ", disk);
+	int r = before ? 0 : P2V_ENOMEM;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = line_send(c, before, p2v_span_str(lines[i]));
+}
+
 void send_log(struct conn *c, const char *path, uint64_t *sent)
 {
 	p2v_autobuf struct p2v_buf text = {0};

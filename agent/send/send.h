@@ -38,6 +38,14 @@ struct send_disk {
 	const struct extent_list *extents;
 };
 
+/* Ranges of a disk that could not be read: in the order of the first pass, never two that touch. */
+struct send_bad {
+	struct {
+		uint64_t offset, length;
+	} items[SEND_BAD_MAX];
+	size_t n;
+};
+
 struct send_spec {
 	/* Makes a new link to the receiver; called again after P2V_ELINK, and where streams is not
 	 * 1 by several threads at once, each of which also ends the link that it got. */
@@ -56,17 +64,14 @@ struct send_spec {
 	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
 	bool refresh;	       /* a second pass: read all, send what is not on the server */
 	bool follow; /* stay after the receipt while the receiver says how the job goes on */
+	/* Which files lie where disk `disk` could not be read: lines for people, lent until the
+	 * end. Asked once before the end of each connection that met such ranges. NULL: unknown. */
+	void (*name_bad)(void *ctx, uint16_t disk, const struct send_bad *bad,
+		char *const **ret_lines, size_t *ret_n);
+	void *name_bad_ctx;
 	const char *log_file; /* NULL, or a file whose last lines tell the receiver's people what we
 				 did */
 	struct p2v_progress *progress; /* or NULL */
-};
-
-/* Ranges of a disk that could not be read: in the order of the first pass, never two that touch. */
-struct send_bad {
-	struct {
-		uint64_t offset, length;
-	} items[SEND_BAD_MAX];
-	size_t n;
 };
 
 struct send_disk_result {

@@ -17,6 +17,7 @@ static const struct p2v_json_field receipt_disk_fields[] = {
 	P2V_JSON_U64(struct receipt_disk, skipped_bytes, 0),
 	P2V_JSON_U32(struct receipt_disk, resumed, 0),
 	P2V_JSON_STRS(struct receipt_disk, bad_ranges, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct receipt_disk, bad_files, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type receipt_disk_type = {

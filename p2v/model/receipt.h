@@ -28,6 +28,8 @@ struct receipt_disk {
 	uint32_t resumed;	/* connections beyond the first */
 	char **bad_ranges;	/* "offset+length" zero-filled by --rescue */
 	size_t n_bad_ranges;
+	char **bad_files; /* what the agent says lies there: "partition 1: /etc/fstab" */
+	size_t n_bad_files;
 };
 
 struct receipt {

@@ -55,6 +55,22 @@ static int bad_ranges_add(
 	return 0;
 }
 
+/* Those of one disk, without its name. */
+static int bad_files_add(
+	const struct recv_unreadable *unreadable, struct receipt_disk *out, struct p2v_err *err)
+{
+	size_t n = strlen(out->id);
+	int r = 0;
+
+	for (size_t i = 0; i < unreadable->n && r == 0; i++) {
+		const char *line = unreadable->lines[i];
+
+		if (strncmp(line, out->id, n) == 0 && strncmp(line + n, ": ", 2) == 0)
+			r = p2v_json_add_str(&out->bad_files, &out->n_bad_files, line + n + 2, err);
+	}
+	return r;
+}
+
 static int disk_add(const struct machine_disk *disk, const struct journal *journal,
 	const char *format, struct receipt_disk *receipt, struct image_disk *image,
 	struct p2v_err *err)
@@ -96,8 +112,9 @@ static int disk_add(const struct machine_disk *disk, const struct journal *journ
 	return bad_ranges_add(journal, receipt, err);
 }
 
-static int nouns_fill(const struct recv_job *job, const char *format, struct receipt *receipt,
-	struct image *image, struct p2v_err *err)
+static int nouns_fill(const struct recv_job *job, const char *format,
+	const struct recv_unreadable *unreadable, struct receipt *receipt, struct image *image,
+	struct p2v_err *err)
 {
 	int r = times_set(job, receipt, err);
 
@@ -121,16 +138,18 @@ static int nouns_fill(const struct recv_job *job, const char *format, struct rec
 			job->image_dir, (uint16_t)i, disk->size_bytes, format, &journal, err);
 		if (r == 0)
 			r = disk_add(disk, journal, format, rd, id, err);
+		if (r == 0)
+			r = bad_files_add(unreadable, rd, err);
 	}
 	return r;
 }
 
 int recv_job_complete(const struct recv_job *job, const char *format, unsigned streams,
-	struct p2v_buf *ret_receipt, struct p2v_err *err)
+	const struct recv_unreadable *unreadable, struct p2v_buf *ret_receipt, struct p2v_err *err)
 {
 	struct receipt receipt = {.streams = streams};
 	struct image image = {0};
-	int r = nouns_fill(job, format, &receipt, &image, err);
+	int r = nouns_fill(job, format, unreadable, &receipt, &image, err);
 
 	/* image.json is what the next stage starts from: it comes last. */
 	if (r == 0)

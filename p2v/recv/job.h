@@ -11,6 +11,7 @@
 
 #include "p2v/core/err.h"
 #include "p2v/model/machine.h"
+#include "p2v/recv/log.h"
 
 struct recv_job {
 	char *name, *dir, *image_dir;
@@ -41,8 +42,8 @@ int recv_job_reopen(const struct recv_job *job, struct p2v_err *err);
 /* P2V_ENOSPC where the directory's file system has less than that free. */
 int recv_job_space(const struct recv_job *job, uint64_t need_bytes, struct p2v_err *err);
 /* All disks are verified: publishes the receipt, then image.json. The receipt's bytes go to the
- * agent. format: of all images; streams: connections at once. */
+ * agent. format: of all images; streams: connections at once; unreadable: for the receipt. */
 int recv_job_complete(const struct recv_job *job, const char *format, unsigned streams,
-	struct p2v_buf *ret_receipt, struct p2v_err *err);
+	const struct recv_unreadable *unreadable, struct p2v_buf *ret_receipt, struct p2v_err *err);
 
 #endif

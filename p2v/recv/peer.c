@@ -30,6 +30,7 @@ void recv_peer_finish(struct peer *peer)
 	wire_feed_finish(&peer->feed);
 	p2v_buf_finish(&peer->out);
 	p2v_cleanup_close(&peer->log_fd);
+	recv_unreadable_finish(&peer->unreadable);
 }
 
 int recv_peer_open(struct peer *peer, struct p2v_err *err)
@@ -149,6 +150,7 @@ int recv_peer_digest(struct peer *peer, const struct wire_msg *msg, struct p2v_e
 		return 0;
 	case WIRE_LOG:
 		recv_log_add(peer->log_fd, &msg->log);
+		recv_unreadable_add(&peer->unreadable, &msg->log);
 		return 0;
 	case WIRE_CANCEL:
 		return p2v_err_set(err, P2V_ECANCELED, "the agent stopped: %s",

@@ -14,6 +14,7 @@
 
 #include "p2v/core/buf.h"
 #include "p2v/link/link.h"
+#include "p2v/recv/log.h"
 #include "p2v/wire/frame.h"
 #include "p2v/wire/greet.h"
 #include "p2v/wire/session.h"
@@ -31,6 +32,7 @@ struct peer {
 	int alive_fd;	  /* a file that is touched once a second while something is heard; -1 */
 	uint64_t touched_ms;
 	int log_fd; /* where LOG goes; -1: nowhere */
+	struct recv_unreadable unreadable;
 };
 
 int recv_peer_init(struct peer *peer, struct link *link, struct p2v_err *err);

@@ -363,7 +363,8 @@ static int finish(struct conversation *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf receipt = {0};
 	struct wire_msg finished = {.type = WIRE_FINISHED};
-	int r = recv_job_complete(&c->job, c->spec->format, 1 + c->streams.n_max, &receipt, err);
+	int r = recv_job_complete(
+		&c->job, c->spec->format, 1 + c->streams.n_max, &c->peer.unreadable, &receipt, err);
 
 	if (r < 0)
 		return r;

@@ -357,11 +357,20 @@ def hot_then_cold(steps):
 
 @case
 def rescue(steps):
-    """A block device whose end cannot be read: --rescue copies the rest and names what is missing."""
-    backing = make_disk(os.path.join(steps.work, "failing.img"), 16)
+    """A block device whose end cannot be read: --rescue copies the rest and names what is missing, and whose it is."""
+    backing, tree = os.path.join(steps.work, "failing.img"), os.path.join(steps.work, "failing.tree")
+    os.makedirs(os.path.join(tree, "logs"))
+    make_noise(os.path.join(tree, "logs", "a"), 12)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tree, backing, "16M"], check=True,
+                   capture_output=True)
+    with open(backing, "rb") as file, open(os.path.join(tree, "logs", "a"), "rb") as noise:
+        noise.seek(12 * MIB - 8192)
+        cut = file.read().find(noise.read(4096))
+    need(cut > 8 * MIB, "the file does not lie at the end")
+    whole = os.path.join(steps.work, "failing.whole")
+    shutil.copy(backing, whole)
     loop = subprocess.run(["losetup", "--find", "--show", "--read-only", backing], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.strip()
-    cut = 14 * MIB + 3 * 4096
     try:
         os.truncate(backing, cut)
         said(steps.run("send", steps.agent_argv([loop], None, "--name", "failing"), expect=(1,)), 1, loop, "read at")
@@ -369,11 +378,14 @@ def rescue(steps):
     finally:
         subprocess.run(["losetup", "--detach", loop], check=True)
     bad = [f"{cut}+{16 * MIB - cut}"]
+    receipt = steps.noun("failing", "receipt")["disks"][0]
     need(result["disks"][0]["bad_ranges"] == bad, f"the result names {result['disks'][0]['bad_ranges']}")
-    need(steps.noun("failing", "receipt")["disks"][0]["bad_ranges"] == bad, "the receipt names others")
+    need(receipt["bad_ranges"] == bad, "the receipt names others")
+    for noun in (result["disks"][0], receipt):
+        need("/logs/a" in noun["bad_files"], f"the file is not named: {noun['bad_files']}")
     os.truncate(backing, 16 * MIB)
     image_is(steps, "failing", backing)
-    print(f"      {bad[0]} could not be read")
+    print(f"      {bad[0]} could not be read: {', '.join(receipt['bad_files'])}")
 
 
 @case

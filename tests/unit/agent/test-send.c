@@ -531,7 +531,19 @@ static void test_read_error_names_disk_and_offset(void **state)
 	scene_free(s);
 }
 
-/* With rescue the bad sectors, and they alone, become zeros and are named. */
+static void bad_name(void *ctx, uint16_t disk, const struct send_bad *bad, char *const **ret_lines,
+	size_t *ret_n)
+{
+	static char line[] = "partition 1: /etc/hosts", *lines[] = {line};
+
+	(void)ctx;
+	assert_int_equal(disk, 0);
+	assert_int_equal(bad->n, 1);
+	*ret_lines = lines;
+	*ret_n = 1;
+}
+
+/* With rescue the bad sectors, and they alone, become zeros and are named; so are their files. */
 static void test_rescue(void **state)
 {
 	struct scene *s = scene_new();
@@ -544,7 +556,10 @@ static void test_rescue(void **state)
 	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
 	s->source.io = s->disk;
 	s->spec.rescue = true;
+	s->spec.name_bad = bad_name;
 	assert_int_equal(scene_run(s), 0);
+	assert_int_equal(s->rx.logs, 1);
+	assert_string_equal(s->rx.log, "unreadable: disk0: partition 1: /etc/hosts");
 	memset(bytes + faults.bad_offset, 0, faults.bad_length);
 	assert_memory_equal(s->rx.image, bytes, s->rx.size);
 	assert_int_equal(s->rx.n_bad, 1);

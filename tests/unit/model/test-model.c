@@ -34,9 +34,11 @@ static const struct sample {
 		"\"addresses\":[\"192.0.2.10/24\"]}],"
 		"\"efi_vars\":[{\"name\":\"Boot0000\",\"guid\":\"x\",\"attributes\":7,\"data_hex\":"
 		"\"00\"}]}"},
-	{&model_receipt_type, "{\"version\":1,\"machine\":\"web01\",\"disks\":[{\"id\":\"disk0\","
-			      "\"size_bytes\":9223372036854775807,\"grain_bytes\":65536,\"digest\":"
-			      "\"00\",\"verified\":true,\"bad_ranges\":[\"4096+512\"]}]}"},
+	{&model_receipt_type,
+		"{\"version\":1,\"machine\":\"web01\",\"disks\":[{\"id\":\"disk0\","
+		"\"size_bytes\":9223372036854775807,\"grain_bytes\":65536,\"digest\":"
+		"\"00\",\"verified\":true,\"bad_ranges\":[\"4096+512\"],\"bad_files\":"
+		"[\"partition 1: /etc/fstab\"]}]}"},
 	{&model_image_type,
 		"{\"version\":1,\"name\":\"web01\",\"disks\":[{\"id\":\"disk0\",\"path\":"
 		"\"image/disk0.qcow2\",\"format\":\"qcow2\",\"size_bytes\":1,\"owned\":true}]}"},

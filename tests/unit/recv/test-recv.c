@@ -527,6 +527,37 @@ static void test_follow(void **state)
 	assert_non_null(strstr((char *)text.data, "sda: ?[31mread error"));
 }
 
+/* What the agent says of files that it could not read goes into the receipt, to its disk. */
+static void test_unreadable(void **state)
+{
+	static const char *const said[] = {"unreadable: disk0: partition 1: /etc/\x1b[2Jhosts",
+		"unreadable: disk1: partition 1: /no/such/disk", "disk0: no such word",
+		"unreadable: disk00: another one"};
+	p2v_autofree char *path = p2v_strf("%s/bad01/" STORE_RECEIPT, base);
+	struct receipt receipt = {0};
+	struct scripted s;
+
+	(void)state;
+	scripted_start(&s, base, "qcow2");
+	scripted_admitted(&s, "bad01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	send_all(&s);
+	scripted_done(&s, disk, DISK_BYTES);
+	scripted_hear(&s, WIRE_DURABLE);
+	scripted_hear(&s, WIRE_VERIFIED);
+	for (size_t i = 0; i < 4; i++) {
+		const struct wire_msg log = {WIRE_LOG, .log = {4, wire_text(said[i])}};
+
+		scripted_say(&s, &log);
+	}
+	finish(&s);
+	assert_int_equal(scripted_end(&s), 0);
+	assert_int_equal(model_receipt_load(path, &receipt, NULL), 0);
+	assert_int_equal(receipt.disks[0].n_bad_files, 1);
+	assert_string_equal(receipt.disks[0].bad_files[0], "partition 1: /etc/?[2Jhosts");
+	model_receipt_finish(&receipt);
+}
+
 static void test_refresh(void **state)
 {
 	const struct wire_msg checkpoint = {.type = WIRE_CHECKPOINT};
@@ -790,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_bit_rot),
 		cmocka_unit_test(test_locked_image),
 		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_refresh_reads_back),
 		cmocka_unit_test(test_converted_is_not_refreshed),
