@@ -140,7 +140,7 @@ async function drawProof(job) {
   const proof = await noun(job, "proof.json");
   if (!proof) return [];
   const parts = [node("h2", "Proof"), node("p", `${proof.verdict}: ${proof.reason || ""}`, {class: `state ${proof.verdict}`}),
-    tableOf((proof.checks || []).map((c) => [c.ok ? "yes" : "no", c.name, c.evidence || ""]))];
+    tableOf((proof.checks || []).map((c) => [c.ok ? "yes" : c.required ? "no" : "no (not required)", c.name, c.evidence || ""]))];
   const screen = proof.screenshot && await file(job, proof.screenshot);
   if (screen) parts.push(node("img", undefined, {src: URL.createObjectURL(await screen.blob()), alt: "the screen at the end"}));
   if (proof.serial_log) parts.push(folded("serial log", async () =>
