@@ -106,16 +106,6 @@ static int disk_parts(const struct agent_disk *d, struct source_table *table, st
 	return 0;
 }
 
-static int disk_map(struct agent_disk *d, struct p2v_err *err)
-{
-	source_autotable struct source_table table = {0};
-	p2v_autofree struct map_part *parts = NULL;
-	size_t n = 0;
-	int r = disk_parts(d, &table, &parts, &n, err);
-
-	return r < 0 ? r : map_disk(d->io, parts, n, &d->map, err);
-}
-
 static void bad_files_clear(struct agent_disk *d)
 {
 	for (size_t i = 0; i < d->n_bad_files; i++)
@@ -142,19 +132,52 @@ int agent_disk_name_bad(struct agent_disk *d, const struct send_bad *bad, struct
 	return map_files_at(d->io, parts, n, spans, bad->n, &d->bad_files, &d->n_bad_files, err);
 }
 
+/* What libblkid found on one disk. */
+struct seen {
+	struct source_table table;
+	struct map_part *parts;
+	size_t n;
+};
+
+static int disk_open(
+	struct agent_disk *d, struct seen *seen, struct map_peers *peers, struct p2v_err *err)
+{
+	int r = block_io_file_open(d->path, false, &d->io, err);
+
+	if (r == 0)
+		r = disk_parts(d, &seen->table, &seen->parts, &seen->n, err);
+	return r < 0 ? r : map_peers_add(peers, d->io, seen->parts, seen->n, err);
+}
+
+/* All are opened before the first is mapped: a volume group may lie on several. */
+static int disks_map(struct agent_disks *disks, struct seen *seen, struct p2v_err *err)
+{
+	struct map_peers peers = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < disks->n_items && r == 0; i++)
+		r = disk_open(&disks->items[i], &seen[i], &peers, err);
+	for (size_t i = 0; i < disks->n_items && r == 0; i++)
+		r = map_disk(disks->items[i].io, seen[i].parts, seen[i].n, &peers,
+			&disks->items[i].map, err);
+	map_peers_finish(&peers);
+	return r;
+}
+
 int agent_disks_open(const struct agent_opts *o, const struct machine *m, struct agent_disks *ret,
 	struct p2v_err *err)
 {
 	struct agent_disks disks = {calloc(m->n_disks + 1, sizeof(*disks.items)), m->n_disks};
-	int r = disks.items ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	p2v_autofree struct seen *seen = calloc(m->n_disks + 1, sizeof(*seen));
+	int r = disks.items && seen ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
-	for (size_t i = 0; i < m->n_disks && r == 0; i++) {
-		struct agent_disk *d = &disks.items[i];
-
-		d->path = o->n_disks ? o->disks[i] : m->disks[i].path;
-		r = block_io_file_open(d->path, false, &d->io, err);
-		if (r == 0)
-			r = disk_map(d, err);
+	for (size_t i = 0; i < m->n_disks && r == 0; i++)
+		disks.items[i].path = o->n_disks ? o->disks[i] : m->disks[i].path;
+	if (r == 0)
+		r = disks_map(&disks, seen, err);
+	for (size_t i = 0; i < m->n_disks && seen; i++) {
+		source_table_finish(&seen[i].table);
+		free(seen[i].parts);
 	}
 	if (r < 0) {
 		agent_disks_finish(&disks);

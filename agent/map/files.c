@@ -181,7 +181,8 @@ static int patched_open(struct block_io *disk, const struct map_span *spans, siz
 static int part_name(struct block_io *io, const struct map_part *part, const struct map_bad *all,
 	struct p2v_err *err)
 {
-	const struct map_view v = {io, part->offset_bytes, part->length_bytes, part->number, 0};
+	const struct map_view v = {
+		io, part->offset_bytes, part->length_bytes, part->number, 0, NULL};
 	map_auto_bad struct map_bad bad = {0};
 	int r = map_bad_move(all, part->offset_bytes, part->length_bytes, 0, &bad, err);
 

@@ -11,14 +11,15 @@
 #define SECTOR	    512u
 #define EXTENTS_MAX (UINT64_C(1) << 28)
 #define SECTORS_MAX (UINT64_C(1) << 50)
+#define EXTENT_MAX  (UINT64_C(1) << 25) /* sectors; 16 GiB */
 
 #define VOLUMES_MAX 1024u /* each is looked for in all others */
 
 struct reader {
 	const struct lvm_tree *tree;
-	uint32_t volumes;   /* the section logical_volumes, or 0 */
-	struct p2v_span pv; /* the name of our physical volume */
-	const char *why;    /* why it is of no use */
+	uint32_t volumes;		  /* the section logical_volumes, or 0 */
+	struct p2v_span pvs[LVM_PVS_MAX]; /* their names */
+	const char *why;		  /* why it is of no use */
 	struct p2v_err *err;
 };
 
@@ -33,16 +34,16 @@ static int odd(struct reader *rd, const char *what)
 }
 
 /* A UUID is 32 characters; in the text dashes stand among them. */
-static bool uuid_is(struct p2v_span text, const uint8_t uuid[LVM_UUID_BYTES])
+static bool uuid_read(struct p2v_span text, uint8_t ret[LVM_UUID_BYTES])
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] == '-')
 			continue;
-		if (n == LVM_UUID_BYTES || (uint8_t)text.p[i] != uuid[n])
+		if (n == LVM_UUID_BYTES)
 			return false;
-		n++;
+		ret[n++] = (uint8_t)text.p[i];
 	}
 	return n == LVM_UUID_BYTES;
 }
@@ -67,49 +68,90 @@ static void name_copy(struct p2v_span name, char out[LVM_NAME_MAX])
 	out[n] = '\0';
 }
 
+/* LVM_PVS_MAX: no physical volume, so another logical one. */
+static size_t pv_of(const struct reader *rd, const struct lvm_group *g, struct p2v_span name)
+{
+	for (size_t i = 0; i < g->n_pvs; i++)
+		if (p2v_span_same(rd->pvs[i], name))
+			return i;
+	return LVM_PVS_MAX;
+}
+
+static int stripe_take(struct reader *rd, struct lvm_stripe s, uint64_t each, struct lvm_group *g,
+	struct lvm_volume *lv)
+{
+	struct lvm_stripe *to;
+	uint64_t before = g->taken.n_set;
+
+	if (!p2v_range_within(s.physical, each, g->pvs[s.pv].extents))
+		return odd(rd, "a segment beyond its physical volume");
+	if (s.pv == g->own) {
+		block_bitmap_set_range(&g->taken, s.physical, each);
+		if (g->taken.n_set - before != each)
+			return odd(rd, "two volumes in one place");
+	}
+	to = p2v_json_grow((void **)&lv->stripes, &lv->n_stripes, sizeof(*lv->stripes));
+	if (!to)
+		return p2v_err_set(rd->err, P2V_ENOMEM, "out of memory");
+	*to = s;
+	return 0;
+}
+
+/* One stripe is the whole segment; several have a size that divides an extent. */
+static int stripe_bytes_read(
+	struct reader *rd, uint32_t segment, const struct lvm_group *g, struct lvm_segment *s)
+{
+	uint64_t sectors;
+	int r;
+
+	if (s->n == 1) {
+		s->stripe_bytes = s->count * g->extent_bytes;
+		return 0;
+	}
+	r = map_lvm_number(rd->tree, segment, "stripe_size", SECTORS_MAX, &sectors, rd->err);
+	s->stripe_bytes = r == 0 ? sectors * SECTOR : 0;
+	return r == 0 && (sectors == 0 || g->extent_bytes % s->stripe_bytes)
+		       ? odd(rd, "stripes of an odd size")
+		       : r;
+}
+
 /* stripes = ["pv0", 12, ...] of one segment. Linear: one stripe. */
 static int stripes_take(struct reader *rd, uint32_t segment, struct lvm_segment s,
 	struct lvm_group *g, struct lvm_volume *lv)
 {
 	uint32_t list = map_lvm_child(rd->tree, segment, "stripes");
 	uint32_t at = list ? node_at(rd, list)->first : 0;
-	uint64_t stripes, each, before;
-	int r = map_lvm_number(rd->tree, segment, "stripe_count", EXTENTS_MAX, &stripes, rd->err);
+	struct lvm_segment *to;
+	int r = map_lvm_number(rd->tree, segment, "stripe_count", EXTENTS_MAX, &s.n, rd->err);
 
 	if (r < 0)
 		return r;
-	if (stripes == 0 || s.count % stripes)
+	if (s.n == 0 || s.count % s.n)
 		return odd(rd, "stripes that do not add up");
-	each = s.count / stripes;
-	for (uint64_t i = 0; i < stripes; i++) {
+	s.first = lv->n_stripes;
+	for (uint64_t i = 0; i < s.n && r == 0; i++) {
 		const struct lvm_node *pv = node_at(rd, at), *pe = node_at(rd, pv->next);
+		struct lvm_stripe stripe;
 
 		if (!at || !pv->next || pv->kind != LVM_STRING || pe->kind != LVM_NUMBER)
 			return odd(rd, "stripes that are missing");
 		at = pe->next;
+		stripe = (struct lvm_stripe){pv_of(rd, g, pv->text), pe->number};
 		/* A stripe may be another volume; that one has its own segments. */
-		if (!p2v_span_same(pv->text, rd->pv)) {
-			lv->linear = false;
-			continue;
-		}
-		if (!p2v_range_within(pe->number, each, g->taken.n_bits))
-			return odd(rd, "a segment beyond its physical volume");
-		before = g->taken.n_set;
-		block_bitmap_set_range(&g->taken, pe->number, each);
-		if (g->taken.n_set - before != each)
-			return odd(rd, "two volumes in one place");
-		s.physical = pe->number;
+		if (stripe.pv == LVM_PVS_MAX)
+			lv->placed = false;
+		else
+			r = stripe_take(rd, stripe, s.count / s.n, g, lv);
 	}
-	if (stripes > 1)
-		lv->linear = false;
-	if (lv->linear) {
-		struct lvm_segment *to = p2v_json_grow(
-			(void **)&lv->segments, &lv->n_segments, sizeof(*lv->segments));
-
-		if (!to)
-			return p2v_err_set(rd->err, P2V_ENOMEM, "out of memory");
-		*to = s;
-	}
+	if (r < 0 || !lv->placed)
+		return r;
+	r = stripe_bytes_read(rd, segment, g, &s);
+	if (r < 0)
+		return r;
+	to = p2v_json_grow((void **)&lv->segments, &lv->n_segments, sizeof(*lv->segments));
+	if (!to)
+		return p2v_err_set(rd->err, P2V_ENOMEM, "out of memory");
+	*to = s;
 	return 0;
 }
 
@@ -140,10 +182,10 @@ static int segment_take(struct reader *rd, uint32_t at, struct lvm_group *g, str
 	lv->extents += s.count;
 	if (p2v_span_eq(map_lvm_string(rd->tree, at, "type"), "striped"))
 		return stripes_take(rd, at, s, g, lv);
-	lv->linear = false;
+	lv->placed = false;
 	if (p2v_span_eq(map_lvm_string(rd->tree, at, "type"), "thin-pool"))
 		return pool_take(rd, at, lv);
-	if (mentions(rd, at, rd->pv))
+	if (mentions(rd, at, rd->pvs[g->own]))
 		rd->why = "LVM: it has segments that nothing here knows: all copied";
 	return 0;
 }
@@ -167,14 +209,16 @@ static int volume_take(struct reader *rd, uint32_t at, struct lvm_group *g)
 		r = odd(rd, "too many volumes");
 	if (r == 0) {
 		name_copy(node_at(rd, at)->name, lv->name);
-		lv->linear = true;
+		lv->placed = true;
 	}
 	for (uint32_t i = node_at(rd, at)->first; i && r == 0; i = node_at(rd, i)->next)
 		if (p2v_span_starts(node_at(rd, i)->name, "segment") &&
 			node_at(rd, i)->kind == LVM_SECTION)
 			r = segment_take(rd, i, g, lv);
+	if (r == 0 && lv->extents > EXTENTS_MAX)
+		r = odd(rd, "a volume that is too large");
 	if (r == 0)
-		lv->plain = lv->linear && !is_part(rd, at);
+		lv->plain = lv->placed && !is_part(rd, at);
 	return r;
 }
 
@@ -188,44 +232,61 @@ static uint32_t group_find(const struct lvm_tree *tree)
 	return at;
 }
 
+static int pv_read(struct reader *rd, uint32_t at, struct lvm_group *g)
+{
+	struct lvm_pv *pv = &g->pvs[g->n_pvs];
+	uint64_t first = 0;
+	int r = map_lvm_number(rd->tree, at, "pe_start", SECTORS_MAX, &first, rd->err);
+
+	if (r == 0)
+		r = map_lvm_number(rd->tree, at, "pe_count", EXTENTS_MAX, &pv->extents, rd->err);
+	if (r == 0 && !uuid_read(map_lvm_string(rd->tree, at, "id"), pv->uuid))
+		r = odd(rd, "a physical volume without a UUID");
+	if (r < 0)
+		return r;
+	pv->first_bytes = first * SECTOR;
+	rd->pvs[g->n_pvs++] = node_at(rd, at)->name;
+	return 0;
+}
+
+/* own: the UUID of the one that is looked at. */
+static int pvs_read(struct reader *rd, uint32_t group, const uint8_t *own, struct lvm_group *g)
+{
+	uint32_t at = node_at(rd, map_lvm_child(rd->tree, group, "physical_volumes"))->first;
+	int r = 0;
+
+	for (; at && r == 0; at = node_at(rd, at)->next)
+		r = g->n_pvs == LVM_PVS_MAX ? odd(rd, "too many physical volumes")
+					    : pv_read(rd, at, g);
+	g->own = 0;
+	while (r == 0 && g->own < g->n_pvs && memcmp(g->pvs[g->own].uuid, own, LVM_UUID_BYTES) != 0)
+		g->own++;
+	return r == 0 && g->own == g->n_pvs ? odd(rd, "it is another volume's") : r;
+}
+
 static int group_read(struct reader *rd, uint32_t at, const uint8_t *uuid, struct lvm_group *g)
 {
-	uint32_t pv = node_at(rd, map_lvm_child(rd->tree, at, "physical_volumes"))->first;
-	uint64_t sectors = 0, first = 0, extents = 0;
-	int r = map_lvm_number(rd->tree, at, "extent_size", SECTORS_MAX, &sectors, rd->err);
+	uint64_t sectors = 0;
+	int r = map_lvm_number(rd->tree, at, "extent_size", EXTENT_MAX, &sectors, rd->err);
 
 	name_copy(node_at(rd, at)->name, g->name);
-	if (r == 0 && (!pv || !uuid_is(map_lvm_string(rd->tree, pv, "id"), uuid)))
-		return pv && node_at(rd, pv)->next ? 0 : odd(rd, "it is another volume's");
 	if (r == 0)
-		r = map_lvm_number(rd->tree, pv, "pe_start", SECTORS_MAX, &first, rd->err);
-	if (r == 0)
-		r = map_lvm_number(rd->tree, pv, "pe_count", EXTENTS_MAX, &extents, rd->err);
+		r = map_lvm_number(rd->tree, at, "seqno", UINT32_MAX, &g->seqno, rd->err);
+	if (r == 0 && !uuid_read(map_lvm_string(rd->tree, at, "id"), g->uuid))
+		r = odd(rd, "a group without a UUID");
 	if (r == 0 && sectors == 0)
 		r = odd(rd, "extents without a size");
+	if (r == 0)
+		r = pvs_read(rd, at, uuid, g);
 	if (r < 0)
 		return r;
 	g->extent_bytes = sectors * SECTOR;
-	g->first_bytes = first * SECTOR;
-	rd->pv = node_at(rd, pv)->name;
 	rd->volumes = map_lvm_child(rd->tree, at, "logical_volumes");
-	r = block_bitmap_init(&g->taken, extents, rd->err);
+	r = block_bitmap_init(&g->taken, g->pvs[g->own].extents, rd->err);
 	for (uint32_t i = rd->volumes ? node_at(rd, rd->volumes)->first : 0; i && r == 0;
 		i = node_at(rd, i)->next)
 		r = volume_take(rd, i, g);
 	return r;
-}
-
-/* A stale copy of the metadata may lie on one of several: then the others know better. */
-static const char *group_doubt(const struct lvm_tree *tree, uint32_t at)
-{
-	uint32_t pvs = map_lvm_child(tree, at, "physical_volumes");
-
-	if (!at)
-		return "LVM: it belongs to no volume group: all copied";
-	if (tree->nodes[tree->nodes[pvs].first].next)
-		return "LVM: its volume group spans several physical volumes: all copied";
-	return NULL;
 }
 
 int map_lvm_parse(const char *text, size_t n, const uint8_t uuid[LVM_UUID_BYTES],
@@ -238,7 +299,7 @@ int map_lvm_parse(const char *text, size_t n, const uint8_t uuid[LVM_UUID_BYTES]
 
 	if (r < 0)
 		return r;
-	rd.why = group_doubt(&tree, group_find(&tree));
+	rd.why = group_find(&tree) ? NULL : "LVM: it belongs to no volume group: all copied";
 	if (!rd.why)
 		r = group_read(&rd, group_find(&tree), uuid, &g);
 	map_lvm_tree_finish(&tree);
@@ -254,8 +315,10 @@ int map_lvm_parse(const char *text, size_t n, const uint8_t uuid[LVM_UUID_BYTES]
 
 void map_lvm_group_finish(struct lvm_group *group)
 {
-	for (size_t i = 0; i < group->n_volumes; i++)
+	for (size_t i = 0; i < group->n_volumes; i++) {
 		free(group->volumes[i].segments);
+		free(group->volumes[i].stripes);
+	}
 	free(group->volumes);
 	block_bitmap_finish(&group->taken);
 	*group = (struct lvm_group){0};

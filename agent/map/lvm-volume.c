@@ -13,16 +13,16 @@
 /* A logical volume as a disk of its own, read through its segments. */
 struct volume_io {
 	struct block_io io;
-	const struct map_view *pv;
 	const struct lvm_group *group;
 	const struct lvm_volume *volume;
 };
 
-/* Where a byte of the volume lies in the physical one, and how many follow it there. */
-static uint64_t volume_locate(
-	const struct lvm_group *g, const struct lvm_volume *lv, uint64_t offset, uint64_t *ret_left)
+size_t map_lvm_locate(const struct lvm_group *g, const struct lvm_volume *lv, uint64_t offset,
+	uint64_t *ret_at, uint64_t *ret_left)
 {
-	uint64_t extent = offset / g->extent_bytes;
+	uint64_t extent = offset / g->extent_bytes, in, row;
+	const struct lvm_segment *s;
+	const struct lvm_stripe *stripe;
 	size_t low = 0, high = lv->n_segments;
 
 	while (high - low > 1) {
@@ -33,9 +33,15 @@ static uint64_t volume_locate(
 		else
 			high = mid;
 	}
-	offset -= lv->segments[low].start * g->extent_bytes;
-	*ret_left = lv->segments[low].count * g->extent_bytes - offset;
-	return g->first_bytes + lv->segments[low].physical * g->extent_bytes + offset;
+	s = &lv->segments[low];
+	offset -= s->start * g->extent_bytes;
+	row = offset / s->stripe_bytes;
+	in = offset % s->stripe_bytes;
+	stripe = &lv->stripes[s->first + row % s->n];
+	*ret_left = s->stripe_bytes - in;
+	*ret_at = g->pvs[stripe->pv].first_bytes + stripe->physical * g->extent_bytes +
+		  row / s->n * s->stripe_bytes + in;
+	return stripe->pv;
 }
 
 static int volume_pread(
@@ -44,10 +50,13 @@ static int volume_pread(
 	const struct volume_io *v = (const struct volume_io *)io;
 
 	for (size_t done = 0; done < n;) {
-		uint64_t left;
-		uint64_t at = volume_locate(v->group, v->volume, offset + done, &left);
+		uint64_t left, at;
+		size_t pv = map_lvm_locate(v->group, v->volume, offset + done, &at, &left);
 		size_t part = (size_t)p2v_min_u64(left, n - done);
-		int r = map_view_read(v->pv, at, (uint8_t *)buf + done, part, err);
+		int r = v->group->pvs[pv].here
+				? map_view_read(&v->group->pvs[pv].view, at, (uint8_t *)buf + done,
+					  part, err)
+				: p2v_err_set(err, P2V_EIO, "it lies on another disk, too");
 
 		if (r < 0)
 			return r;
@@ -75,33 +84,41 @@ static int volume_open(const struct map_view *pv, const struct lvm_group *g,
 		free(v);
 		return r;
 	}
-	v->pv = pv;
 	v->group = g;
 	v->volume = lv;
 	*ret = &v->io;
 	return 0;
 }
 
-/* What is free in the volume is free where its segments lie. */
+/* What is free in the volume is free where its segments lie on our physical volume. Rows of stripes
+ * follow each other there. */
 static int free_translate(const struct map_view *pv, const struct lvm_group *g,
 	const struct lvm_volume *lv, const struct extent_list *list, struct map_out *out,
 	struct p2v_err *err)
 {
+	uint64_t first = 0, length = 0;
+	int r = 0;
+
 	for (size_t i = 0; i < list->n_items; i++) {
 		uint64_t at = list->items[i].offset_bytes, end = at + list->items[i].length_bytes;
 
-		while (list->items[i].kind == EXTENT_FREE && at < end) {
-			uint64_t left;
-			uint64_t where = volume_locate(g, lv, at, &left);
+		while (list->items[i].kind == EXTENT_FREE && at < end && r == 0) {
+			uint64_t left, where;
+			size_t on = map_lvm_locate(g, lv, at, &where, &left);
 			uint64_t n = p2v_min_u64(left, end - at);
-			int r = map_view_free(pv, out, where, n, err);
 
-			if (r < 0)
-				return r;
 			at += n;
+			if (on != g->own)
+				continue;
+			if (where != first + length) {
+				r = map_view_free(pv, out, first, length, err);
+				first = where;
+				length = 0;
+			}
+			length += n;
 		}
 	}
-	return 0;
+	return r == 0 ? map_view_free(pv, out, first, length, err) : r;
 }
 
 static struct map_region *region_add(const struct map_view *pv, const struct lvm_group *g,
@@ -113,12 +130,14 @@ static struct map_region *region_add(const struct map_view *pv, const struct lvm
 	if (!to)
 		return NULL;
 	*to = (struct map_region){.depth = 1,
-		.offset_bytes = pv->offset_bytes + g->first_bytes,
+		.offset_bytes = pv->offset_bytes + g->pvs[g->own].first_bytes,
 		.length_bytes = lv->extents * g->extent_bytes,
 		.used_bytes = lv->extents * g->extent_bytes,
-		.why_used = "not a plain linear volume: all copied"};
-	if (lv->n_segments)
-		to->offset_bytes += lv->segments[0].physical * g->extent_bytes;
+		.why_used = "not a plain linear or striped volume: all copied"};
+	for (size_t i = lv->n_stripes; i-- > 0;)
+		if (lv->stripes[i].pv == g->own)
+			to->offset_bytes = pv->offset_bytes + g->pvs[g->own].first_bytes +
+					   lv->stripes[i].physical * g->extent_bytes;
 	snprintf(to->what, sizeof(to->what), "volume %.40s/%.40s%s%.9s%s", g->name, lv->name,
 		type ? " (" : "", type ? type : "", type ? ")" : "");
 	return to;
@@ -148,9 +167,9 @@ static int pool_map(const struct map_view *pv, const struct lvm_group *g,
 {
 	const struct lvm_volume *lv = volume_named(g, pool->pool_meta);
 	p2v_auto(block_io_free) struct block_io *meta = NULL;
-	int r = lv && lv->linear && lv->n_segments
+	int r = lv && lv->placed && lv->n_segments
 			? volume_open(pv, g, lv, &meta, err)
-			: map_odd(err, "a thin pool's metadata is not linear");
+			: map_odd(err, "a thin pool's metadata is not plain");
 
 	if (r == 0)
 		r = map_lvm_thin(meta, pool->chunk_bytes, data, out, err);
@@ -176,7 +195,7 @@ static int linear_map(const struct map_view *pv, const struct lvm_group *g,
 	int r = volume_open(pv, g, lv, &io, err);
 
 	if (r == 0) {
-		const struct map_view v = {io, 0, io->size_bytes, pv->number, pv->depth + 1};
+		const struct map_view v = {io, 0, io->size_bytes, pv->number, pv->depth + 1, NULL};
 
 		r = pool ? pool_map(pv, g, pool, &v, &inner, err)
 			 : map_view_map(&v, NULL, false, &inner, &type, err);
@@ -196,13 +215,24 @@ static int linear_map(const struct map_view *pv, const struct lvm_group *g,
 	return 0;
 }
 
+static bool is_elsewhere(const struct lvm_group *g, const struct lvm_volume *lv)
+{
+	for (size_t i = 0; i < lv->n_stripes; i++)
+		if (lv->stripes[i].pv == g->own)
+			return false;
+	return lv->placed;
+}
+
 int map_lvm_volume(const struct map_view *v, const struct lvm_group *g, const struct lvm_volume *lv,
 	struct map_out *out, struct p2v_err *err)
 {
 	struct extent_list list = {0};
 	int r;
 
-	if (!lv->linear || !lv->n_segments || (!lv->plain && !pool_of(g, lv)))
+	if (is_elsewhere(g, lv))
+		return 0;
+
+	if (!lv->placed || !lv->n_segments || (!lv->plain && !pool_of(g, lv)))
 		return region_add(v, g, lv, NULL, out)
 			       ? 0
 			       : p2v_err_set(err, P2V_ENOMEM, "out of memory");
@@ -220,11 +250,12 @@ int map_lvm_volume_names(const struct map_view *v, const struct lvm_group *g,
 	map_auto_bad struct map_bad within = {0};
 	int r = 0;
 
-	for (size_t i = 0; lv->linear && i < lv->n_segments && r == 0; i++) {
-		const struct lvm_segment *s = &lv->segments[i];
+	for (uint64_t at = 0, end = lv->extents * g->extent_bytes, left;
+		lv->placed && at < end && r == 0; at += left) {
+		uint64_t where;
 
-		r = map_bad_move(bad, g->first_bytes + s->physical * g->extent_bytes,
-			s->count * g->extent_bytes, s->start * g->extent_bytes, &within, err);
+		if (map_lvm_locate(g, lv, at, &where, &left) == g->own)
+			r = map_bad_move(bad, where, left, at, &within, err);
 	}
 	if (r < 0 || within.n_spans == 0)
 		return r;
@@ -232,7 +263,7 @@ int map_lvm_volume_names(const struct map_view *v, const struct lvm_group *g,
 	r = within.where ? volume_open(v, g, lv, &io, err)
 			 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0) {
-		const struct map_view in = {io, 0, io->size_bytes, v->number, v->depth + 1};
+		const struct map_view in = {io, 0, io->size_bytes, v->number, v->depth + 1, NULL};
 
 		r = map_bad_name(&in, NULL, &within, err);
 	}

@@ -176,15 +176,15 @@ static int area_read(const struct map_view *v, const struct label *label, char *
 static int group_map(const struct map_view *v, const struct lvm_group *g, struct map_out *out,
 	struct p2v_err *err)
 {
-	uint64_t bytes, end, first = 0, n = 0;
+	uint64_t bytes, end, first = 0, n = 0, begin = g->pvs[g->own].first_bytes;
 	int r = 0;
 
 	if (!p2v_mul_u64(g->taken.n_bits, g->extent_bytes, &bytes) ||
-		!p2v_add_u64(bytes, g->first_bytes, &end) || end > v->length_bytes)
+		!p2v_add_u64(bytes, begin, &end) || end > v->length_bytes)
 		return map_odd(err, "its extents lie beyond its end");
 	while (r == 0 && block_bitmap_run(&g->taken, first, false, &first, &n)) {
 		r = map_view_free(
-			v, out, g->first_bytes + first * g->extent_bytes, n * g->extent_bytes, err);
+			v, out, begin + first * g->extent_bytes, n * g->extent_bytes, err);
 		first += n;
 	}
 	for (size_t i = 0; i < g->n_volumes && r == 0; i++)
@@ -211,24 +211,74 @@ static int group_read(
 	return r;
 }
 
+/* Puts another physical volume of the group into its place. False: it contradicts. */
+static bool peer_join(const struct map_view *pv, struct lvm_group *g)
+{
+	map_lvm_auto_group struct lvm_group other = {0};
+	const char *why;
+	struct lvm_pv *to;
+
+	if (group_read(pv, &other, &why, NULL) < 0 || why ||
+		memcmp(other.uuid, g->uuid, LVM_UUID_BYTES) != 0)
+		return true;
+	to = &g->pvs[other.own];
+	if (other.seqno != g->seqno || other.n_pvs != g->n_pvs || to->here ||
+		memcmp(to->uuid, other.pvs[other.own].uuid, LVM_UUID_BYTES) != 0)
+		return false;
+	to->here = true;
+	to->view = *pv;
+	return true;
+}
+
+/*
+ * A stale copy of the metadata may lie on one of several, which was missing for a while: then the
+ * others know better. So all must be here, and say the same. NULL: they do.
+ */
+static const char *peers_join(const struct map_view *v, struct lvm_group *g)
+{
+	const struct map_peers *peers = v->peers;
+
+	g->pvs[g->own].here = true;
+	g->pvs[g->own].view = *v;
+	for (size_t i = 0; g->n_pvs > 1 && peers && i < peers->n; i++) {
+		const struct map_peer *p = &peers->items[i];
+		const struct map_view pv = {
+			p->io, p->offset_bytes, p->length_bytes, 0, v->depth, NULL};
+
+		if ((p->io != v->io || p->offset_bytes != v->offset_bytes) && !peer_join(&pv, g))
+			return "LVM: the physical volumes of its group contradict each other: all "
+			       "copied";
+	}
+	for (size_t i = 0; i < g->n_pvs; i++)
+		if (!g->pvs[i].here)
+			return "LVM: its group spans several physical volumes, and not all are "
+			       "among these disks: all copied";
+	return NULL;
+}
+
 int map_lvm(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
 	map_lvm_auto_group struct lvm_group g = {0};
-	const char *why;
+	const char *why = NULL;
 	int r = group_read(v, &g, &why, err);
 
+	if (r == 0 && !why)
+		why = peers_join(v, &g);
 	if (r < 0)
 		return r;
 	return why ? map_out_used(out, why) : group_map(v, &g, out, err);
 }
 
+/* Volumes that lie in part on other disks are read as far as these go: not at all. */
 int map_names_lvm(const struct map_view *v, struct map_bad *bad, struct p2v_err *err)
 {
 	map_lvm_auto_group struct lvm_group g = {0};
-	const char *why;
+	const char *why = NULL;
 	int r = group_read(v, &g, &why, err);
 
-	for (size_t i = 0; i < g.n_volumes && r == 0; i++)
+	if (r == 0 && !why)
+		peers_join(v, &g);
+	for (size_t i = 0; r == 0 && i < g.n_volumes; i++)
 		r = map_lvm_volume_names(v, &g, &g.volumes[i], bad, err);
 	return r;
 }

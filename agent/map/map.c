@@ -75,10 +75,11 @@ static void part_name(const struct map_part *part, const char *type, struct map_
 		snprintf(r->what, sizeof(r->what), "whole disk (%s)", type);
 }
 
-static int part_map(struct block_io *io, const struct map_part *part, struct map *map,
-	struct stretch *s, struct p2v_err *err)
+static int part_map(struct block_io *io, const struct map_part *part, const struct map_peers *peers,
+	struct map *map, struct stretch *s, struct p2v_err *err)
 {
-	const struct map_view v = {io, part->offset_bytes, part->length_bytes, part->number, 0};
+	const struct map_view v = {
+		io, part->offset_bytes, part->length_bytes, part->number, 0, peers};
 	struct map_out out = {.extents = &map->extents};
 	const char *type;
 	int r = 0;
@@ -123,15 +124,15 @@ static size_t parts_sane(
 	return kept;
 }
 
-static int parts_map(struct block_io *io, const struct map_part *parts, size_t n, struct map *map,
-	struct p2v_err *err)
+static int parts_map(struct block_io *io, const struct map_part *parts, size_t n,
+	const struct map_peers *peers, struct map *map, struct p2v_err *err)
 {
 	struct stretch *stretches = calloc(n + 1, sizeof(*stretches));
 	uint64_t at = 0;
 	int r = stretches ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = part_map(io, &parts[i], map, &stretches[i], err);
+		r = part_map(io, &parts[i], peers, map, &stretches[i], err);
 	if (r == 0)
 		r = block_extents_from_io(io, &map->extents, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -150,8 +151,30 @@ static int parts_map(struct block_io *io, const struct map_part *parts, size_t n
 	return r;
 }
 
-int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts, struct map *ret,
-	struct p2v_err *err)
+int map_peers_add(struct map_peers *peers, struct block_io *io, const struct map_part *parts,
+	size_t n_parts, struct p2v_err *err)
+{
+	for (size_t i = 0; i < n_parts; i++) {
+		struct map_peer *to;
+
+		if (!parts[i].type || parts[i].busy || strcmp(parts[i].type, "LVM2_member") != 0)
+			continue;
+		to = p2v_json_grow((void **)&peers->items, &peers->n, sizeof(*peers->items));
+		if (!to)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+		*to = (struct map_peer){io, parts[i].offset_bytes, parts[i].length_bytes};
+	}
+	return 0;
+}
+
+void map_peers_finish(struct map_peers *peers)
+{
+	free(peers->items);
+	*peers = (struct map_peers){0};
+}
+
+int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts,
+	const struct map_peers *peers, struct map *ret, struct p2v_err *err)
 {
 	struct map_part *sane = calloc(n_parts + 1, sizeof(*sane));
 	struct map map = {0};
@@ -161,7 +184,7 @@ int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts, 
 	if (r == 0) {
 		size_t n = n_parts ? parts_sane(parts, n_parts, io->size_bytes, sane) : 0;
 
-		r = parts_map(io, sane, n, &map, err);
+		r = parts_map(io, sane, n, peers, &map, err);
 	}
 	free(sane);
 	if (r < 0) {

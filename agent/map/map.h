@@ -36,6 +36,21 @@ struct map_region {
 	const char *why_free; /* why what is free is not; NULL where nothing is free */
 };
 
+/* Physical volumes of LVM on all disks of a machine. What is free in a group of several can be told
+ * only where all of them are seen, in one and the same state. */
+struct map_peer {
+	struct block_io *io; /* lent */
+	uint64_t offset_bytes, length_bytes;
+};
+struct map_peers {
+	struct map_peer *items;
+	size_t n;
+};
+/* Adds those among a disk's parts that nobody uses. P2V_ENOMEM only. */
+int map_peers_add(struct map_peers *peers, struct block_io *io, const struct map_part *parts,
+	size_t n_parts, struct p2v_err *err);
+void map_peers_finish(struct map_peers *peers);
+
 struct map {
 	struct extent_list extents; /* the truth, not aligned to anything */
 	struct map_region
@@ -46,10 +61,11 @@ struct map {
 /*
  * P2V_EREFUSED: the machine must not be copied as it is (it sleeps, and its memory lies on the
  * disk), with what to do about it. Reads metadata only; writes nothing. Free runs of less than a
- * grain (p2v/block/digest.h) are not worth a word, and stay used.
+ * grain (p2v/block/digest.h) are not worth a word, and stay used. peers: this disk's among them;
+ * NULL: no other disk is known.
  */
-int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts, struct map *ret,
-	struct p2v_err *err);
+int map_disk(struct block_io *io, const struct map_part *parts, size_t n_parts,
+	const struct map_peers *peers, struct map *ret, struct p2v_err *err);
 void map_finish(struct map *map);
 #define map_auto __attribute__((cleanup(map_finish)))
 

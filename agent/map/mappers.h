@@ -16,8 +16,9 @@
 struct map_view {
 	struct block_io *io;
 	uint64_t offset_bytes, length_bytes;
-	uint32_t number; /* for sentences; 0 where it is not a partition */
-	unsigned depth;	 /* how many containers it lies in */
+	uint32_t number;	       /* for sentences; 0 where it is not a partition */
+	unsigned depth;		       /* how many containers it lies in */
+	const struct map_peers *peers; /* or NULL */
 };
 
 struct map_out {

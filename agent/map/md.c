@@ -93,8 +93,8 @@ static bool super_parse(
 		return false;
 	rd = p2v_rd_init(sb + ROLES_AT + device * 2, 2);
 	role = p2v_rd_le16(&rd);
-	*ret = (struct map_view){
-		v->io, v->offset_bytes + offset_bytes, length_bytes, v->number, v->depth + 1};
+	*ret = (struct map_view){v->io, v->offset_bytes + offset_bytes, length_bytes, v->number,
+		v->depth + 1, v->peers};
 	return role < ROLES_NONE;
 }
 
@@ -118,7 +118,7 @@ static bool super_090_parse(
 		word_at(sb, DEVICE_090 + 12) >= word_at(sb, 40) ||
 		(word_at(sb, DEVICE_090 + 16) & DEVICE_STATES) != DEVICE_GOOD || length > at)
 		return false;
-	*ret = (struct map_view){v->io, v->offset_bytes, length, v->number, v->depth + 1};
+	*ret = (struct map_view){v->io, v->offset_bytes, length, v->number, v->depth + 1, v->peers};
 	return true;
 }
 

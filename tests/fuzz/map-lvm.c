@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* LVM metadata: a UUID, then the text. Promised: the segments of a linear volume follow each other
- * without a gap, and lie within the physical volume. */
+/* LVM metadata: a UUID, then the text. Promised: the segments of a placed volume follow each other
+ * without a gap, and each byte of it has one place within a physical volume. */
 
 #include <stdlib.h>
 
 #include "agent/map/lvm.h"
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -13,15 +14,25 @@ static void volume_check(const struct lvm_group *g, const struct lvm_volume *lv)
 {
 	uint64_t at = 0;
 
-	for (size_t i = 0; i < lv->n_segments && lv->linear; i++) {
+	for (size_t i = 0; i < lv->n_segments && lv->placed; i++) {
 		const struct lvm_segment *s = &lv->segments[i];
+		uint64_t bytes[] = {
+			s->start * g->extent_bytes, (s->start + s->count) * g->extent_bytes - 1};
 
-		if (s->start != at || s->count == 0 ||
-			!p2v_range_within(s->physical, s->count, g->taken.n_bits))
+		if (s->start != at || s->count == 0)
 			abort();
 		at += s->count;
+		for (size_t k = 0; k < P2V_N(bytes); k++) {
+			uint64_t where, left;
+			const struct lvm_pv *pv =
+				&g->pvs[map_lvm_locate(g, lv, bytes[k], &where, &left)];
+
+			if (left == 0 || where < pv->first_bytes ||
+				(where - pv->first_bytes) / g->extent_bytes >= pv->extents)
+				abort();
+		}
 	}
-	if ((lv->linear && at != lv->extents) || (lv->plain && !lv->linear))
+	if ((lv->placed && at != lv->extents) || (lv->plain && !lv->placed))
 		abort();
 }
 

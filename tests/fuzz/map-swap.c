@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (block_io_memory_new("disk", DISK_BYTES, &io, NULL) < 0)
 		abort();
 	memcpy((uint8_t *)block_io_memory_bytes(io) + PART_AT + INFO_AT, data, n);
-	if (map_disk(io, &part, 1, &map, NULL) == 0) {
+	if (map_disk(io, &part, 1, NULL, &map, NULL) == 0) {
 		check(&map.extents);
 		map_finish(&map);
 	}

@@ -5,7 +5,7 @@
  * with all that the map calls free overwritten, with bytes that no file system would like to find
  * where it looks for its own. TYPE: SOURCE is one file system, whatever it looks like. Prints "used
  * zero free" in bytes, then a line for each region: depth, used, zero, free, what, why used, why
- * free, with tabs between. A refusal exits with 3.
+ * free, with tabs between. A refusal exits with 3. After --with: the machine's other disks.
  *
  * map-copy --files SOURCE OFFSET: the files that have this byte of the disk.
  */
@@ -22,6 +22,7 @@
 #include "p2v/core/num.h"
 
 #define PIECE_BYTES (1u << 20)
+#define OTHERS_MAX  4u
 #define POISON	    0xa5
 
 /* The parts refer to the table. */
@@ -46,8 +47,39 @@ static int parts_read(const char *path, struct source_table *table, struct map_p
 	return parts ? 0 : P2V_ENOMEM;
 }
 
-static int table_map(const char *path, const char *type, struct block_io *io, struct map *ret,
-	struct p2v_err *err)
+/* The machine's other disks, opened, and what is on them. */
+struct others {
+	struct block_io *ios[OTHERS_MAX];
+	struct map_peers peers;
+};
+
+static int others_open(char **paths, struct others *o, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < OTHERS_MAX && paths[i] && r == 0; i++) {
+		source_autotable struct source_table table = {0};
+		p2v_autofree struct map_part *parts = NULL;
+		size_t n = 0;
+
+		r = block_io_file_open(paths[i], false, &o->ios[i], err);
+		if (r == 0)
+			r = parts_read(paths[i], &table, &parts, &n, err);
+		if (r == 0)
+			r = map_peers_add(&o->peers, o->ios[i], parts, n, err);
+	}
+	return r;
+}
+
+static void others_close(struct others *o)
+{
+	for (size_t i = 0; i < OTHERS_MAX; i++)
+		block_io_free(o->ios[i]);
+	map_peers_finish(&o->peers);
+}
+
+static int table_map(const char *path, const char *type, struct block_io *io,
+	const struct map_peers *peers, struct map *ret, struct p2v_err *err)
 {
 	const struct map_part whole = {.length_bytes = io->size_bytes, .type = type};
 	source_autotable struct source_table table = {0};
@@ -56,9 +88,9 @@ static int table_map(const char *path, const char *type, struct block_io *io, st
 	int r;
 
 	if (type)
-		return map_disk(io, &whole, 1, ret, err);
+		return map_disk(io, &whole, 1, NULL, ret, err);
 	r = parts_read(path, &table, &parts, &n, err);
-	return r < 0 ? r : map_disk(io, parts, n, ret, err);
+	return r < 0 ? r : map_disk(io, parts, n, peers, ret, err);
 }
 
 static int files(const char *path, const char *offset, struct p2v_err *err)
@@ -122,14 +154,15 @@ static void map_print(const struct map *map)
 	}
 }
 
-static int run(const char *source, const char *copy, const char *type, struct p2v_err *err)
+static int run(const char *source, const char *copy, const char *type,
+	const struct map_peers *peers, struct p2v_err *err)
 {
 	p2v_auto(block_io_free) struct block_io *from = NULL, *to = NULL;
 	map_auto struct map map = {0};
 	int r = block_io_file_open(source, false, &from, err);
 
 	if (r == 0)
-		r = table_map(source, type, from, &map, err);
+		r = table_map(source, type, from, peers, &map, err);
 	if (r == 0)
 		r = block_io_file_open(copy, true, &to, err);
 	for (size_t i = 0; r == 0 && i < map.extents.n_items; i++)
@@ -141,17 +174,27 @@ static int run(const char *source, const char *copy, const char *type, struct p2
 	return r;
 }
 
+static int run_with(char **argv, struct p2v_err *err)
+{
+	struct others others = {0};
+	bool with = argv[3] && strcmp(argv[3], "--with") == 0;
+	int r = with ? others_open(argv + 4, &others, err) : 0;
+
+	if (r == 0)
+		r = run(argv[1], argv[2], with ? NULL : argv[3], &others.peers, err);
+	others_close(&others);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct p2v_err err = {0};
-
 	bool named = argc == 4 && strcmp(argv[1], "--files") == 0;
 
-	if (argc < 3 || argc > 4 ||
-		(named ? files(argv[2], argv[3], &err) : run(argv[1], argv[2], argv[3], &err)) <
-			0) {
+	if (argc < 3 || (named ? files(argv[2], argv[3], &err) : run_with(argv, &err)) < 0) {
 		fprintf(stderr, "%s\n",
-			err.text[0] ? err.text : "usage: map-copy SOURCE COPY [TYPE]");
+			err.text[0] ? err.text
+				    : "usage: map-copy SOURCE COPY [TYPE | --with DISK...]");
 		return err.kind ? p2v_err_exit_code(err.kind) : 2;
 	}
 	return 0;

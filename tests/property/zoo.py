@@ -142,9 +142,11 @@ class Region:
 DROP = None  # what a mutant does to each copy: see mutant()
 
 
-def map_copy(source, copy, size=None, kind=None):
+def map_copy(source, copy, size=None, kind=None, others=()):
+    """others: further disks of the machine."""
     make(copy, size or os.path.getsize(source))
-    done = subprocess.run([MAP_COPY, source, copy, *([kind] if kind else [])], capture_output=True, text=True)
+    more = [kind] if kind else ["--with", *others] if others else []
+    done = subprocess.run([MAP_COPY, source, copy, *more], capture_output=True, text=True)
     if done.returncode == 3:
         raise Refused(done.stderr)
     if done.returncode:
@@ -154,15 +156,15 @@ def map_copy(source, copy, size=None, kind=None):
     first, *rest = done.stdout.rstrip("\n").split("\n")
     used, zero, free = map(int, first.split())
     if not kind:
-        told(source, rest)
+        told(source, rest, others)
     return used, zero, free, [Region(line) for line in rest]
 
 
-def told(disk, lines):
+def told(disk, lines, others=()):
     """p2v-agent --map says the same of the same disk, to people in 80 columns and as JSON: regions without a gap
     whose bytes add up."""
-    text = run(AGENT, "--map", os.path.basename(disk), cwd=os.path.dirname(disk))
-    (found,) = json.loads(run(AGENT, "--map", "--json", disk))["disks"]
+    text = run(AGENT, "--map", os.path.basename(disk), *map(os.path.basename, others), cwd=os.path.dirname(disk))
+    found, *_ = json.loads(run(AGENT, "--map", "--json", disk, *others))["disks"]
     at, flat = 0, " ".join(text.split())
     for r, line in zip(found["regions"], lines, strict=True):
         # What the host's file system calls a hole changes as it writes back.
@@ -803,6 +805,96 @@ def lvm(work, rng):
     raise AssertionError("a volume that sleeps is not refused")
 
 
+def lvm_several(work, rng):
+    """A group on two disks: volumes striped over both in large and small pieces, one that goes on from the one to the
+    other, one on the second alone. Mapped where both disks are seen, and of one state."""
+    need("pvcreate", "mkfs.xfs")
+    disks, copies, part = [f"{work}/disk0", f"{work}/disk1"], [f"{work}/copy0", f"{work}/copy1"], f"{work}/part"
+    kinds = {"wide": Ext("ext4", *EXT, "-t", "ext4", size=160 * MIB), "fine": Ext("ext3", *EXT, "-t", "ext3", size=80 * MIB),
+             "long": Xfs("xfs", *XFS, size=320 * MIB), "one": Ext("ext2", *EXT, "-t", "ext2", size=60 * MIB)}
+    for disk in disks:
+        make(disk, 460 * MIB)
+        with open(disk, "r+b") as file:
+            for _ in range(460):
+                file.write(rng.randbytes(MIB))
+    loops = [run("losetup", "-f", "--show", disk).strip() for disk in disks]
+    try:
+        conf = lvm_conf(f"({'|'.join(loops)})")
+        for loop in loops:
+            run("pvcreate", "-qq", "-ff", "-y", loop, *conf)
+        run("vgcreate", "-qq", "vg", *loops, *conf)
+        create = ["lvcreate", "-qq", "-an", "-Zn", "-Wn", "-y"]
+        run(*create, "-n", "wide", "-L", "160m", "-i2", "-I64k", "vg", *conf)
+        run(*create, "-n", "fine", "-L", "80m", "-i2", "-I4k", "vg", *conf)
+        run(*create, "-n", "long", "-L", "200m", "vg", loops[0], *conf)
+        run("lvextend", "-qq", "-L", "320m", "vg/long", loops[1], *conf)
+        run(*create, "-n", "one", "-L", "60m", "vg", loops[1], *conf)
+        segments = run("lvs", "--noheadings", "--segments", "--units", "b", "--nosuffix", "-o",
+                       "lv_name,seg_start,seg_size,stripes,stripe_size,seg_pe_ranges", "vg", *conf).strip().split("\n")
+        start = int(float(run("pvs", "--noheadings", "--units", "b", "--nosuffix", "-o", "pe_start", loops[0], *conf)))
+    finally:
+        for loop in loops:
+            run("losetup", "-d", loop)
+
+    def pieces(name):
+        """(disk, offset there, offset in the volume, length)"""
+        for line in segments:
+            lv, first, size, n, each, *where = line.split()
+            if lv != name:
+                continue
+            first, size, n, each = int(first), int(size), int(n), int(each) or int(size)
+            places = [(loops.index(w.split(":")[0]), start + int(w.split(":")[1].split("-")[0]) * 4 * MIB) for w in where]
+            for row in range(size // each):
+                disk, at = places[row % n]
+                yield disk, at + row // n * each, first + row * each, each
+
+    def move(paths, name, into):
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(open(path, "r+b")) for path in paths]
+            volume = stack.enter_context(open(part, "r+b"))
+            for disk, there, here, n in pieces(name):
+                src, dst, at, to = (volume, files[disk], here, there) if into else (files[disk], volume, there, here)
+                src.seek(at), dst.seek(to)
+                dst.write(src.read(n))
+
+    for name, kind in kinds.items():
+        kind.build(part, work, rng)
+        move(disks, name, True)
+    free = []
+    for i in range(2):
+        _, _, n, regions = map_copy(disks[i], copies[i], others=[disks[1 - i]])
+        said = {r.what for r in regions}
+        if n < 200 * MIB or "volume vg/wide (ext4)" not in said or ("volume vg/one (ext4)" in said) != (i == 1):
+            raise AssertionError(f"{n >> 20}: {[vars(r) for r in regions]}")
+        free.append(n >> 20)
+    for name, kind in kinds.items():
+        found = []
+        for paths in (disks, copies):
+            make(part, kind.size)
+            move(paths, name, False)
+            kind.check(part)
+            found.append(kind.digests(part, work))
+        same(*found, name)
+    names = files_at(disks[1], b"\n90000 bottles of the same\n")
+    if "volume vg/one: /d/deep/text" not in names:
+        raise AssertionError(f"files by their bytes: {names}")
+    # Without the other disk, or where that one was away while something was changed, nothing is believed.
+    _, _, alone, regions = map_copy(disks[0], copies[0])
+    if alone or "not all are among" not in regions[0].why_used:
+        raise AssertionError(f"{alone}: {regions[0].why_used}")
+    shutil.copy(disks[1], f"{work}/stale")
+    loops = [run("losetup", "-f", "--show", disk).strip() for disk in disks]
+    try:
+        run("lvremove", "-qq", "-y", "vg/one", *lvm_conf(f"({'|'.join(loops)})"))
+    finally:
+        for loop in loops:
+            run("losetup", "-d", loop)
+    _, _, stale, regions = map_copy(disks[0], copies[0], others=[f"{work}/stale"])
+    if stale or "contradict" not in regions[0].why_used:
+        raise AssertionError(f"{stale}: {regions[0].why_used}")
+    return f"{free[0]} and {free[1]} MiB free; alone, and with a stale one: nothing"
+
+
 THIN_TEXT = """
 pool {{ id = "poolpo-olpo-olpo-olpo-olpo-olpo-olpool" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 1
   segment1 {{ start_extent = 0 extent_count = {extents} type = "thin-pool" metadata = "pool_tmeta" pool = "pool_tdata"
@@ -1125,6 +1217,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("raid1-spare", raid1(4096, MIB, free=False, role=0xffff)),
     ("raid0", raid1(4096, MIB, free=False, level=0)),
     ("lvm", lvm),
+    ("lvm-several", lvm_several),
     ("lvm-thin", lvm_thin),
     ("dirty-ext4", dirty(Ext("ext4", *EXT, "-t", "ext4"), "journal was not replayed")),
     ("dirty-ext2", dirty(Ext("ext2", *EXT, "-t", "ext2", recover=("e2fsck", "-fy"), fsck=("true",)), "not cleanly unmounted")),

@@ -42,11 +42,11 @@ static void test_unknown_is_used(void **state)
 	map_auto struct map map = {0}, other = {0};
 
 	(void)state;
-	assert_int_equal(map_disk(io, NULL, 0, &map, NULL), 0);
+	assert_int_equal(map_disk(io, NULL, 0, NULL, &map, NULL), 0);
 	assert_int_equal(block_extents_sum(&map.extents, EXTENT_USED), DISK_BYTES);
 	assert_int_equal(map.n_regions, 1);
 	/* Parts that overlap, or lie beyond the disk, are nobody's. */
-	assert_int_equal(map_disk(io, odd, 3, &other, NULL), 0);
+	assert_int_equal(map_disk(io, odd, 3, NULL, &other, NULL), 0);
 	assert_int_equal(block_extents_sum(&other.extents, EXTENT_USED), DISK_BYTES);
 	block_io_free(io);
 }
@@ -58,7 +58,7 @@ static void test_swap_keeps_its_header(void **state)
 	uint64_t at = 0;
 
 	(void)state;
-	assert_int_equal(map_disk(io, parts, 2, &map, NULL), 0);
+	assert_int_equal(map_disk(io, parts, 2, NULL, &map, NULL), 0);
 	assert_int_equal(block_extents_sum(&map.extents, EXTENT_FREE), 1999 * 4096);
 	/* Beyond its last page swap is not swap. */
 	assert_int_equal(map.extents.n_items, 3);
@@ -97,7 +97,7 @@ static void test_odd_swap_is_used(void **state)
 			swap_disk(cases[i].signature, cases[i].version, cases[i].last_page);
 		map_auto struct map map = {0};
 
-		assert_int_equal(map_disk(io, parts, 2, &map, NULL), 0);
+		assert_int_equal(map_disk(io, parts, 2, NULL, &map, NULL), 0);
 		assert_int_equal(block_extents_sum(&map.extents, EXTENT_USED), DISK_BYTES);
 		block_io_free(io);
 	}
@@ -114,7 +114,7 @@ static void test_sleeping_system_is_refused(void **state)
 		struct map map = {0};
 		struct p2v_err err;
 
-		assert_int_equal(map_disk(io, parts, 2, &map, &err), P2V_EREFUSED);
+		assert_int_equal(map_disk(io, parts, 2, NULL, &map, &err), P2V_EREFUSED);
 		assert_non_null(strstr(err.text, "/dev/sda"));
 		assert_non_null(strstr(err.text, "sleeping"));
 		block_io_free(io);
@@ -130,7 +130,7 @@ static void test_unreadable_header_is_used(void **state)
 
 	(void)state;
 	assert_int_equal(block_io_fault_new(io, &faults, &bad, NULL), 0);
-	assert_int_equal(map_disk(bad, parts, 2, &map, NULL), 0);
+	assert_int_equal(map_disk(bad, parts, 2, NULL, &map, NULL), 0);
 	assert_int_equal(block_extents_sum(&map.extents, EXTENT_USED), DISK_BYTES);
 	block_io_free(bad);
 }
@@ -145,7 +145,7 @@ static void test_busy_is_used(void **state)
 	map_auto struct map map = {0};
 
 	(void)state;
-	assert_int_equal(map_disk(io, busy, 3, &map, NULL), 0);
+	assert_int_equal(map_disk(io, busy, 3, NULL, &map, NULL), 0);
 	assert_int_equal(block_extents_sum(&map.extents, EXTENT_FREE), 1999 * 4096);
 	assert_non_null(strstr(map.regions[1].why_used, "in use on this machine"));
 	assert_null(map.regions[1].why_free);
