@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a runbook says, what is wrong with one, how far it is, and the programs that it starts. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
+#include "p2v/core/publish.h"
+#include "p2v/runbook/hook.h"
+#include "p2v/runbook/match.h"
+#include "p2v/runbook/rule.h"
+#include "p2v/runbook/state.h"
+
+static const char weekend[] = "name: weekend\n"
+			      "defaults:\n"
+			      "  window: sat,sun 20:00-06:00\n"
+			      "  memory: 4G\n"
+			      "  approve: emission\n"
+			      "waves:\n"
+			      "- name: web\n"
+			      "  servers:\n"
+			      "  - name: web01\n"
+			      "    match: {serial: CZ1234}\n"
+			      "    memory: 8G\n"
+			      "    leave_out: [disk2]\n"
+			      "    networks: [{mac: '00:1b:21:aa:bb:01', bridge: br0}]\n"
+			      "    checks: [{tcp: 443}]\n"
+			      "  - name: web02\n"
+			      "- name: db\n"
+			      "  servers:\n"
+			      "  - name: db01\n"
+			      "    format: raw\n"
+			      "    cutover:\n"
+			      "      refresh_min: 30\n"
+			      "      refresh: {run: [/bin/true, a b]}\n"
+			      "      final: {run: /bin/true, timeout_s: 60}\n";
+
+static void decode(const char *text, struct runbook *ret)
+{
+	struct p2v_err err = {0};
+
+	if (runbook_decode(text, strlen(text), ret, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void says_what_each_becomes(void **state)
+{
+	p2v_auto_runbook struct runbook book = {0};
+	p2v_auto_orders struct orders orders = {0}, other = {0};
+	struct p2v_err err = {0};
+	const struct runbook_server *web01, *db01;
+
+	(void)state;
+	decode(weekend, &book);
+	web01 = &book.waves[0].servers[0];
+	db01 = &book.waves[1].servers[0];
+	assert_int_equal(book.n_waves, 2);
+	assert_string_equal(web01->window[0], "sat,sun 20:00-06:00");
+	assert_false(runbook_cuts_over(web01));
+	assert_true(runbook_cuts_over(db01));
+	assert_string_equal(db01->cutover.refresh.run[1], "a b");
+	assert_string_equal(db01->cutover.final.run[0], "/bin/true");
+	assert_int_equal(runbook_orders(web01, &orders, &err), 0);
+	assert_int_equal(orders.memory_bytes, 8 * P2V_GIB);
+	assert_string_equal(orders.leave_out[0], "disk2");
+	assert_string_equal(orders.networks[0].bridge, "br0");
+	assert_int_equal(orders.checks[0].tcp, 443);
+	assert_int_equal(orders.n_hold, 2);
+	assert_int_equal(runbook_orders(db01, &other, &err), 0);
+	assert_int_equal(other.memory_bytes, 4 * P2V_GIB);
+	assert_string_equal(other.format, "raw");
+}
+
+#define HEAD   "name: x\nwaves:\n- name: w\n  servers:\n"
+#define SERVER HEAD "  - name: a\n"
+
+static void what_is_wrong_has_its_line(void **state)
+{
+	static const struct {
+		const char *text, *line, *words;
+	} bad[] = {
+		{"name: x\nwaves: []\n", "line 1", "waves: there are none"},
+		{"name: x\nwaves: [{name: w, servers: []}]\n", "line 2", "without servers"},
+		{HEAD "  - memory: 1G\n", "line 5", "without a name"},
+		{SERVER "    memory: much\n", "line 6", "'much' is not a size"},
+		{SERVER "    memory: 1M\n", "line 6", "too little"},
+		{SERVER "    window: sat 25:00-06:00\n", "line 6", "window"},
+		{SERVER "    format: floppy\n", "line 6", "qcow2, raw, vmdk"},
+		{SERVER "    cpus: 4096\n", "line 6", "more than 1024"},
+		{SERVER "    memry: 1G\n", "", "memry"},
+		{SERVER "    cutover: {handover: {run: x}}\n", "line 6", "interface"},
+		{SERVER "    networks: [{mac: '00:1b:21:aa:bb:01'}]\n", "line 6", "one of them"},
+		{SERVER "  - name: A\n", "line 6", "another server is called so"},
+		{SERVER "    match: {uuid: 1}\n", "line 6", "a UUID"},
+		{"name: x\ndefaults: {name: a}\n" HEAD, "line", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(bad); i++) {
+		p2v_auto_runbook struct runbook book = {0};
+		struct p2v_err err = {0};
+
+		assert_int_equal(
+			runbook_decode(bad[i].text, strlen(bad[i].text), &book, &err), P2V_EFORMAT);
+		if (!strstr(err.text, bad[i].line) || !strstr(err.text, bad[i].words))
+			fail_msg("%s", err.text);
+		assert_null(book.name);
+	}
+}
+
+/* Each member of each table has a rule, and each rule a member: what is not explained is not there.
+ */
+static void everything_has_a_rule(void **state)
+{
+	static const struct p2v_json_type *const types[] = {&runbook_type, &runbook_wave_type,
+		&runbook_server_type, &runbook_match_type, &runbook_hook_type,
+		&runbook_cutover_type};
+	p2v_autobuf struct p2v_buf schema = {0};
+	size_t members = 0, rules = 0;
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(types); i++)
+		for (const struct p2v_json_field *f = types[i]->fields; f->key; f++, members++)
+			if (!runbook_rule_find(types[i], f->key))
+				fail_msg("%s of %s has no rule", f->key, types[i]->name);
+	for (const struct runbook_rule *rule = runbook_rules; rule->type; rule++)
+		for (size_t i = 0; i < P2V_N(types); i++)
+			rules += rule->type == types[i];
+	assert_int_equal(members, rules);
+	assert_int_equal(runbook_schema(&schema, NULL), 0);
+	assert_non_null(strstr((char *)schema.data, "\"additionalProperties\":false"));
+	assert_non_null(strstr((char *)schema.data, "Programs of yours at certain moments"));
+}
+
+static void matches_a_machine(void **state)
+{
+	struct machine_nic nics[] = {{.mac = (char[]){"00:1b:21:aa:bb:01"}}};
+	struct machine machine = {.name = (char[]){"web01"},
+		.serial = (char[]){"CZ1234"},
+		.uuid = (char[]){"11111111-2222-3333-4444-555555555555"},
+		.nics = nics,
+		.n_nics = 1};
+	struct runbook_server server = {.name = (char[]){"WEB01"}};
+
+	(void)state;
+	assert_true(runbook_matches(&server, &machine));
+	server.match.serial = (char[]){"cz1234"};
+	assert_true(runbook_matches(&server, &machine));
+	server.match.mac = (char[]){"00:1B:21:AA:BB:01"};
+	assert_true(runbook_matches(&server, &machine));
+	server.match.uuid = (char[]){"11111111-2222-3333-4444-555555555556"};
+	assert_false(runbook_matches(&server, &machine));
+	server.match.uuid = NULL;
+	server.match.mac = (char[]){"00:1b:21:aa:bb:02"};
+	assert_false(runbook_matches(&server, &machine));
+}
+
+static void state_is_kept(void **state)
+{
+	p2v_autofree char *dir = NULL, *path = NULL;
+	struct campaign_state made = {0}, got = {0};
+	struct campaign_server *server;
+	struct p2v_err err = {0};
+
+	(void)state;
+	assert_int_equal(p2v_dir_temp("test-runbook", &dir, NULL), 0);
+	path = p2v_path_join(dir, "weekend.yaml");
+	assert_int_equal(campaign_state_load(path, "weekend", &made, &err), 0);
+	assert_int_equal(made.n_servers, 0);
+	server = campaign_server_of(&made, "web01");
+	server->step = CAMPAIGN_HOT;
+	server->copied_s = 1234;
+	campaign_note(server, "waits");
+	assert_int_equal(campaign_state_save(&made, path, &err), 0);
+	assert_int_equal(campaign_state_load(path, "weekend", &got, &err), 0);
+	server = campaign_server_of(&got, "web01");
+	assert_int_equal(got.n_servers, 1);
+	assert_int_equal(server->step, CAMPAIGN_HOT);
+	assert_int_equal(server->copied_s, 1234);
+	assert_string_equal(server->note, "waits");
+	campaign_state_finish(&got);
+	assert_int_equal(campaign_state_load(path, "other", &got, &err), P2V_EREFUSED);
+	campaign_state_finish(&made);
+	p2v_dir_remove(dir);
+}
+
+static int hook(
+	const char *const *words, size_t n, uint32_t timeout_s, int log, struct p2v_err *err)
+{
+	struct runbook_hook program = {(char **)(uintptr_t)words, n, timeout_s};
+	struct campaign_hook_news news = {.version = 1, .hook = "before", .server = "web01"};
+	struct campaign_hook_run run = {.which = CAMPAIGN_HOOK_BEFORE};
+	int r = campaign_hook_start(&program, &news, log, &run, err);
+
+	while (r == 0) {
+		r = campaign_hook_poll(&run, err);
+		usleep(10000);
+	}
+	return r;
+}
+
+static void hooks_are_programs(void **state)
+{
+	static const char *const cat[] = {"cat"}, *const no[] = {"false"},
+				 *const slow[] = {"sleep", "60"};
+	p2v_autofree char *dir = NULL, *path = NULL;
+	p2v_autobuf struct p2v_buf log = {0};
+	struct p2v_err err = {0};
+	int fd;
+
+	(void)state;
+	assert_int_equal(p2v_dir_temp("test-runbook", &dir, NULL), 0);
+	path = p2v_path_join(dir, "log");
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(hook(cat, 1, 0, fd, &err), 1);
+	assert_int_equal(hook(no, 1, 0, fd, &err), P2V_EIO);
+	assert_non_null(strstr(err.text, "hook before: its program ended with exit code 1"));
+	assert_int_equal(hook(slow, 2, 1, fd, &err), P2V_EIO);
+	assert_non_null(strstr(err.text, "took longer than 1 s"));
+	close(fd);
+	assert_int_equal(p2v_file_read(path, 4096, &log, NULL), 0);
+	p2v_buf_add(&log, "", 1);
+	assert_non_null(strstr((char *)log.data, "\"server\":\"web01\""));
+	p2v_dir_remove(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_what_each_becomes),
+		cmocka_unit_test(what_is_wrong_has_its_line),
+		cmocka_unit_test(everything_has_a_rule),
+		cmocka_unit_test(matches_a_machine),
+		cmocka_unit_test(state_is_kept),
+		cmocka_unit_test(hooks_are_programs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
