@@ -23,18 +23,19 @@
  * where, 21 how many. A block of such a tree: 0 magic  4 u16 level  6 u16 records, then at 24, with
  * checksums at 72, extents or keys and pointers.
  */
-#define AGI_MAGIC      0x58414749u
-#define INOBT_MAGIC    0x49414254u /* IABT */
-#define INOBT_MAGIC_V5 0x49414233u /* IAB3 */
-#define BMAP_MAGIC     0x424d4150u
-#define BMAP_MAGIC_V5  0x424d4133u
-#define LEVELS_MAX     9u
-#define CHUNK	       64u
-#define FORM_EXTENTS   2u
-#define FORM_TREE      3u
-#define MODE_TYPE      0xf000u
-#define MODE_DIR       0x4000u
-#define FLAG_REALTIME  1u
+#define AGI_MAGIC	0x58414749u
+#define INOBT_MAGIC	0x49414254u /* IABT */
+#define INOBT_MAGIC_V5	0x49414233u /* IAB3 */
+#define BMAP_MAGIC	0x424d4150u
+#define BMAP_MAGIC_V5	0x424d4133u
+#define LEVELS_MAX	9u
+#define CHUNK		64u
+#define TREE_BLOCKS_MAX 65536u /* of one file */
+#define FORM_EXTENTS	2u
+#define FORM_TREE	3u
+#define MODE_TYPE	0xf000u
+#define MODE_DIR	0x4000u
+#define FLAG_REALTIME	1u
 
 int map_xfs_inodes_check(const struct xfs_fs *fs, struct p2v_err *err)
 {
@@ -219,7 +220,7 @@ static bool fork_walk(struct runs *w, unsigned form, const uint8_t *p, size_t n)
 void map_xfs_runs(const struct xfs_fs *fs, const struct xfs_inode *inode, bool attributes,
 	map_xfs_run_fn run, void *ctx)
 {
-	struct runs w = {fs, run, ctx, fs->blocks};
+	struct runs w = {fs, run, ctx, TREE_BLOCKS_MAX};
 	const uint8_t *b = inode->bytes;
 	size_t data = b[4] == 3 ? 176 : 100, room = fs->inode_bytes - data;
 	size_t split = p2v_min_u64(b[82] ? (size_t)b[82] * 8 : room, room);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes corpus/map-disk: of each small file system, what `p2v-agent --map` reads of it.
 
+And of one with files all that is not zero, but for their contents and its log.
+
 usage: map-disk-seeds.py P2V_AGENT OUT_DIR      (needs strace and the mkfs tools)"""
 import os
 import re
@@ -13,6 +15,7 @@ AGENT, OUT = sys.argv[1:]
 KINDS = {
     "xfs": (0, 300, ["mkfs.xfs", "-q", "-d", "agcount=2", "-l", "size=64m"]),
     "xfs-v4": (0, 300, ["mkfs.xfs", "-q", "-m", "crc=0", "-d", "agcount=2"]),
+    "xfs-files": (0, 300, None),
     "btrfs": (1, 114, ["mkfs.btrfs", "-q", "-n", "4096"]),
     "btrfs-dup": (1, 256, ["mkfs.btrfs", "-q", "-n", "4096", "-d", "dup"]),
     "fat32": (2, 34, ["mkfs.vfat", "-F", "32", "-s", "1"]),
@@ -53,15 +56,31 @@ def pieces(image):
                     yield i, data
 
 
+FILES = "/\n0 0\nd--755 0 0\na d--755 0 0\n{}$\nb d--755 0 0\nhere ---644 0 0 /etc/hostname\nempty ---644 0 0 /dev/null\n$\nnode b--600 0 0 8 0\n$\n"
+
+
+def with_files(work, image):
+    """Directories in the inode and in a block, for XFS."""
+    with open(work + "/proto", "w") as proto:
+        proto.write(FILES.format("".join(f"a-long-name-{i} ---644 0 0 /etc/hostname\n" for i in range(40))))
+    subprocess.run(["mkfs.xfs", "-q", "-d", "agcount=2", "-l", "size=64m", "-p", work + "/proto", image], check=True,
+                   stdout=subprocess.DEVNULL)
+    with open(image, "rb") as file:
+        while data := file.read(512):
+            if any(data) and data[:4] not in (b"\xfe\xed\xba\xbe", b"IN\0\0"):
+                yield file.tell() - 512, data
+
+
 for name, (kind, mib, mkfs) in KINDS.items():
     with tempfile.TemporaryDirectory() as work:
         image = os.path.join(work, "disk")
         with open(image, "wb") as file:
             file.truncate(mib << 20)
-        subprocess.run([*mkfs, image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if mkfs:
+            subprocess.run([*mkfs, image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         seed = struct.pack("<BI", kind, mib << 10)
         done = set()
-        for at, data in pieces(image):
+        for at, data in pieces(image) if mkfs else with_files(work, image):
             if at not in done:
                 done.add(at)
                 seed += struct.pack("<IH", at // 512, len(data)) + data

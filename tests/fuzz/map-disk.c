@@ -6,13 +6,15 @@
  * put right before the mapper reads, so that mutations reach what they protect.
  *
  * Promised: the list stays one, nothing beyond the part is called free, and nothing at all is where
- * the mapper did not say why.
+ * the mapper did not say why. Then, as if its last piece could not be read, its files are named, in
+ * a bounded number of printable lines.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/map/crc.h"
+#include "agent/map/files.h"
 #include "agent/map/mappers.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
@@ -146,6 +148,26 @@ static void check(const struct extent_list *list, const struct map_view *v, bool
 		abort();
 }
 
+static void names(struct disk *d, const struct map_view *v, const char *type)
+{
+	const struct map_part part = {1, v->offset_bytes, v->length_bytes, type, false};
+	const struct piece *last = &d->pieces[d->n_pieces ? d->n_pieces - 1 : 0];
+	const struct map_span span = {last->offset, last->n};
+	char **lines = NULL;
+	size_t n = 0;
+
+	if (map_files_at(&d->io, &part, 1, &span, 1, &lines, &n, NULL) < 0 ||
+		n > 4 * (MAP_FILES_MAX + 1))
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		for (const char *c = lines[i]; *c; c++)
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				abort();
+		free(lines[i]);
+	}
+	free(lines);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	p2v_auto(block_io_free) struct block_io *io = NULL;
@@ -168,5 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	check(&list, &v, r < 0 || out.why_free);
 	free(out.inner);
 	block_extents_finish(&list);
+	/* Not those that a library of others reads: it is theirs to be sound. */
+	if (data[0] % P2V_N(types) != 5)
+		names((struct disk *)io, &v, types[data[0] % P2V_N(types)]);
 	return 0;
 }
