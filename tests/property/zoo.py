@@ -278,6 +278,23 @@ class Btrfs(Kind):
     fsck = ("btrfs", "check", "--readonly", "--check-data-csum")
 
 
+class Snapshots(Btrfs):
+    """Subvolumes and their snapshots, of which blocks have been taken back."""
+    def build(self, image, work, rng):
+        super().build(image, work, rng)
+        with self.live(image, work) as mnt:
+            run("btrfs", "subvolume", "create", f"{mnt}/sub")
+            for i in range(60):
+                with open(f"{mnt}/sub/s{i}", "wb") as file:
+                    file.write(rng.randbytes(300000))
+            for i in range(3):
+                run("btrfs", "subvolume", "snapshot", *(["-r"] if i else []), f"{mnt}/sub", f"{mnt}/snap{i}")
+                for name in range(i, 60, 7):
+                    with open(f"{mnt}/sub/s{name}", "wb") as file:
+                        file.write(rng.randbytes(200000))
+            run("btrfs", "subvolume", "delete", "-c", f"{mnt}/snap1")
+
+
 class Fuse(Kind):
     """A file system that a FUSE program mounts: of a block device, as unmounting waits for it then."""
     def build(self, image, work, rng):
@@ -495,6 +512,10 @@ ANIMALS = [
     Xfs("xfs-rmap", *XFS, "-m", "rmapbt=1,reflink=1"),
     Xfs("xfs-old", *XFS, "-m", "reflink=0,bigtime=0,inobtcount=0", "-b", "size=1024"),
     Xfs("xfs-stripe-log", *XFS, "-l", "su=256k"),
+    Ext("ext4-new", *EXT, "-t", "ext4", "-O", "inline_data,fast_commit,orphan_file,sparse_super2,ea_inode,mmp"),
+    Xfs("xfs-new", *XFS, "-i", "nrext64=1,size=1024", "-n", "size=16384", "-m", "bigtime=1,inobtcount=1,rmapbt=1"),
+    Snapshots("btrfs-snapshots", *BTRFS),
+    Btrfs("btrfs-64k", *BTRFS, "-n", "65536", "-R", "quota"),
 ]
 
 
@@ -1110,6 +1131,47 @@ def raid1(at, offset, free=True, old=False, **kw):
     return try_it
 
 
+def raid1_lvm(work, rng):
+    """The usual server: a group in a mirror. What is free in its volume and in the group is, and files are named."""
+    need("pvcreate")
+    disk, copy, part, group = (f"{work}/{name}" for name in ("disk", "copy", "part", "group"))
+    make(group, 500 * MIB)
+    loop = run("losetup", "-f", "--show", group).strip()
+    try:
+        conf = lvm_conf(loop)
+        run("pvcreate", "-qq", "-ff", "-y", loop, *conf)
+        run("vgcreate", "-qq", "vg", loop, *conf)
+        run("lvcreate", "-qq", "-an", "-Zn", "-Wn", "-y", "-n", "root", "-L", "300m", "vg", *conf)
+        start = MIB + int(float(run("pvs", "--noheadings", "--units", "b", "--nosuffix", "-o", "pe_start", loop, *conf)))
+    finally:
+        run("losetup", "-d", loop)
+    kind = Ext("ext4", *EXT, "-t", "ext4")
+    kind.build(part, work, rng)
+    make(disk, 502 * MIB)
+    with open(disk, "r+b") as file:
+        for _ in range(502):
+            file.write(rng.randbytes(MIB))
+    run("dd", f"if={group}", f"of={disk}", "bs=1M", "seek=1", "count=1", "conv=notrunc", "status=none")
+    run("dd", f"if={part}", f"of={disk}", "bs=1M", f"seek={start // MIB}", "conv=notrunc", "status=none")
+    patch(4096, raid_super(4096, MIB, 500 * MIB // 512))(disk)
+    _, _, free, regions = map_copy(disk, copy)
+    if free < 350 * MIB or "volume vg/root (ext4)" not in [r.what for r in regions]:
+        raise AssertionError(f"{free >> 20}: {[vars(r) for r in regions]}")
+    found = []
+    for image in (disk, copy):
+        slice_out(image, start, kind.size, part)
+        kind.check(part)
+        found.append(kind.digests(part, work))
+    same(*found, "ext4 in LVM in RAID1")
+    with open(disk, "rb") as a, open(copy, "rb") as b:
+        if a.read(start) != b.read(start):
+            raise AssertionError("the metadata of the group or of the mirror differ")
+    names = files_at(disk, b"\n90000 bottles of the same\n")
+    if names != ["volume vg/root: /d/deep/text"]:
+        raise AssertionError(f"files by their bytes: {names}")
+    return f"{free >> 20} MiB free"
+
+
 @contextlib.contextmanager
 def box(work):
     """A file system whose files can be cloned in one instant, writers or not."""
@@ -1213,6 +1275,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("raid1-1.1", raid1(0, MIB)),
     ("raid1-1.0", raid1(-1, 0)),
     ("raid1-0.90", raid1(-1, 0, old=True)),
+    ("raid1-lvm", raid1_lvm),
     ("raid1-resync", raid1(4096, MIB, free=False, resynced=123456)),
     ("raid1-spare", raid1(4096, MIB, free=False, role=0xffff)),
     ("raid0", raid1(4096, MIB, free=False, level=0)),
