@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Whole jobs with the real qemu-img: what is handed over, what is left of the pristine disk, and
  * that a run which is killed at any of its steps is repaired by the next one. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,11 @@
 
 #include "converters/emit/disk.h"
 #include "converters/emit/emit.h"
+#include "converters/emit/place.h"
 #include "converters/emit/qimg.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
+#include "p2v/core/num.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 #include "p2v/store/jobdir.h"
@@ -303,6 +306,39 @@ static void disk_goes_to_a_block_device(void **state)
 	says("job/output/web01.sh", "file.driver=host_device");
 }
 
+/* A device that somebody has mounted or holds, one that is too small: refused before anything is
+ * written. */
+static void device_that_cannot_be_taken(void **state)
+{
+	p2v_autofree char *place = in("place");
+	p2v_autobuf struct p2v_buf device = {0};
+	struct p2v_err err = {0};
+	const char *path;
+	int held;
+
+	(void)state;
+	make_place(place);
+	if (p2v_proc_run((const char *const[]){"losetup", "--find", "--show", place, NULL}, NULL, 0,
+		    5000, &device, NULL) < 0)
+		skip();
+	p2v_buf_add(&device, "", 1);
+	path = (char *)device.data;
+	*strchrnul((char *)device.data, '\n') = '\0';
+	assert_int_equal(emit_place_check(path, P2V_MIB, &err), 0);
+	assert_int_equal(emit_place_check(path, 1024 * P2V_GIB, &err), P2V_EREFUSED);
+	assert_non_null(strstr(err.text, "needs 1.00 TiB"));
+	held = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	assert_true(held >= 0);
+	p2v_err_clear(&err);
+	assert_int_equal(emit_place_check(path, P2V_MIB, &err), P2V_EREFUSED);
+	assert_non_null(strstr(err.text, "is in use"));
+	close(held);
+	run((const char *const[]){"losetup", "--detach", path, NULL});
+	p2v_err_clear(&err);
+	assert_true(emit_place_check("nbd+unix:///x?socket=/nowhere", 1, &err) < 0);
+	assert_non_null(strstr(err.text, "/nowhere"));
+}
+
 static void no_place_for_a_disk(void **state)
 {
 	static const char *const bad[] = {"nbd://", "nbd:///export", "nbd://host:0/e",
@@ -444,6 +480,7 @@ int main(void)
 			own_disk_is_merged_and_taken_back, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(disk_goes_to_an_nbd_server, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(disk_goes_to_a_block_device, make_job, remove_job),
+		cmocka_unit_test_setup_teardown(device_that_cannot_be_taken, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(no_place_for_a_disk, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(given_disk_is_never_written, make_job, remove_job),
 		cmocka_unit_test_setup_teardown(other_formats_are_copies, make_job, remove_job),
