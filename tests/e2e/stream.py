@@ -297,6 +297,14 @@ def files_of(path):
         os.rmdir(mount)
 
 
+def same_but_free(image, disk):
+    """Byte by byte: what is not the disk's is zero, in blocks that were free."""
+    with open(image, "rb") as a, open(disk, "rb") as b:
+        while block := b.read(BLOCK):
+            got = a.read(BLOCK)
+            need(got == block or not any(got), f"other bytes at {b.tell() - BLOCK}")
+
+
 class Writer(threading.Thread):
     """Somebody who works on a mounted file system: writes, renames, deletes, until told to stop."""
 
@@ -351,8 +359,44 @@ def hot_then_cold(steps):
     subprocess.run(["e2fsck", "-fn", raw], check=True, capture_output=True)
     files = files_of(disk)
     need(files and files_of(raw) == files, "the image does not hold what the disk holds")
+    same_but_free(raw, disk)
     print(f"      {before} files were written until the first pass ended, {len(files)} are left; "
           f"{result['disks'][0]['sent_bytes'] >> 10} KiB in the second")
+
+
+@case
+def made_anew(steps):
+    """A second pass after the file system has grown, and after another was made in its place: what the disk holds now.
+    A disk of another size is another machine's."""
+    disk, tree = os.path.join(steps.work, "anew.img"), os.path.join(steps.work, "anew.tree")
+    os.makedirs(tree)
+    for i in range(8):
+        make_noise(os.path.join(tree, f"f{i}"), 8, seed=i)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, disk, "96M"], check=True, capture_output=True)
+    os.truncate(disk, 192 * MIB)
+    steps.send([disk], None, "--name", "anew")
+    raw = os.path.join(steps.work, "anew.raw")
+
+    def arrives(*fsck):
+        result = steps.send([disk], None, "--name", "anew", "--refresh")
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw",
+                        os.path.join(steps.jobs, "anew", "image", "disk0.qcow2"), raw], check=True)
+        subprocess.run([*fsck, raw], check=True, capture_output=True)
+        files = files_of(disk)
+        need(files and files_of(raw) == files, "the image does not hold what the disk holds")
+        same_but_free(raw, disk)
+        print(f"      {fsck[0]}: {len(files)} files, {result['disks'][0]['sent_bytes'] >> 10} KiB sent")
+
+    subprocess.run(["resize2fs", disk], check=True, capture_output=True)
+    for i in range(4):
+        make_noise(os.path.join(tree, "more"), 10, seed=20 + i)
+        subprocess.run(["debugfs", "-w", "-R", f"write {tree}/more more{i}", disk], check=True, capture_output=True)
+    subprocess.run(["debugfs", "-w", "-R", "rm f3", disk], check=True, capture_output=True)
+    arrives("e2fsck", "-fn")
+    subprocess.run(["mkfs.btrfs", "-q", "-f", "-r", tree, disk], check=True, capture_output=True)
+    arrives("btrfs", "check", "--readonly")
+    os.truncate(disk, 193 * MIB)
+    said(steps.run("send", steps.agent_argv([disk], None, "--name", "anew", "--refresh"), expect=(3,)), 3, "anew")
 
 
 @case
