@@ -298,11 +298,12 @@ def files_of(path):
 
 
 def same_but_free(image, disk):
-    """Byte by byte: what is not the disk's is zero, in blocks that were free."""
+    """Byte by byte: what is not the disk's is zero, in sectors that were free."""
     with open(image, "rb") as a, open(disk, "rb") as b:
-        while block := b.read(BLOCK):
-            got = a.read(BLOCK)
-            need(got == block or not any(got), f"other bytes at {b.tell() - BLOCK}")
+        while block := b.read(MIB):
+            got = a.read(MIB)
+            for at in range(0, len(block), 512) if got != block else ():
+                need(got[at:at + 512] in (block[at:at + 512], bytes(512)), f"other bytes at {b.tell() - len(block) + at}")
 
 
 class Writer(threading.Thread):
