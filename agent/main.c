@@ -66,7 +66,7 @@ static const struct p2v_opt opts[] = {
 	{"rescue", 0, NULL, P2V_OPT_FLAG, O(rescue), 0,
 		"Go on where a disk cannot be read: such sectors become zeros, and are listed in "
 		"the result and in the server's receipt, with the files that they belong to on "
-		"ext2, ext3, ext4, XFS and NTFS, in linear logical volumes and RAID1, too. "
+		"ext2, ext3, ext4, XFS, btrfs and NTFS, in logical volumes and RAID1, too. "
 		"Default: "
 		"stop at the first one."},
 	{"follow", 0, NULL, P2V_OPT_FLAG, O(follow), 0,

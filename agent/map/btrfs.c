@@ -32,7 +32,6 @@
 #define INCOMPAT_UUID	   0x400u
 #define RO_COMPAT_KNOWN	   0xfu
 #define KEY_CHUNK	   228u
-#define KEY_ROOT	   132u
 #define KEY_EXTENT	   168u
 #define KEY_METADATA	   169u
 #define EXTENT_TREE	   2u
@@ -42,14 +41,7 @@
 
 static const uint64_t supers[] = {65536, 64 * P2V_MIB, 256 * P2V_GIB};
 
-struct super {
-	struct btrfs_root root, chunks;
-	uint64_t log, devices, ro_compat, incompat, flags;
-	unsigned csum_type;
-	uint32_t system_bytes;
-};
-
-static void super_fields(const uint8_t *sb, struct btrfs_fs *fs, struct super *s)
+static void super_fields(const uint8_t *sb, struct btrfs_fs *fs, struct btrfs_super *s)
 {
 	struct p2v_rd rd = p2v_rd_init(sb + 56, SUPER_BYTES - 56);
 
@@ -80,7 +72,7 @@ static void super_fields(const uint8_t *sb, struct btrfs_fs *fs, struct super *s
 	memcpy(fs->fsid, sb + (s->incompat & INCOMPAT_UUID ? 571 : 32), sizeof(fs->fsid));
 }
 
-static const char *doubt(const struct super *s)
+static const char *doubt(const struct btrfs_super *s)
 {
 	if (s->log)
 		return "btrfs: it has a log to be replayed: all copied";
@@ -94,8 +86,8 @@ static const char *doubt(const struct super *s)
 	return NULL;
 }
 
-static int super_read(struct btrfs_fs *fs, struct super *s, uint8_t *sb, const char **ret_why,
-	struct p2v_err *err)
+static int super_read(struct btrfs_fs *fs, struct btrfs_super *s, uint8_t *sb, bool believe,
+	const char **ret_why, struct p2v_err *err)
 {
 	struct p2v_rd rd = p2v_rd_init(sb, SUPER_BYTES);
 	int r = map_view_read(fs->view, SUPER_AT, sb, SUPER_BYTES, err);
@@ -103,7 +95,7 @@ static int super_read(struct btrfs_fs *fs, struct super *s, uint8_t *sb, const c
 	if (r < 0)
 		return r;
 	super_fields(sb, fs, s);
-	*ret_why = memcmp(sb + 64, "_BHRfS_M", 8) == 0 ? doubt(s) : NULL;
+	*ret_why = believe && memcmp(sb + 64, "_BHRfS_M", 8) == 0 ? doubt(s) : NULL;
 	if (*ret_why)
 		return 0;
 	if (memcmp(sb + 64, "_BHRfS_M", 8) != 0 ||
@@ -117,7 +109,7 @@ static int super_read(struct btrfs_fs *fs, struct super *s, uint8_t *sb, const c
 }
 
 static int system_chunks(
-	struct btrfs_fs *fs, const struct super *s, const uint8_t *sb, struct p2v_err *err)
+	struct btrfs_fs *fs, const struct btrfs_super *s, const uint8_t *sb, struct p2v_err *err)
 {
 	struct p2v_rd rd = p2v_rd_init(sb + SYSTEM_AT, s->system_bytes);
 	int r = 0;
@@ -153,21 +145,23 @@ static int chunks_read(struct btrfs_fs *fs, const struct btrfs_root *root, struc
 	return r;
 }
 
-static int root_item(
-	void *ctx, const struct btrfs_key *key, struct p2v_rd data, struct p2v_err *err)
+int map_btrfs_root_read(struct p2v_rd data, struct btrfs_root *ret, struct p2v_err *err)
 {
-	struct btrfs_root *ret = ctx;
-
-	(void)err;
-	if (key->object != EXTENT_TREE || key->type != KEY_ROOT)
-		return 0;
 	p2v_rd_bytes(&data, ROOT_GENERATION_AT);
 	ret->generation = p2v_rd_le64(&data);
 	p2v_rd_le64(&data);
 	ret->logical = p2v_rd_le64(&data);
 	p2v_rd_bytes(&data, ROOT_LEVEL_AT - ROOT_BYTENR_AT - 8);
 	ret->level = p2v_rd_u8(&data);
-	return data.failed ? map_odd(err, "the extent tree's root makes no sense") : 0;
+	return data.failed ? map_odd(err, "a tree's root makes no sense") : 0;
+}
+
+static int root_item(
+	void *ctx, const struct btrfs_key *key, struct p2v_rd data, struct p2v_err *err)
+{
+	return key->object == EXTENT_TREE && key->type == BTRFS_ROOT_ITEM
+		       ? map_btrfs_root_read(data, ctx, err)
+		       : 0;
 }
 
 /* Where the walk through the extents is: all before `at` of chunk `chunk` is said. */
@@ -260,28 +254,35 @@ static int extents_map(const struct btrfs_fs *fs, const struct btrfs_root *root,
 	return r == 0 ? supers_keep(fs->view, out, err) : r;
 }
 
+int map_btrfs_open(struct btrfs_fs *fs, struct btrfs_super *ret, bool believe, const char **ret_why,
+	struct p2v_err *err)
+{
+	uint8_t sb[SUPER_BYTES];
+	int r = super_read(fs, ret, sb, believe, ret_why, err);
+
+	if (r == 0 && !*ret_why)
+		r = system_chunks(fs, ret, sb, err);
+	if (r == 0 && !*ret_why)
+		r = chunks_read(fs, &ret->chunks, err);
+	return r;
+}
+
 int map_btrfs(const struct map_view *v, struct map_out *out, struct p2v_err *err)
 {
 	struct btrfs_fs fs = {.view = v};
-	struct super s = {0};
+	struct btrfs_super s = {0};
 	struct btrfs_root extents = {0};
-	uint8_t sb[SUPER_BYTES];
-	const char *why;
-	int r = super_read(&fs, &s, sb, &why, err);
+	const char *why = NULL;
+	int r = map_btrfs_open(&fs, &s, true, &why, err);
 
-	if (r < 0 || why)
-		return r < 0 ? r : map_out_used(out, why);
-	r = system_chunks(&fs, &s, sb, err);
-	if (r == 0)
-		r = chunks_read(&fs, &s.chunks, err);
-	if (r == 0)
+	if (r == 0 && !why)
 		r = map_btrfs_walk(&fs, &s.root, root_item, &extents, err);
-	if (r == 0 && extents.logical == 0)
+	if (r == 0 && !why && extents.logical == 0)
 		r = map_odd(err, "it has no extent tree");
-	if (r == 0)
+	if (r == 0 && !why)
 		r = extents_map(&fs, &extents, out, err);
 	free(fs.chunks);
-	return r == P2V_EUNSUPPORTED
-		       ? map_out_used(out, "btrfs: neither single nor DUP: all copied")
-		       : r;
+	if (r == P2V_EUNSUPPORTED)
+		why = "btrfs: neither single nor DUP: all copied";
+	return why ? map_out_used(out, why) : r;
 }

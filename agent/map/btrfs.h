@@ -39,6 +39,22 @@ struct btrfs_root {
 	unsigned level;
 };
 
+/* What the superblock says, beside what is in struct btrfs_fs. */
+struct btrfs_super {
+	struct btrfs_root root, chunks; /* trees */
+	uint64_t log, devices, ro_compat, incompat, flags;
+	unsigned csum_type;
+	uint32_t system_bytes;
+};
+/* Reads the superblock of fs, whose view is set, and its chunks; free(fs->chunks) in any case.
+ * believe: not one that is not fit to say what is free; then ret_why says why, NULL: it is. */
+int map_btrfs_open(struct btrfs_fs *fs, struct btrfs_super *ret, bool believe, const char **ret_why,
+	struct p2v_err *err);
+
+#define BTRFS_ROOT_ITEM 132u
+/* The root of a tree out of its item. */
+int map_btrfs_root_read(struct p2v_rd data, struct btrfs_root *ret, struct p2v_err *err);
+
 #define BTRFS_KEY_BYTES 17u
 struct btrfs_key map_btrfs_key_read(struct p2v_rd *rd);
 

@@ -4,9 +4,9 @@
 
 /*
  * Which files have bytes in some ranges of a disk, such as those that could not be read. Those of
- * ext2, ext3, ext4, XFS and NTFS are named: on a partition, on the whole disk, in a linear logical
- * volume, in a member of an md RAID1. Elsewhere the line says what lies there. Slow: it goes over
- * every inode.
+ * ext2, ext3, ext4, XFS, btrfs and NTFS are named: on a partition, on the whole disk, in a linear
+ * or striped logical volume, in a member of an md RAID1. Elsewhere the line says what lies there.
+ * Slow: it goes over every inode.
  */
 
 #include "agent/map/map.h"

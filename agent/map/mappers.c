@@ -25,7 +25,7 @@ const struct mapper mappers[] = {
 	{"ext3", map_ext, .names = map_names_ext},
 	{"ext2", map_ext, .names = map_names_ext},
 	{"xfs", map_xfs, .magic_at = 0, .magic = "XFSB", .names = map_names_xfs},
-	{"btrfs", map_btrfs, .magic_at = 65600, .magic = "_BHRfS_M"},
+	{"btrfs", map_btrfs, .magic_at = 65600, .magic = "_BHRfS_M", .names = map_names_btrfs},
 	{"ntfs", map_ntfs, .magic_at = 3, .magic = "NTFS    ", .names = map_names_ntfs},
 	{"vfat", map_fat, .magic_at = 54, .magic = "FAT16   "},
 	{"vfat", map_fat, .magic_at = 82, .magic = "FAT32   "},

@@ -52,6 +52,7 @@ int map_hits_end(
 int map_names_ext(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 int map_names_xfs(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 int map_names_ntfs(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
+int map_names_btrfs(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 int map_names_md(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 int map_names_lvm(const struct map_view *v, struct map_bad *bad, struct p2v_err *err);
 

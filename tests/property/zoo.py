@@ -462,6 +462,26 @@ def xfs_names(*options):
     return try_it
 
 
+def btrfs_names(work, rng):
+    """Files of btrfs by a byte of them, in either copy: one at the top, one in a subvolume that has a snapshot."""
+    disk = f"{work}/disk"
+    kind = Btrfs("btrfs", *BTRFS, "-d", "dup")
+    make(disk, kind.size)
+    run(*kind.mkfs, disk)
+    words = {b: b + rng.randbytes(200000) for b in (b"here is the first", b"here is the second")}
+    with kind.live(disk, work):
+        run("btrfs", "subvolume", "create", f"{work}/mnt/sub")
+        os.makedirs(f"{work}/mnt/sub/a/b")
+        for name, content in zip(("sub/a/b/first", "second"), words.values()):
+            with open(f"{work}/mnt/{name}", "wb") as file:
+                file.write(content)
+        run("btrfs", "subvolume", "snapshot", f"{work}/mnt/sub", f"{work}/mnt/snap")
+    found = [set(files_at(disk, word)) for word in words]
+    if found != [{"/sub/a/b/first", "/snap/a/b/first"}, {"/second"}]:
+        raise AssertionError(str(found))
+    return str(found)
+
+
 def in_partition(kind):
     """The same within a partition of a GPT."""
     def try_it(work, rng):
@@ -1270,6 +1290,7 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("ntfs-sleeps", ntfs_sleeps),
     ("ntfs-names", ntfs_names),
     ("xfs-names", xfs_names()),
+    ("btrfs-names", btrfs_names),
     ("xfs-names-1k", xfs_names("-b", "size=1024", "-n", "size=8192")),
     ("raid1-1.2", raid1(4096, MIB)),
     ("raid1-1.1", raid1(0, MIB)),
