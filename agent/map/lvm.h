@@ -31,7 +31,8 @@ struct lvm_stripe {
  * those of the other. Linear: one stripe, whose stripe_bytes are all of it. */
 struct lvm_segment {
 	uint64_t start, count, stripe_bytes;
-	size_t first, n; /* stripes of the volume */
+	size_t first; /* of the volume's stripes */
+	uint64_t n;
 };
 
 struct lvm_volume {
