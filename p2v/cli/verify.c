@@ -40,6 +40,10 @@ struct verify_disk {
 	char *snapshot;	   /* that it was read from; NULL: the image itself */
 	char **bad_ranges; /* "offset+length" */
 	size_t n_bad_ranges;
+	char **lost_ranges; /* zeros, as the source could not be read there */
+	size_t n_lost_ranges;
+	char **lost_files; /* that these belong to */
+	size_t n_lost_files;
 };
 static const struct p2v_json_field disk_fields[] = {
 	P2V_JSON_STR(struct verify_disk, id, 0),
@@ -49,6 +53,8 @@ static const struct p2v_json_field disk_fields[] = {
 	P2V_JSON_U64(struct verify_disk, size_bytes, 0),
 	P2V_JSON_STR(struct verify_disk, snapshot, 0),
 	P2V_JSON_STRS(struct verify_disk, bad_ranges, 0),
+	P2V_JSON_STRS(struct verify_disk, lost_ranges, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct verify_disk, lost_files, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type disk_type = {
@@ -167,6 +173,27 @@ static int disk_verify(const char *dir, const struct image_disk *disk, struct re
 	return out->digest ? 0 : out_of_memory(err);
 }
 
+static int strings_copy(char *const *from, size_t n, char ***to, size_t *ret_n, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = p2v_json_add_str(to, ret_n, from[i], err);
+	return r;
+}
+
+/* What the receipt owns up to. */
+static int lost_copy(
+	const struct receipt_disk *receipt, struct verify_disk *out, struct p2v_err *err)
+{
+	int r = strings_copy(receipt->bad_ranges, receipt->n_bad_ranges, &out->lost_ranges,
+		&out->n_lost_ranges, err);
+
+	return r == 0 ? strings_copy(receipt->bad_files, receipt->n_bad_files, &out->lost_files,
+				&out->n_lost_files, err)
+		      : r;
+}
+
 static int doc_fill(const char *dir, const struct receipt *receipt, const struct image *image,
 	struct p2v_progress *progress, struct verify_doc *doc, struct p2v_err *err)
 {
@@ -192,7 +219,9 @@ static int doc_fill(const char *dir, const struct receipt *receipt, const struct
 		out->size_bytes = image->disks[i].size_bytes;
 		if (!out->id || !out->expected)
 			return out_of_memory(err);
-		r = disk_verify(dir, &image->disks[i], &reading, err);
+		r = lost_copy(&receipt->disks[i], out, err);
+		if (r == 0)
+			r = disk_verify(dir, &image->disks[i], &reading, err);
 		if (r < 0)
 			return r;
 		doc->ok = doc->ok && out->ok;
@@ -214,6 +243,11 @@ static int say(const struct verify_doc *doc, struct p2v_err *err)
 			d->snapshot ? ", in snapshot " : "", d->snapshot ? d->snapshot : "");
 		for (size_t k = 0; k < d->n_bad_ranges; k++)
 			p2v_buf_addf(&out, "  differs at %s\n", d->bad_ranges[k]);
+		for (size_t k = 0; k < d->n_lost_ranges; k++)
+			p2v_buf_addf(&out, "  the source could not be read at %s: zeros\n",
+				d->lost_ranges[k]);
+		for (size_t k = 0; k < d->n_lost_files; k++)
+			p2v_buf_addf(&out, "  unreadable there: %s\n", d->lost_files[k]);
 	}
 	if (p2v_buf_check(&out, err) < 0)
 		return P2V_ENOMEM;
@@ -279,7 +313,9 @@ static const struct p2v_cmd verify_cmd = {
 		"past "
 		"the page cache where the file system can do that, and each 64 KiB of it is "
 		"compared with the digest that it came with: what has changed since is named by "
-		"offset and length in bytes. Nothing is written.\n\n"
+		"offset and length in bytes. What the source itself could not give "
+		"('p2v-agent --rescue'), and whose files that is, is said as well. Nothing is "
+		"written.\n\n"
 		"Where a conversion wrote into the image, the disk as received is read from the "
 		"snapshot inside. While a machine runs on the image, it is refused.\n\n"
 		"Exit code 0: as received. 1: not.",

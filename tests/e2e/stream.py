@@ -430,6 +430,8 @@ def rescue(steps):
         need("/logs/a" in noun["bad_files"], f"the file is not named: {noun['bad_files']}")
     os.truncate(backing, 16 * MIB)
     image_is(steps, "failing", backing)
+    told = steps.run("verify", [steps.program("p2v"), "verify", os.path.join(steps.jobs, "failing")]).stdout
+    need("as it was received" in told and f"could not be read at {bad[0]}" in told and "unreadable there: /logs/a" in told, told)
     print(f"      {bad[0]} could not be read: {', '.join(receipt['bad_files'])}")
 
 
