@@ -53,13 +53,25 @@ static int read_arch(struct inspection *in)
 	return inspect_set(in, &in->os->arch, arch);
 }
 
-/* What /sbin/init leads to, and how udev names network cards. */
+/* Packages bring units to systems that another init starts, too: then /sbin/init is not systemd. */
+static bool is_systemd(struct inspection *in)
+{
+	p2v_autofree char *program = NULL;
+
+	if (!guest_is_dir(in->g, "/lib/systemd/system") &&
+		!guest_is_dir(in->g, "/usr/lib/systemd/system"))
+		return false;
+	return !guest_exists(in->g, "/sbin/init") ||
+	       guest_real_path(in->g, "/sbin/init", &program, NULL) < 0 ||
+	       p2v_span_ends(p2v_span_str(program), "/systemd");
+}
+
+/* How the system is started, and how udev names network cards. */
 static int read_init(struct inspection *in)
 {
 	const char *init = "unknown";
 
-	if (guest_is_dir(in->g, "/lib/systemd/system") ||
-		guest_is_dir(in->g, "/usr/lib/systemd/system")) {
+	if (is_systemd(in)) {
 		/* .link files came with udev 209, and with systemd as the system's init. */
 		init = "systemd";
 		in->os->udev_links = guest_is_dir(in->g, "/lib/systemd/network") ||
@@ -69,6 +81,9 @@ static int read_init(struct inspection *in)
 	} else if (inspect_may_exist(in, "/etc/runlevels/x") &&
 		   guest_is_dir(in->g, "/etc/runlevels")) {
 		init = "openrc";
+	} else if (inspect_may_exist(in, "/etc/runit/runsvdir") &&
+		   guest_is_file(in->g, "/etc/runit/2")) {
+		init = "runit";
 	} else if (inspect_may_exist(in, "/etc/inittab")) {
 		init = "sysvinit";
 	}

@@ -188,9 +188,34 @@ static bool read_mapped(struct p2v_span spec, struct device_name *ret)
 	return found;
 }
 
+/* udev's links for volumes that the disks' content makes: they are the same on any hardware. What
+ * the device mapper makes of multipath and firmware RAID is not among them. */
+static bool is_of_content(struct p2v_span spec)
+{
+	static const char *const prefixes[] = {
+		"dm-uuid-LVM-", "dm-uuid-CRYPT-", "md-uuid-", "md-name-", "lvm-pv-uuid-"};
+	struct p2v_span link = p2v_span_skip(spec, strlen("/dev/disk/by-id/"));
+	struct device_name d;
+	char mapped[300] = "/dev/mapper/";
+
+	if (!p2v_span_starts(spec, "/dev/disk/by-id/"))
+		return false;
+	for (size_t i = 0; i < P2V_N(prefixes); i++)
+		if (p2v_span_starts(link, prefixes[i]))
+			return true;
+	if (!p2v_span_starts(link, "dm-name-") || link.n > 250)
+		return false;
+	link = p2v_span_skip(link, strlen("dm-name-"));
+	memcpy(mapped + strlen(mapped), link.p, link.n);
+	return !read_mapped(p2v_span_str(mapped), &d);
+}
+
 bool device_name_read(struct p2v_span spec, struct device_name *ret)
 {
 	struct device_name d = {0};
+
+	if (is_of_content(spec))
+		return false;
 
 	if (p2v_span_starts(spec, "/dev/disk/by-id/") ||
 		p2v_span_starts(spec, "/dev/disk/by-path/")) {

@@ -34,7 +34,8 @@ struct device_name {
 	uint64_t part;	 /* 0: the whole disk */
 };
 
-/* False for names of other kinds: UUID=, /dev/vg/lv, /dev/md0, /dev/mapper/vg-lv. */
+/* False for names of other kinds: UUID=, /dev/vg/lv, /dev/md0, /dev/mapper/vg-lv, and links in
+ * by-id that udev makes of those (dm-uuid-LVM-..., dm-name-vg-lv, md-uuid-...). */
 bool device_name_read(struct p2v_span spec, struct device_name *ret);
 /* Kernel names, for which the number counts. */
 static inline bool device_name_counts(const struct device_name *d)

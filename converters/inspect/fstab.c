@@ -64,17 +64,21 @@ static int mount_one(struct inspection *in, const struct facts_mount *m)
 		in, "%s could not be mounted on %s: %s", m->device, m->mountpoint, why.text);
 }
 
-/* The root is known: what fstab calls it is what its disk is called. */
+/* The root is known: what fstab calls it is what it, or its disk, is called. */
 static int learn_from_root(struct inspection *in)
 {
 	const struct facts_mount *root = find(in->os, "/");
 
 	for (size_t i = 0; root && i < in->facts->n_filesystems; i++) {
-		const struct facts_fs *f = &in->facts->filesystems[i];
+		struct facts_fs *f = &in->facts->filesystems[i];
+		struct p2v_span spec = p2v_span_str(root->spec);
 
-		if (strcmp(f->device, in->os->root) == 0)
-			return inspect_storage_call_disk(
-				in->facts, f, p2v_span_str(root->spec), in->err);
+		if (strcmp(f->device, in->os->root) != 0)
+			continue;
+		if (p2v_span_starts(spec, "/dev/disk/") && !inspect_is_hardware_name(spec) &&
+			!inspect_find_fs(in->facts, spec))
+			return inspect_storage_call_array(f, spec, in->err);
+		return inspect_storage_call_disk(in->facts, f, spec, in->err);
 	}
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/stop.h"
 
+#define MAX_TRIES ((size_t)32)
+
 /* File systems that may hold a root, and where on them it may be. */
 static const struct {
 	const char *kind, *subvolume;
@@ -102,6 +104,36 @@ static int try_root(struct guest *g, const struct facts_fs *f, const char *subvo
 	return r < 0 ? r : u < 0 ? u : *kind != '\0';
 }
 
+/* A name goes into the options of a mount. */
+static bool is_plain(const char *name)
+{
+	return name[strspn(name,
+		       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@_-.")] ==
+	       '\0';
+}
+
+/* Whoever made the file system named its subvolumes: one of those at its top may be the root. */
+static int try_subvolumes(
+	struct guest *g, const struct facts_fs *f, struct facts *facts, struct p2v_err *err)
+{
+	struct guest_dir top = {0};
+	size_t n_tries = 0;
+	int r = 0, u;
+
+	if (guest_mount(g, f->device, "/", "/", true, NULL) < 0)
+		return 0;
+	guest_list_dir(g, "/", NULL, INSPECT_LIST_MAX, &top, NULL);
+	u = guest_umount_all(g, err);
+	for (size_t i = 0; u == 0 && r == 0 && i < top.n_entries && n_tries < MAX_TRIES; i++) {
+		if (top.entries[i].st.type != GUEST_DIR || !is_plain(top.entries[i].name))
+			continue;
+		n_tries++;
+		r = try_root(g, f, top.entries[i].name, facts, err);
+	}
+	guest_dir_finish(&top);
+	return u < 0 ? u : r;
+}
+
 static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
 {
 	int r = 0;
@@ -113,6 +145,8 @@ static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
 		for (size_t k = 0; r == 0 && k < P2V_N(root_places); k++)
 			if (f->kind && strcmp(f->kind, root_places[k].kind) == 0 && !f->esp)
 				r = try_root(g, f, root_places[k].subvolume, facts, err);
+		if (r == 0 && f->kind && strcmp(f->kind, "btrfs") == 0)
+			r = try_subvolumes(g, f, facts, err);
 	}
 	return r < 0 ? r : 0;
 }

@@ -281,6 +281,8 @@ int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *
 		else if (!p2v_word_next(&line, &to) || !p2v_span_eq(to, "default") ||
 			 !p2v_word_next(&line, &gateway))
 			continue;
+		if (p2v_span_eq(gateway, "via") && !p2v_word_next(&line, &gateway))
+			continue;
 		for (size_t i = 0; i < os->n_nics; i++)
 			for (size_t k = 0; r == 0 && k < os->nics[i].n_addresses; k++)
 				if (reaches(&os->nics[i].addresses[k], gateway))

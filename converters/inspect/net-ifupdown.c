@@ -83,7 +83,9 @@ static int begin_iface(struct reader *rd, struct p2v_span rest)
 	if (!p2v_word_next(&rest, &rd->now.name))
 		return 0;
 	p2v_word_next(&rest, &family);
-	p2v_word_next(&rest, &rd->now.method);
+	/* ifupdown-ng and ifupdown2 ask for neither: what has an address is static. */
+	if (!p2v_word_next(&rest, &rd->now.method))
+		rd->now.method = p2v_span_str("static");
 	rd->now.open = true;
 	rd->now.inet6 = p2v_span_eq(family, "inet6");
 	if (!nic(rd))
@@ -166,6 +168,17 @@ static bool is_option(struct p2v_span word, const char *option)
 	return true;
 }
 
+/* ifupdown-ng: "use dhcp", "use bond"; the others change no address. */
+static int use_executor(struct reader *rd, struct p2v_span value)
+{
+	struct p2v_span word;
+
+	while (p2v_word_next(&value, &word))
+		if (p2v_span_eq(word, "dhcp"))
+			rd->now.method = word;
+	return 0;
+}
+
 static int read_option(struct reader *rd, struct p2v_span option, struct p2v_span value)
 {
 	if (is_option(option, "address"))
@@ -176,7 +189,10 @@ static int read_option(struct reader *rd, struct p2v_span option, struct p2v_spa
 		p2v_word_next(&value, &rd->now.gateway);
 	else if (is_option(option, "hwaddress"))
 		return set_mac(rd, value);
-	else if (is_option(option, "bond-slaves") || is_option(option, "slaves"))
+	else if (is_option(option, "use"))
+		return use_executor(rd, value);
+	else if (is_option(option, "bond-slaves") || is_option(option, "slaves") ||
+		 is_option(option, "bond-members") || is_option(option, "bond-ports"))
 		return add_members(rd, "bond", value);
 	else if (is_option(option, "bond-master"))
 		return add_to_bond(rd, value);

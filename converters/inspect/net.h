@@ -130,8 +130,8 @@ void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_
 /* dialect: ifcfg-rh or ifcfg-suse; the interface's name is the file's where no key says it. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	struct facts_os *os, struct p2v_err *err);
-/* SUSE's list of routes, or Red Hat's "GATEWAY=" for all: the default one, for the addresses that
- * reach its gateway. */
+/* SUSE's list of routes, Red Hat's in ip(8)'s words, or a "GATEWAY=" for all: the default one, for
+ * the addresses that reach its gateway. */
 int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *err);
 /* P2V_EFORMAT where it is no YAML; *ret_managed: it says anything of the network. */
 int net_netplan_parse(struct p2v_span text, const char *path, struct facts_os *os,
@@ -139,6 +139,11 @@ int net_netplan_parse(struct p2v_span text, const char *path, struct facts_os *o
 int net_dhcpcd_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 int net_netctl_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+/* Shell variables: Gentoo's conf.d/net and Slackware's rc.inet1.conf. */
+int net_netifrc_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+int net_rc_inet1_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 
 /* Files that name a card by its address: .link files, udev rules, iftab(5), ifname= on the kernel's

@@ -85,6 +85,16 @@ static int read_netctl(struct inspection *in, const char *path, struct p2v_span 
 	return net_netctl_parse(text, path, in->os, in->err);
 }
 
+static int read_netifrc(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_netifrc_parse(text, path, in->os, in->err);
+}
+
+static int read_rc_inet1(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return net_rc_inet1_parse(text, path, in->os, in->err);
+}
+
 static int read_iftab(struct inspection *in, const char *path, struct p2v_span text)
 {
 	return net_iftab_parse(text, path, in->os, in->err);
@@ -163,11 +173,13 @@ static const struct {
 	{"/etc/sysconfig/network", "ifcfg-*", read_ifcfg_suse},
 	{"/etc/sysconfig/network", "routes", read_routes},
 	{"/etc/sysconfig", "network", read_routes},
+	{"/etc/sysconfig/network", "ifroute-*", read_routes},
+	{"/etc/sysconfig/network-scripts", "route-*", read_routes},
 	{"/etc", "dhcpcd.conf", read_dhcpcd},
 	{"/etc/netctl", "*", read_netctl},
 	{"/etc/wicked/ifconfig", "*.xml", note_unread},
-	{"/etc/conf.d", "net", note_unread},
-	{"/etc/rc.d", "rc.inet1.conf", note_unread},
+	{"/etc/conf.d", "net", read_netifrc},
+	{"/etc/rc.d", "rc.inet1.conf", read_rc_inet1},
 	{"/etc/systemd/network", "*.link", read_link},
 	{"/etc", "iftab", read_iftab},
 	{"/etc", "mactab", read_iftab},

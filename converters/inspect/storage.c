@@ -12,6 +12,10 @@
 #define GPT_ESP	      "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 #define GPT_BIOS_BOOT "21686148-6449-6e6f-744e-656564454649"
 #define DOS_ESP	      "0xef"
+#define BY_ID	      "/dev/disk/by-id/"
+#define BY_DM_UUID    "/dev/disk/by-id/dm-uuid-"
+/* Behind "dm-uuid-CRYPT-LUKS2-", 32 digits and a dash. */
+#define CRYPT_UUID_END ((size_t)(20 + 32 + 1))
 
 static int set(char **to, const char *text, struct p2v_err *err)
 {
@@ -103,6 +107,8 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 		set(&f->kind, v->kind, err) < 0 || set(&f->uuid, v->uuid, err) < 0 ||
 		set(&f->label, v->label, err) < 0 || set(&f->partuuid, v->partuuid, err) < 0 ||
 		set(&f->partlabel, v->partlabel, err) < 0)
+		return P2V_ENOMEM;
+	if (v->dm_uuid && add_alias(f, BY_DM_UUID, p2v_span_str(v->dm_uuid), err) < 0)
 		return P2V_ENOMEM;
 	return v->array_name ? call_array_at_home(f, v->array_name, err) : 0;
 }
@@ -311,6 +317,33 @@ static const struct facts_fs *find_device(const struct facts *facts, struct p2v_
 	return NULL;
 }
 
+/* dm-name-vg-lv, dm-uuid-CRYPT-LUKS2-<32 digits>-name: /dev/mapper/name. md-name-host:x: /dev/md/x.
+ * The rest by what is known of the volumes. */
+static const struct facts_fs *find_link(const struct facts *facts, struct p2v_span spec)
+{
+	struct p2v_span id = p2v_span_skip(spec, strlen(BY_ID)), name = id, own;
+	const char *dir = "/dev/mapper/";
+	p2v_autofree char *path = NULL;
+
+	if (p2v_span_starts(id, "dm-name-"))
+		name = p2v_span_skip(id, strlen("dm-name-"));
+	else if (p2v_span_starts(id, "dm-uuid-CRYPT-LUKS") && id.n > CRYPT_UUID_END)
+		name = p2v_span_skip(id, CRYPT_UUID_END);
+	else if (p2v_span_starts(id, "md-name-")) {
+		dir = "/dev/md/";
+		name = p2v_span_skip(id, strlen("md-name-"));
+		p2v_span_until(name, ':', &own);
+		name = own.n ? own : name;
+	} else if (p2v_span_starts(id, "md-uuid-")) {
+		return find_named(facts, offsetof(struct facts_fs, array_uuid),
+			p2v_span_skip(id, strlen("md-uuid-")));
+	}
+	if (name.n > 250 || name.n == id.n)
+		return find_device(facts, spec);
+	path = p2v_strf("%s%.*s", dir, (int)name.n, name.p);
+	return path ? find_device(facts, p2v_span_str(path)) : NULL;
+}
+
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec)
 {
 	struct device_name d;
@@ -322,5 +355,5 @@ const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_spa
 				p2v_span_unquote(p2v_span_skip(spec, strlen(names[i].prefix))));
 	if (device_name_read(spec, &d))
 		return find_hardware(facts, &d);
-	return find_device(facts, spec);
+	return p2v_span_starts(spec, BY_ID) ? find_link(facts, spec) : find_device(facts, spec);
 }

@@ -90,6 +90,7 @@ static int read_policies(struct windows *win)
 
 	if (!san || !own || !cluster)
 		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+	w->staged = has_file(win, "p2v/firstboot.cmd");
 	w->san_policy = windows_u32(win, win->system, san, "SanPolicy", 0);
 	w->install_restricted = guest_hive_has_key(win->system, own) ||
 				(win->software && guest_hive_has_key(win->software, RESTRICT));

@@ -59,6 +59,7 @@ void guest_storage_finish(struct guest_storage *s)
 		free(v->parent);
 		free(v->array_name);
 		free(v->array_uuid);
+		free(v->dm_uuid);
 	}
 	free(s->volumes);
 	*s = (struct guest_storage){0};

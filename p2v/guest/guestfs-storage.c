@@ -203,6 +203,45 @@ static int add_arrays(guestfs_h *h, struct guest_storage *s, struct p2v_err *err
 	return rc;
 }
 
+/* The letters and digits of a UUID. */
+static void add_plain(struct p2v_buf *to, const char *uuid)
+{
+	for (const char *p = uuid; *p; p++)
+		if (*p != '-')
+			p2v_buf_add(to, p, 1);
+}
+
+/* What the device mapper calls it in /dev/disk/by-id/dm-uuid-LVM-...; unknown where LVM does not
+ * say. */
+static int identify_volume(guestfs_h *h, struct guest_volume *v, struct p2v_err *err)
+{
+	const char *group = v->device + strlen("/dev/"), *slash = strchr(group, '/');
+	p2v_autofree char *name = slash ? strndup(group, (size_t)(slash - group)) : NULL;
+	p2v_autofree char *group_uuid = name ? guestfs_vguuid(h, name) : NULL;
+	p2v_autofree char *own_uuid = group_uuid ? guestfs_lvuuid(h, v->device) : NULL;
+	p2v_autobuf struct p2v_buf text = {0};
+	int rc;
+
+	if (!own_uuid)
+		return 0;
+	p2v_buf_add_str(&text, "LVM-");
+	add_plain(&text, group_uuid);
+	add_plain(&text, own_uuid);
+	rc = p2v_buf_check(&text, err);
+	return rc < 0 ? rc : set(&v->dm_uuid, (const char *)text.data, err);
+}
+
+static int add_volumes(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
+{
+	fs_autostrv char **lv = guestfs_lvs(h);
+	size_t first = s->n_volumes;
+	int rc = add_all(h, s, GUEST_VOLUME_LV, lv, err);
+
+	for (size_t i = first; rc == 0 && i < s->n_volumes; i++)
+		rc = identify_volume(h, &s->volumes[i], err);
+	return rc;
+}
+
 static int add_crypts(struct fs_door *d, struct guest_storage *s, struct p2v_err *err)
 {
 	int rc = 0;
@@ -236,10 +275,5 @@ int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err)
 		rc = add_arrays(h, s, err);
 	if (rc == 0)
 		rc = add_crypts((struct fs_door *)g, s, err);
-	if (rc == 0 && has_kind(s, "LVM2_member")) {
-		fs_autostrv char **lv = guestfs_lvs(h);
-
-		rc = add_all(h, s, GUEST_VOLUME_LV, lv, err);
-	}
-	return rc;
+	return rc == 0 && has_kind(s, "LVM2_member") ? add_volumes(h, s, err) : rc;
 }

@@ -6,7 +6,7 @@
  *	disk1  p1 --'
  *	disk0  p2 ----- LUKS, ext4: /var of A, by its crypttab's name
  *	disk0  p3 ----- LUKS, LVM, ext4: /srv of A
- *	disk0  p4 ----- btrfs: system B in subvolume @, its /boot in @boot
+ *	disk0  p4 ----- btrfs: system B in subvolume rootvol, its /boot in @boot
  *
  * Skipped (77) where the appliance does not start or lacks the tools.
  */
@@ -29,7 +29,7 @@
 #define DISK_BYTES (INT64_C(640) << 20)
 #define PART	   (INT64_C(262144)) /* sectors */
 
-static char *top, *paths[2], *uuid_var, *array_uuid;
+static char *top, *paths[2], *uuid_var, *array_uuid, *volume_link;
 static struct p2v_err err;
 static bool use_kvm;
 
@@ -74,6 +74,24 @@ static void make_array(guestfs_h *h)
 	MUST(guestfs_mkfs(h, "ext4", "/dev/md/store"));
 }
 
+/* As udev makes it, and Ubuntu's installer writes it into fstab. */
+static char *link_of(guestfs_h *h, const char *group, const char *volume)
+{
+	p2v_autofree char *vg = guestfs_vguuid(h, group), *lv = guestfs_lvuuid(h, volume);
+	char text[256] = "/dev/disk/by-id/dm-uuid-LVM-";
+	size_t n = strlen(text);
+
+	assert_true(vg && lv && strlen(vg) == 38 && strlen(lv) == 38);
+	for (const char *p = vg; *p; p++)
+		if (*p != '-')
+			text[n++] = *p;
+	for (const char *p = lv; *p; p++)
+		if (*p != '-')
+			text[n++] = *p;
+	assert_int_equal(n, strlen("/dev/disk/by-id/dm-uuid-LVM-") + 64);
+	return strdup(text);
+}
+
 static void make_crypts(guestfs_h *h)
 {
 	char pv[] = "/dev/mapper/vault";
@@ -90,6 +108,7 @@ static void make_crypts(guestfs_h *h)
 	MUST(guestfs_vgcreate(h, "vg-a", pvs));
 	MUST(guestfs_lvcreate_free(h, "srv", "vg-a", 100));
 	MUST(guestfs_mkfs(h, "ext4", "/dev/vg-a/srv"));
+	volume_link = link_of(h, "vg-a", "/dev/vg-a/srv");
 }
 
 static void make_system(guestfs_h *h, const char *fstab)
@@ -110,11 +129,17 @@ static void make_system_a(guestfs_h *h)
 	p2v_autofree char *mdadm =
 		p2v_strf("HOMEHOST <system>\nARRAY /dev/md1 metadata=1.2 UUID=%s\n", array_uuid);
 
+	p2v_autofree char *fstab =
+		p2v_strf("/dev/md1 / ext4 defaults 0 1\n"
+			 "/dev/mapper/secret /var ext4 defaults 0 2\n"
+			 "%s /srv ext4 defaults 0 2\n"
+			 "/dev/md/store /again ext4 noauto 0 0\n"
+			 "/dev/disk/by-id/dm-name-vg--a-srv /srv2 ext4 noauto 0 0\n"
+			 "/dev/disk/by-id/md-uuid-%s /srv3 ext4 noauto 0 0\n",
+			volume_link, array_uuid);
+
 	MUST(guestfs_mount(h, "/dev/md/store", "/"));
-	make_system(h, "/dev/md1 / ext4 defaults 0 1\n"
-		       "/dev/mapper/secret /var ext4 defaults 0 2\n"
-		       "/dev/mapper/vg--a-srv /srv ext4 defaults 0 2\n"
-		       "/dev/md/store /again ext4 noauto 0 0\n");
+	make_system(h, fstab);
 	put(h, "/etc/crypttab", crypttab);
 	MUST(guestfs_mkdir_p(h, "/etc/mdadm"));
 	put(h, "/etc/mdadm/mdadm.conf", mdadm);
@@ -128,13 +153,14 @@ static void make_system_b(guestfs_h *h)
 
 	MUST(guestfs_mkfs_btrfs(h, devices, GUESTFS_MKFS_BTRFS_LABEL, "bt", -1));
 	MUST(guestfs_mount(h, device, "/"));
-	MUST(guestfs_btrfs_subvolume_create(h, "/@"));
+	MUST(guestfs_btrfs_subvolume_create(h, "/rootvol"));
+	MUST(guestfs_mkdir(h, "/backup"));
 	MUST(guestfs_btrfs_subvolume_create(h, "/@boot"));
 	MUST(guestfs_mkdir_p(h, "/@boot/grub"));
 	put(h, "/@boot/grub/grub.cfg", "set default=0\nmenuentry 'one' {\n\tlinux /vmlinuz\n}\n");
 	MUST(guestfs_umount_all(h));
-	MUST(guestfs_mount_options(h, "subvol=@", device, "/"));
-	make_system(h, "LABEL=bt / btrfs subvol=@ 0 0\n"
+	MUST(guestfs_mount_options(h, "subvol=rootvol", device, "/"));
+	make_system(h, "LABEL=bt / btrfs subvol=rootvol 0 0\n"
 		       "LABEL=bt /boot btrfs noatime,subvol=/@boot 0 0\n");
 	MUST(guestfs_umount_all(h));
 }
@@ -225,15 +251,18 @@ static void test_everything_is_found(void **state)
 	assert_int_equal(facts.n_systems, 2);
 	a = on(&facts, "ext4");
 	b = on(&facts, "btrfs");
-	assert_int_equal(a->n_mounts, 4);
+	assert_int_equal(a->n_mounts, 6);
 	assert_string_equal(a->mounts[0].device, a->root);
 	assert_string_equal(a->mounts[3].device, a->root);
 	inside = fs_of(&facts, a->mounts[1].device);
 	assert_string_equal(inside->parent, "/dev/sda2");
 	assert_string_equal(inside->kind, "ext4");
 	assert_string_equal(a->mounts[2].device, "/dev/vg-a/srv");
-	assert_string_equal(b->root_subvolume, "@");
-	assert_string_equal(b->mounts[0].subvolume, "@");
+	assert_string_equal(a->mounts[4].device, "/dev/vg-a/srv");
+	assert_string_equal(a->mounts[5].device, a->root);
+	assert_int_equal(a->n_refs, 0);
+	assert_string_equal(b->root_subvolume, "rootvol");
+	assert_string_equal(b->mounts[0].subvolume, "rootvol");
 	assert_string_equal(b->mounts[1].subvolume, "@boot");
 	/* It was mounted, as nothing else has a grub.cfg. */
 	assert_int_equal(b->bootloader.n_configs, 1);
