@@ -177,7 +177,11 @@ static void add_ends(
 {
 	if (has_sandbox())
 		emit_argv_opt(argv, "-sandbox", SANDBOX);
-	emit_argv_opt(argv, "-accel", "%s", accel);
+	/* One thread for all processors: with several, one may run what another is about to
+	 * rewrite, and a kernel that patches itself then dies of its own breakpoint ("Oops: int3").
+	 */
+	emit_argv_opt(
+		argv, "-accel", "%s%s", accel, strcmp(accel, "tcg") == 0 ? ",thread=single" : "");
 	emit_argv_opt(argv, "-display", "none");
 	emit_argv_opt(argv, "-chardev", "socket,id=qmp,fd=%d", ends[0]);
 	emit_argv_opt(argv, "-mon", "chardev=qmp,mode=control");

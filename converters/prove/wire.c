@@ -52,13 +52,18 @@ static struct prove_address *find(struct prove_wire *wire, bool v6, const uint8_
 	return NULL;
 }
 
-static void announced(struct prove_address *a, const uint8_t mac[6], const char *how)
+/* "ARP request", or "ARP request in VLAN 42". */
+static void announced(
+	struct prove_wire *wire, struct prove_address *a, const uint8_t mac[6], const char *how)
 {
-	if (a && !a->announced) {
-		a->announced = true;
-		memcpy(a->mac, mac, 6);
+	if (!a || a->announced)
+		return;
+	a->announced = true;
+	memcpy(a->mac, mac, 6);
+	if (wire->vlan)
+		snprintf(a->how, sizeof(a->how), "%s in VLAN %u", how, wire->vlan);
+	else
 		snprintf(a->how, sizeof(a->how), "%s", how);
-	}
 }
 
 static void answered(struct prove_address *a, const char *how)
@@ -85,7 +90,7 @@ static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
 	if (rd.failed || hardware != 1 || protocol != TYPE_IP4 || lengths != 0x0604)
 		return;
 	if (is_guest(wire, mac))
-		announced(find(wire, false, ip), mac, op == 2 ? "ARP reply" : "ARP request");
+		announced(wire, find(wire, false, ip), mac, op == 2 ? "ARP reply" : "ARP request");
 }
 
 static void read_tcp(struct prove_address *a, struct p2v_rd rd)
@@ -156,14 +161,14 @@ static void read_ip6(struct prove_wire *wire, const uint8_t mac[6], struct p2v_r
 	p2v_rd_bytes(&rd, 16);
 	if (rd.failed || version >> 4 != 6)
 		return;
-	announced(find(wire, true, source), mac, "IPv6 packet");
+	announced(wire, find(wire, true, source), mac, "IPv6 packet");
 	if (next != PROTO_ICMP6)
 		return;
 	/* A neighbour solicitation for its own address: duplicate address detection. */
 	type = p2v_rd_u8(&rd);
 	p2v_rd_bytes(&rd, 7);
 	if (type == 135)
-		announced(find(wire, true, p2v_rd_bytes(&rd, 16)), mac,
+		announced(wire, find(wire, true, p2v_rd_bytes(&rd, 16)), mac,
 			"IPv6 neighbour solicitation");
 }
 
@@ -176,8 +181,9 @@ static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)
 	p2v_rd_bytes(&rd, 6);
 	source = p2v_rd_bytes(&rd, 6);
 	type = p2v_rd_be16(&rd);
+	wire->vlan = 0;
 	for (int tags = 0; tags < 2 && (type == TYPE_VLAN || type == TYPE_QINQ); tags++) {
-		p2v_rd_bytes(&rd, 2);
+		wire->vlan = p2v_rd_be16(&rd) & 0xfff;
 		type = p2v_rd_be16(&rd);
 	}
 	if (rd.failed || !is_guest(wire, source))

@@ -28,7 +28,7 @@ struct prove_address {
 	bool announced;	   /* the guest has it: seen on the wire */
 	uint8_t mac[6];	   /* announced: of the card, or of a bridge over it */
 	bool answered;	   /* answered a probe */
-	char how[64];	   /* announced: "ARP reply", ... */
+	char how[64];	   /* announced: "ARP reply", "ARP request in VLAN 42", ... */
 	char answer[64];
 };
 
@@ -38,6 +38,7 @@ struct prove_wire {
 	size_t n_addresses;
 	bool dhcp; /* asked for an address */
 	uint64_t frames;
+	unsigned vlan;		  /* innermost tag of the frame that is being read; 0: none */
 	bool has_header, swapped; /* byte order of the file */
 };
 

@@ -257,6 +257,32 @@ static void wire_wants_address_and_mac(void **state)
 	assert_false(read_all(&b).addresses[0].answered);
 }
 
+/* The tag that the guest put on the frame is a part of the evidence; the innermost of two counts.
+ */
+static void wire_names_vlans(void **state)
+{
+	static const uint8_t arp[] = {0, 1, 8, 0, 6, 4, 0, 1, 0, 0x1b, 0x21, 0xaa, 0, 1, 192, 0, 2,
+		10, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1};
+	uint8_t tagged[4 + 4 + sizeof(arp)] = {0x20, 7, 0x81, 0, 0x60, 42, 8, 6};
+	p2v_autobuf struct p2v_buf once = {0}, twice = {0}, cut = {0};
+
+	(void)state;
+	memcpy(tagged + 8, arp, sizeof(arp));
+	memcpy(tagged + 16, guest_mac, 6);
+	add_header(&once);
+	add_frame(&once, guest_mac, 0x8100, tagged + 4, sizeof(tagged) - 4);
+	assert_string_equal(read_all(&once).addresses[0].how, "ARP request in VLAN 42");
+	add_header(&twice);
+	add_frame(&twice, guest_mac, 0x88a8, tagged, sizeof(tagged));
+	assert_string_equal(read_all(&twice).addresses[0].how, "ARP request in VLAN 42");
+	add_header(&cut);
+	add_frame(&cut, guest_mac, 0x8100, tagged + 4, 3);
+	assert_false(read_all(&cut).addresses[0].announced);
+	/* A tag is of its own frame only. */
+	add_arp(&cut, guest_mac, guest_mac, 10);
+	assert_string_equal(read_all(&cut).addresses[0].how, "ARP reply");
+}
+
 static void wire_knows_bridges(void **state)
 {
 	static const uint8_t bridge[6] = {0xb2, 6, 0xed, 0xef, 0xa1, 0x87};
@@ -489,6 +515,7 @@ int main(void)
 		cmocka_unit_test(console_bounds_and_cleans),
 		cmocka_unit_test(console_reads_the_text_screen),
 		cmocka_unit_test(wire_wants_address_and_mac),
+		cmocka_unit_test(wire_names_vlans),
 		cmocka_unit_test(wire_knows_bridges),
 		cmocka_unit_test(wire_knows_answers),
 		cmocka_unit_test(wire_knows_dhcp_and_ipv6),
