@@ -187,7 +187,7 @@ static bool has_kernel(const struct facts_os *os)
 	return false;
 }
 
-static void add_disks(struct planning *p, const char *bus)
+void plan_add_disks(struct planning *p, const char *bus)
 {
 	for (size_t i = 0; i < p->facts->n_disks; i++) {
 		struct plan_disk *d =
@@ -202,7 +202,7 @@ static void add_disks(struct planning *p, const char *bus)
 	}
 }
 
-static void add_nics(struct planning *p, const char *model)
+void plan_add_nics(struct planning *p, const char *model)
 {
 	for (size_t i = 0; i < p->machine->n_nics; i++) {
 		struct plan_nic *n =
@@ -287,6 +287,6 @@ void plan_devices(struct planning *p)
 			"the disks are emulated (%s): not every installed kernel has virtio "
 			"drivers, and emulated ones are slower",
 			bus);
-	add_disks(p, bus);
-	add_nics(p, nic);
+	plan_add_disks(p, bus);
+	plan_add_nics(p, nic);
 }

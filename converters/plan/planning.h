@@ -50,6 +50,10 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver);
 /* Modules can be added to its initramfs. */
 bool plan_extends(const struct facts_kernel *k);
 
+/* All disks on that bus; all network cards of that model. */
+void plan_add_disks(struct planning *p, const char *bus);
+void plan_add_nics(struct planning *p, const char *model);
+
 void plan_set(struct planning *p, char **to, const char *text);
 void plan_warn(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void plan_block(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -200,6 +200,7 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_BOOL(struct facts_windows, cluster, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, test_signing, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, bitlocker, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, staged, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, install_restricted, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_windows, san_policy, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_windows, dirty, P2V_JSON_OMIT),

@@ -203,6 +203,7 @@ struct facts_windows {
 	bool cluster;		 /* a cluster node */
 	bool test_signing;	 /* its boot configuration says so */
 	bool bitlocker;		 /* its volume was encrypted and is unlocked here */
+	bool staged;		 /* an earlier conversion left work for its first start */
 	bool install_restricted; /* a policy keeps new devices from being installed */
 	uint32_t san_policy;	 /* 0: not set */
 	char **dirty;		 /* hives that were not written back in full */

@@ -13,6 +13,22 @@
 
 #include "p2v/core/json.h"
 
+/* A Windows driver of the chosen medium that is for the guest. */
+struct target_driver {
+	char *name;    /* of the .inf: viostor, netkvm */
+	char *inf;     /* its path on the medium */
+	char *binary;  /* its service's .sys there; empty: none */
+	char *service; /* empty: none */
+	char *class_guid;
+	char *date;    /* 2023-07-21 */
+	char *version; /* 63.93.104.24000 */
+	char *about;   /* one sentence: which, from where, and what speaks against it */
+	bool usable;
+	bool doubtful; /* usable, but `about` says what to look after */
+	char **ids;    /* of the devices that it drives */
+	size_t n_ids;
+};
+
 struct target {
 	char *name;    /* kvm */
 	char *machine; /* QEMU machine type: q35 or pc */
@@ -23,6 +39,10 @@ struct target {
 	size_t n_buses;
 	char **nics; /* network models, best first: virtio-net, e1000e, e1000, rtl8139 */
 	size_t n_nics;
+	char *media; /* --virtio-win: where the drivers are, a host path; NULL: none */
+	struct target_driver *drivers;
+	size_t n_drivers;
+	char *guest_agent; /* path on the medium of the guest agent's installer; NULL: none */
 };
 
 extern const struct p2v_json_type model_target_type;
