@@ -140,6 +140,9 @@ int net_dhcpcd_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 int net_netctl_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
+/* P2V_EFORMAT where it is no XML. */
+int net_wicked_parse(
+	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 /* Shell variables: Gentoo's conf.d/net and Slackware's rc.inet1.conf. */
 int net_netifrc_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);

@@ -105,24 +105,28 @@ static int read_link(struct inspection *in, const char *path, struct p2v_span te
 	return net_link_parse(text, path, in->os, in->err);
 }
 
+/* What cannot be read is noted. */
+static int judge(struct inspection *in, int r, const struct p2v_err *why)
+{
+	return r == P2V_EFORMAT ? inspect_note(in, "%s; passed over", why->text)
+	       : r < 0		? p2v_err_set(in->err, r, "%s", why->text)
+				: 0;
+}
+
 static int read_netplan(struct inspection *in, const char *path, struct p2v_span text)
 {
 	struct p2v_err why = {0};
 	bool managed;
-	int r = net_netplan_parse(text, path, in->os, &managed, &why);
 
-	return r == P2V_EFORMAT ? inspect_note(in, "%s; passed over", why.text)
-	       : r < 0		? p2v_err_set(in->err, r, "%s", why.text)
-				: 0;
+	return judge(in, net_netplan_parse(text, path, in->os, &managed, &why), &why);
 }
 
-static int note_unread(struct inspection *in, const char *path, struct p2v_span text)
+static int read_wicked(struct inspection *in, const char *path, struct p2v_span text)
 {
-	(void)text;
-	return inspect_note(in,
-		"%s is not read: check the names and addresses of the network after the "
-		"conversion",
-		path);
+	struct p2v_err why = {0};
+	int r = net_wicked_parse(text, path, in->os, &why);
+
+	return judge(in, r < 0 ? p2v_err_wrap(&why, r, "%s", path) : 0, &why);
 }
 
 /* A drop-in directory's files follow its file: x.network, then x.network.d/ *.conf by name. */
@@ -177,7 +181,7 @@ static const struct {
 	{"/etc/sysconfig/network-scripts", "route-*", read_routes},
 	{"/etc", "dhcpcd.conf", read_dhcpcd},
 	{"/etc/netctl", "*", read_netctl},
-	{"/etc/wicked/ifconfig", "*.xml", note_unread},
+	{"/etc/wicked/ifconfig", "*.xml", read_wicked},
 	{"/etc/conf.d", "net", read_netifrc},
 	{"/etc/rc.d", "rc.inet1.conf", read_rc_inet1},
 	{"/etc/systemd/network", "*.link", read_link},

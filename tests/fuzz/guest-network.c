@@ -14,7 +14,7 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 	struct p2v_err err = {0};
 	bool managed;
 
-	switch (dialect % 15) {
+	switch (dialect % 16) {
 	case 0:
 		net_ifupdown_parse(text, "/etc/network/interfaces", os, &includes, &err);
 		net_ifupdown_end(&includes, os, &err);
@@ -56,6 +56,9 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 		break;
 	case 13:
 		net_netifrc_parse(text, "/etc/conf.d/net", os, &err);
+		break;
+	case 15:
+		net_wicked_parse(text, "/etc/wicked/ifconfig/x.xml", os, &err);
 		break;
 	case 14:
 		net_rc_inet1_parse(text, "/etc/rc.d/rc.inet1.conf", os, &err);
