@@ -51,6 +51,15 @@ static bool fill_nic(const struct plan_nic *from, struct output_nic *to)
 	for (size_t i = 0; !failed && i < from->n_addresses; i++)
 		failed = p2v_json_add_str(
 				 &to->addresses, &to->n_addresses, from->addresses[i], NULL) < 0;
+	for (size_t i = 0; !failed && i < from->n_tagged; i++) {
+		struct plan_tag *tag =
+			p2v_json_grow((void **)&to->tagged, &to->n_tagged, sizeof(*tag));
+
+		failed = !tag;
+		if (tag)
+			*tag = (struct plan_tag){
+				copy(from->tagged[i].address, &failed), from->tagged[i].vlan_id};
+	}
 	return !failed;
 }
 

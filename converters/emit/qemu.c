@@ -173,18 +173,31 @@ static void add_disk(const struct emit_qemu *q, size_t i, struct emit_argv *argv
 		emit_bus_find(disk->bus)->device, disk->id, disk->id, (const char *)props.data);
 }
 
+/* net, user and peer on one switch. */
+static void add_hub(size_t i, int peer, struct emit_argv *argv)
+{
+	emit_argv_opt(argv, "-netdev", "socket,id=peer%zu,fd=%d", i, peer);
+	emit_argv_opt(argv, "-netdev", "hubport,id=hub-user%zu,hubid=%zu,netdev=user%zu", i, i, i);
+	emit_argv_opt(argv, "-netdev", "hubport,id=hub-peer%zu,hubid=%zu,netdev=peer%zu", i, i, i);
+	emit_argv_opt(argv, "-netdev", "hubport,id=net%zu,hubid=%zu", i, i);
+}
+
 static void add_nic(const struct emit_qemu *q, size_t i, struct emit_argv *argv)
 {
 	const struct output_nic *nic = &q->output->nics[i];
 	struct emit_usernet net = emit_usernet_of(nic);
 	struct emit_slot slot = emit_nic_slot(i, q->output->n_nics);
+	int peer = q->net_peers ? q->net_peers[i] : -1;
 	p2v_autofree char *shape =
 		net.set ? p2v_strf(",net=%s,host=%s,dns=%s", net.net, net.host, net.dns)
 			: strdup("");
 
 	argv->failed |= !shape;
-	emit_argv_opt(argv, "-netdev", "user,id=net%zu%s%s%s", i, q->isolated ? ",restrict=on" : "",
-		shape ? shape : "", q->net_options ? q->net_options[i] : "");
+	emit_argv_opt(argv, "-netdev", "user,id=%s%zu%s%s%s", peer < 0 ? "net" : "user", i,
+		q->isolated ? ",restrict=on" : "", shape ? shape : "",
+		q->net_options ? q->net_options[i] : "");
+	if (peer >= 0)
+		add_hub(i, peer, argv);
 	/* No boot ROM: the machine boots from its disk and does not wait for a network. */
 	emit_argv_opt(argv, "-device",
 		"%s,id=nic%zu,netdev=net%zu,mac=%s,bus=%s,addr=%x.%x%s,romfile=",

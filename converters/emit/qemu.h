@@ -29,6 +29,8 @@ struct emit_qemu {
 	unsigned max_cpus;
 	bool isolated;			/* no way out of the user network */
 	const char *const *net_options; /* one per card, "" or ",hostfwd=..."; or NULL */
+	const int *net_peers; /* one per card: a datagram socket, each datagram a frame, whose far
+				 end hangs on the card's wire, too; -1: none; or NULL */
 };
 
 /* Appends to argv, which starts with the caller's program. */

@@ -13,12 +13,40 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/span.h"
 
+#define MAX_LEVELS 8 /* of interfaces that are made of others */
+
 static bool has_address(const struct plan_nic *to, const char *address)
 {
 	for (size_t i = 0; i < to->n_addresses; i++)
 		if (plan_is(to->addresses[i], address))
 			return true;
 	return false;
+}
+
+/* The tag that frames of this interface have on the card's wire. 0: none, or more than one. */
+static uint32_t vlan_of(const struct facts_os *os, const struct facts_nic *nic)
+{
+	uint32_t id = 0;
+
+	for (int level = 0; nic && level < MAX_LEVELS; level++) {
+		if (plan_is(nic->kind, "vlan") && id)
+			return 0;
+		if (plan_is(nic->kind, "vlan"))
+			id = nic->vlan_id;
+		nic = nic->n_members ? plan_net_find(os, nic->members[0]) : NULL;
+	}
+	return id;
+}
+
+static void tag(struct planning *p, struct plan_nic *to, const char *address, uint32_t id)
+{
+	struct plan_tag *t =
+		id ? plan_grow(p, (void **)&to->tagged, &to->n_tagged, sizeof(*t)) : NULL;
+
+	if (!t)
+		return;
+	plan_set(p, &t->address, address);
+	t->vlan_id = id;
 }
 
 static void take_addresses(struct planning *p, struct plan_nic *to, const struct facts_nic *from)
@@ -29,6 +57,7 @@ static void take_addresses(struct planning *p, struct plan_nic *to, const struct
 		if (!plan_is(a->method, "static") || has_address(to, a->address))
 			continue;
 		p->r = p2v_json_add_str(&to->addresses, &to->n_addresses, a->address, p->err);
+		tag(p, to, a->address, vlan_of(p->os, from));
 		/* The proof's network speaks IPv4. */
 		if (*plan_text(a->gateway) &&
 			(!*plan_text(to->gateway) ||

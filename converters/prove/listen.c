@@ -99,8 +99,23 @@ int prove_vm_read_wires(struct prove_vm *vm, struct p2v_err *err)
 	return r;
 }
 
+static void ask(const struct prove_nic *nic)
+{
+	for (size_t i = 0; i < nic->wire.n_addresses; i++) {
+		p2v_autobuf struct p2v_buf frame = {0};
+
+		if (nic->wire.addresses[i].vlan && !nic->wire.addresses[i].answered &&
+			prove_wire_ask(&nic->wire, i, &frame))
+			(void)!send(
+				nic->peer_fd, frame.data, frame.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
 void prove_vm_knock(struct prove_vm *vm)
 {
+	for (size_t i = 0; i < vm->n_nics; i++)
+		if (vm->nics[i].peer_fd >= 0)
+			ask(&vm->nics[i]);
 	for (size_t i = 0; i < vm->n_probes; i++) {
 		struct prove_probe *probe = &vm->probes[i];
 		struct sockaddr_in in = {.sin_family = AF_INET,

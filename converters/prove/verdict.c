@@ -78,16 +78,18 @@ static bool add_address_checks(
 	snprintf(from, sizeof(from), "%02x:%02x:%02x:%02x:%02x:%02x", a->mac[0], a->mac[1],
 		a->mac[2], a->mac[3], a->mac[4], a->mac[5]);
 	if (!add_check(proof, "network", a->announced, true,
-		    a->announced ? p2v_strf("%s of %s from %s", a->how, text, from)
-				 : p2v_strf("%s was not announced by %s (%" PRIu64 " frames seen)",
-					   text, mac, nic->wire.frames)))
+		    a->announced
+			    ? p2v_strf("%s of %s from %s", a->how, text, from)
+			    : p2v_strf("%s was not announced by %s%s (%" PRIu64 " frames seen)",
+				      text, mac, a->vlan ? " in its VLAN" : "", nic->wire.frames)))
 		return false;
 	/* QEMU's forwards, which do the knocking, speak IPv4. */
 	return a->v6 ||
 	       add_check(proof, "answer", a->answered, true,
-		       a->answered
-			       ? p2v_strf("%s from %s", a->answer, text)
-			       : p2v_strf("no answer from %s to a connection to port 22", text));
+		       a->answered ? p2v_strf("%s from %s", a->answer, text)
+		       : a->vlan ? p2v_strf("no answer from %s to an ARP request in VLAN %u", text,
+					   a->vlan)
+				 : p2v_strf("no answer from %s to a connection to port 22", text));
 }
 
 static bool add_network_checks(const struct output *output, const struct prove_nic *nics,

@@ -32,6 +32,13 @@ static int no_memory(const struct prove_vm *vm, struct p2v_err *err)
 	return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", vm->output->name);
 }
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* ---- disks and variable store ---- */
 
 static char *overlay_path(const struct prove_vm *vm, size_t i)
@@ -115,7 +122,7 @@ static int add_probes(struct prove_vm *vm, size_t nic, struct p2v_buf *out, stru
 		char text[INET_ADDRSTRLEN];
 		int r;
 
-		if (wire->addresses[i].v6)
+		if (wire->addresses[i].v6 || wire->addresses[i].vlan)
 			continue;
 		probe = p2v_json_grow((void **)&vm->probes, &vm->n_probes, sizeof(*probe));
 		if (!probe)
@@ -137,7 +144,7 @@ static int make_wires(struct prove_vm *vm, char **options, struct p2v_err *err)
 		return no_memory(vm, err);
 	vm->n_nics = vm->output->n_nics;
 	for (size_t i = 0; i < vm->n_nics; i++)
-		vm->nics[i].fd = -1;
+		vm->nics[i].fd = vm->nics[i].peer_fd = vm->nics[i].far_fd = -1;
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		p2v_autobuf struct p2v_buf forwards = {0};
 		int r;
@@ -212,12 +219,16 @@ static int describe(struct prove_vm *vm, const char *accel, const int ends[3], c
 		.isolated = true,
 		.net_options = (const char *const *)options,
 	};
+	p2v_autofree int *peers = calloc(vm->n_nics + 1, sizeof(*peers));
 	int r = emit_firmware_find(vm->output, &qemu.firmware, err);
 
 	if (r < 0)
 		return r;
-	if (!machine_file || !nvram)
+	if (!machine_file || !nvram || !peers)
 		return no_memory(vm, err);
+	for (size_t i = 0; i < vm->n_nics; i++)
+		peers[i] = vm->nics[i].far_fd;
+	qemu.net_peers = peers;
 	/* A job that began with an image file has no inventory. */
 	if (p2v_file_exists(machine_file)) {
 		r = model_machine_load(machine_file, &machine, err);
@@ -236,15 +247,23 @@ static int describe(struct prove_vm *vm, const char *accel, const int ends[3], c
 static int spawn(
 	struct prove_vm *vm, const struct emit_argv *argv, const int ends[3], struct p2v_err *err)
 {
-	const int keep[] = {ends[0], ends[1], ends[2], -1};
+	p2v_autofree int *keep = calloc(3 + vm->n_nics + 1, sizeof(*keep));
 	struct p2v_proc_spec spec = {
 		.argv = (const char *const *)argv->args,
 		.stdin_fd = -1,
 		.stdout_fd = -1,
 		.keep_fds = keep,
 	};
+	size_t n = 3;
 	p2v_autofree char *log = p2v_path_join(vm->proof, "serial.log");
 
+	if (!keep)
+		return no_memory(vm, err);
+	memcpy(keep, ends, 3 * sizeof(*keep));
+	for (size_t i = 0; i < vm->n_nics; i++)
+		if (vm->nics[i].far_fd >= 0)
+			keep[n++] = vm->nics[i].far_fd;
+	keep[n] = -1;
 	vm->errors_fd = memfd_create("qemu-errors", MFD_CLOEXEC);
 	vm->log_fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 	if (vm->errors_fd < 0 || vm->log_fd < 0)
@@ -267,6 +286,24 @@ int prove_vm_blame(struct prove_vm *vm, int r, struct p2v_err *err)
 	return p2v_err_set(err, P2V_EIO, "%s: %s", vm->output->name, text);
 }
 
+/* A pair of sockets for each card that has addresses in VLANs. What the guest says is read from the
+ * dump, so that nothing is received here. */
+static int make_peers(struct prove_vm *vm, struct p2v_err *err)
+{
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		int pair[2];
+
+		if (!vm->output->nics[i].n_tagged)
+			continue;
+		if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+			return p2v_err_errno(err, errno, "a socket pair");
+		shutdown(pair[0], SHUT_RD);
+		vm->nics[i].peer_fd = pair[0];
+		vm->nics[i].far_fd = pair[1];
+	}
+	return 0;
+}
+
 static int launch(
 	struct prove_vm *vm, const char *accel, char **files, char **options, struct p2v_err *err)
 {
@@ -287,12 +324,15 @@ static int launch(
 	vm->serial_fd = ours[1];
 	vm->agent_fd = ours[2];
 	if (r == 0)
+		r = make_peers(vm, err);
+	if (r == 0)
 		r = describe(vm, accel, ends, files, options, &argv, err);
 	if (r == 0)
 		r = spawn(vm, &argv, ends, err);
 	for (size_t i = 0; i < 3; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
+		close_fd(&ends[i]);
+	for (size_t i = 0; i < vm->n_nics; i++)
+		close_fd(&vm->nics[i].far_fd);
 	if (r == 0) {
 		r = prove_qmp_start(&vm->qmp, ours[0], START_MS, err);
 		return r == P2V_ELINK ? prove_vm_blame(vm, r, err) : r;
@@ -344,13 +384,6 @@ int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *ou
 	return r;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void prove_vm_finish(struct prove_vm *vm)
 {
 	if (!vm->output)
@@ -365,6 +398,8 @@ void prove_vm_finish(struct prove_vm *vm)
 		close_fd(&vm->probes[i].fd);
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		close_fd(&vm->nics[i].fd);
+		close_fd(&vm->nics[i].peer_fd);
+		close_fd(&vm->nics[i].far_fd);
 		p2v_buf_finish(&vm->nics[i].rest);
 		free(vm->nics[i].pcap);
 	}

@@ -8,7 +8,8 @@
  *	p2v ---- socket pair ---- QMP                 DIR/work/prove/   overlays, variable store
  *	    ---- socket pair ---- serial port   --->  DIR/proof/serial.log (at most 8 MiB)
  *	    ---- socket pair ---- guest agent
- *	    ---- TCP 127.0.0.1:port ---- user network ---- guest:22
+ *	    ---- TCP 127.0.0.1:port ---- user network --.-- guest:22
+ *	    ---- socket pair, tagged frames ------------'
  *	                                 `--------->  DIR/proof/wire.pcap, wire1.pcap, ...
  *
  * There is no listening socket but the loopback ports, and no file outside of the job directory.
@@ -36,6 +37,8 @@ struct prove_nic {
 	struct p2v_buf rest; /* a record that is not complete yet */
 	uint64_t bytes;
 	bool muted;
+	int peer_fd; /* where frames go onto its wire, one a datagram; -1: no address has a tag */
+	int far_fd;  /* the other end, until QEMU has it */
 };
 
 struct prove_vm {
@@ -66,7 +69,8 @@ int prove_vm_blame(struct prove_vm *vm, int r, struct p2v_err *err);
 int prove_vm_listen(struct prove_vm *vm, int wait_ms, struct p2v_err *err);
 /* Reads the new frames of each card. */
 int prove_vm_read_wires(struct prove_vm *vm, struct p2v_err *err);
-/* Knocks at each address that has not answered yet, which makes QEMU ask for it by ARP. */
+/* Knocks at each address that has not answered yet, which makes QEMU ask for it by ARP; in a VLAN
+ * we ask. */
 void prove_vm_knock(struct prove_vm *vm);
 /* Reads the text screen. */
 int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "converters/emit/usernet.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/model/check.h"
@@ -25,6 +26,53 @@ enum {
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58 };
 enum { TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
 
+static unsigned vlan_of(const struct output_nic *nic, const char *address)
+{
+	for (size_t i = 0; i < nic->n_tagged; i++)
+		if (strcmp(nic->tagged[i].address, address) == 0)
+			return nic->tagged[i].vlan_id;
+	return 0;
+}
+
+/* A locally administered one that begins as QEMU's own, so that it is none of the guest's. */
+const uint8_t prove_peer_mac[6] = {0x52, 0x55, 0x70, 0x32, 0x76, 0x01};
+
+bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, none[6] = {0};
+	const struct prove_address *a = &wire->addresses[i];
+	char text[INET_ADDRSTRLEN], with_prefix[INET_ADDRSTRLEN + 4], *texts[] = {with_prefix};
+	struct output_nic only = {.addresses = texts, .n_addresses = 1};
+	struct emit_usernet net;
+	struct in_addr from;
+
+	if (a->v6 || !inet_ntop(AF_INET, a->bytes, text, sizeof(text)))
+		return false;
+	snprintf(with_prefix, sizeof(with_prefix), "%s/%u", text, a->prefix);
+	/* From another address of its network: a question from nobody (0.0.0.0) would look as if
+	 * the asker wanted the address for itself. */
+	net = emit_usernet_of(&only);
+	if (!net.set || inet_pton(AF_INET, net.host, &from) != 1)
+		return false;
+	p2v_buf_add(ret, all, 6);
+	p2v_buf_add(ret, prove_peer_mac, 6);
+	if (a->vlan) {
+		p2v_buf_add_be16(ret, TYPE_VLAN);
+		p2v_buf_add_be16(ret, (uint16_t)a->vlan);
+	}
+	p2v_buf_add_be16(ret, TYPE_ARP);
+	p2v_buf_add_be16(ret, 1);
+	p2v_buf_add_be16(ret, TYPE_IP4);
+	p2v_buf_add_be16(ret, 0x0604);
+	p2v_buf_add_be16(ret, 1);
+	p2v_buf_add(ret, prove_peer_mac, 6);
+	p2v_buf_add(ret, &from.s_addr, 4);
+	p2v_buf_add(ret, none, 6);
+	p2v_buf_add(ret, a->bytes, 4);
+	p2v_buf_add_zeros(ret, 64 - ret->len);
+	return !ret->failed;
+}
+
 void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic)
 {
 	memset(wire, 0, sizeof(*wire));
@@ -38,21 +86,33 @@ void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic)
 		snprintf(text, sizeof(text), "%.*s", (int)strcspn(nic->addresses[i], "/"),
 			nic->addresses[i]);
 		a->v6 = strchr(text, ':') != NULL;
+		a->vlan = vlan_of(nic, nic->addresses[i]);
+		emit_ip4_parse(nic->addresses[i], &(uint32_t){0}, &a->prefix);
 		if (inet_pton(a->v6 ? AF_INET6 : AF_INET, text, a->bytes) == 1)
 			wire->n_addresses++;
 	}
 }
 
+/* The address that a frame of this kind may have. */
 static struct prove_address *find(struct prove_wire *wire, bool v6, const uint8_t *bytes)
 {
 	for (size_t i = 0; bytes && i < wire->n_addresses; i++)
 		if (wire->addresses[i].v6 == v6 &&
+			(!wire->addresses[i].vlan || wire->addresses[i].vlan == wire->vlan) &&
 			memcmp(wire->addresses[i].bytes, bytes, v6 ? 16 : 4) == 0)
 			return &wire->addresses[i];
 	return NULL;
 }
 
 /* "ARP request", or "ARP request in VLAN 42". */
+static void say(const struct prove_wire *wire, const char *how, char out[64])
+{
+	if (wire->vlan)
+		snprintf(out, 64, "%.40s in VLAN %u", how, wire->vlan);
+	else
+		snprintf(out, 64, "%.60s", how);
+}
+
 static void announced(
 	struct prove_wire *wire, struct prove_address *a, const uint8_t mac[6], const char *how)
 {
@@ -60,17 +120,14 @@ static void announced(
 		return;
 	a->announced = true;
 	memcpy(a->mac, mac, 6);
-	if (wire->vlan)
-		snprintf(a->how, sizeof(a->how), "%s in VLAN %u", how, wire->vlan);
-	else
-		snprintf(a->how, sizeof(a->how), "%s", how);
+	say(wire, how, a->how);
 }
 
-static void answered(struct prove_address *a, const char *how)
+static void answered(const struct prove_wire *wire, struct prove_address *a, const char *how)
 {
 	if (a && !a->answered) {
 		a->answered = true;
-		snprintf(a->answer, sizeof(a->answer), "%s", how);
+		say(wire, how, a->answer);
 	}
 }
 
@@ -86,14 +143,17 @@ static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
 	uint16_t hardware = p2v_rd_be16(&rd), protocol = p2v_rd_be16(&rd);
 	uint16_t lengths = p2v_rd_be16(&rd), op = p2v_rd_be16(&rd);
 	const uint8_t *mac = p2v_rd_bytes(&rd, 6), *ip = p2v_rd_bytes(&rd, 4);
+	const uint8_t *to = p2v_rd_bytes(&rd, 6);
 
-	if (rd.failed || hardware != 1 || protocol != TYPE_IP4 || lengths != 0x0604)
+	if (rd.failed || hardware != 1 || protocol != TYPE_IP4 || lengths != 0x0604 ||
+		!is_guest(wire, mac))
 		return;
-	if (is_guest(wire, mac))
-		announced(wire, find(wire, false, ip), mac, op == 2 ? "ARP reply" : "ARP request");
+	announced(wire, find(wire, false, ip), mac, op == 2 ? "ARP reply" : "ARP request");
+	if (op == 2 && memcmp(to, prove_peer_mac, 6) == 0)
+		answered(wire, find(wire, false, ip), "ARP reply");
 }
 
-static void read_tcp(struct prove_address *a, struct p2v_rd rd)
+static void read_tcp(const struct prove_wire *wire, struct prove_address *a, struct p2v_rd rd)
 {
 	uint8_t flags;
 
@@ -102,21 +162,21 @@ static void read_tcp(struct prove_address *a, struct p2v_rd rd)
 	if (rd.failed)
 		return;
 	if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
-		answered(a, "TCP SYN/ACK");
+		answered(wire, a, "TCP SYN/ACK");
 	else if (flags & TCP_RST)
-		answered(a, "TCP RST");
+		answered(wire, a, "TCP RST");
 }
 
-static void read_icmp(struct prove_address *a, struct p2v_rd rd)
+static void read_icmp(const struct prove_wire *wire, struct prove_address *a, struct p2v_rd rd)
 {
 	uint8_t type = p2v_rd_u8(&rd);
 
 	if (rd.failed)
 		return;
 	if (type == 0)
-		answered(a, "ICMP echo reply");
+		answered(wire, a, "ICMP echo reply");
 	else if (type == 3)
-		answered(a, "ICMP unreachable");
+		answered(wire, a, "ICMP unreachable");
 }
 
 static void read_udp(struct prove_wire *wire, struct p2v_rd rd)
@@ -142,9 +202,9 @@ static void read_ip4(struct prove_wire *wire, struct p2v_rd rd)
 		return;
 	p2v_rd_bytes(&rd, header - 20);
 	if (protocol == PROTO_TCP)
-		read_tcp(find(wire, false, source), rd);
+		read_tcp(wire, find(wire, false, source), rd);
 	else if (protocol == PROTO_ICMP)
-		read_icmp(find(wire, false, source), rd);
+		read_icmp(wire, find(wire, false, source), rd);
 	else if (protocol == PROTO_UDP)
 		read_udp(wire, rd);
 }

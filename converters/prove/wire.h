@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "p2v/core/buf.h"
 #include "p2v/core/err.h"
 #include "p2v/model/output.h"
 
@@ -24,6 +25,8 @@
 
 struct prove_address {
 	bool v6;
+	unsigned prefix;   /* of an IPv4 address */
+	unsigned vlan;	   /* the tag that its frames have; 0: whatever they have */
 	uint8_t bytes[16]; /* network order; 4 or 16 of them */
 	bool announced;	   /* the guest has it: seen on the wire */
 	uint8_t mac[6];	   /* announced: of the card, or of a bridge over it */
@@ -41,6 +44,12 @@ struct prove_wire {
 	unsigned vlan;		  /* innermost tag of the frame that is being read; 0: none */
 	bool has_header, swapped; /* byte order of the file */
 };
+
+/* Who asks in a VLAN: QEMU's user network knows no tags. */
+extern const uint8_t prove_peer_mac[6];
+/* The frame that asks address i for its card, with its tag; false: there is no such question
+ * (IPv6), or no memory. ret: empty before. */
+bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret);
 
 /* The addresses to look for; those that are no IP addresses are left out. */
 void prove_wire_init(struct prove_wire *wire, const struct output_nic *nic);

@@ -32,6 +32,8 @@ struct output_nic {
 	char *name;
 	char **addresses;
 	size_t n_addresses;
+	struct plan_tag *tagged; /* those that stand in a VLAN */
+	size_t n_tagged;
 	char *gateway;
 	char *bridge, *network; /* where its wire leads; absent: libvirt's network "default" */
 };

@@ -34,11 +34,20 @@ static const struct p2v_json_field plan_disk_fields[] = {
 static const struct p2v_json_type plan_disk_type = {
 	"plan_disk", sizeof(struct plan_disk), plan_disk_fields};
 
+static const struct p2v_json_field plan_tag_fields[] = {
+	P2V_JSON_STR(struct plan_tag, address, P2V_JSON_REQUIRED),
+	P2V_JSON_U32(struct plan_tag, vlan_id, P2V_JSON_REQUIRED),
+	P2V_JSON_END,
+};
+const struct p2v_json_type model_plan_tag_type = {
+	"plan_tag", sizeof(struct plan_tag), plan_tag_fields};
+
 static const struct p2v_json_field plan_nic_fields[] = {
 	P2V_JSON_STR(struct plan_nic, mac, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct plan_nic, model, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct plan_nic, name, 0),
 	P2V_JSON_STRS(struct plan_nic, addresses, P2V_JSON_OMIT),
+	P2V_JSON_OBJS(struct plan_nic, tagged, P2V_JSON_OMIT, &model_plan_tag_type),
 	P2V_JSON_STR(struct plan_nic, gateway, 0),
 	P2V_JSON_STR(struct plan_nic, bridge, 0),
 	P2V_JSON_STR(struct plan_nic, network, 0),

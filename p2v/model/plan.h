@@ -43,12 +43,20 @@ struct plan_disk {
 		   */
 };
 
+/* An address that stands in a VLAN of the card's wire. */
+struct plan_tag {
+	char *address; /* as in addresses */
+	uint32_t vlan_id;
+};
+
 struct plan_nic {
 	char *mac;
 	char *model;
 	char *name;	  /* kept name in the guest; empty: its own business */
 	char **addresses; /* static ones that must come up, for the proof */
 	size_t n_addresses;
+	struct plan_tag *tagged;
+	size_t n_tagged;
 	char *gateway; /* of the first static address, for the proof */
 	char *bridge;  /* where its wire leads, as ordered; absent: the target's default */
 	char *network;
@@ -91,7 +99,7 @@ struct plan {
 	size_t n_blockers;
 };
 
-extern const struct p2v_json_type model_plan_type;
+extern const struct p2v_json_type model_plan_type, model_plan_tag_type;
 
 /* Frees what the members own and zeroes it; a zeroed one is an empty one. */
 void model_plan_finish(struct plan *plan);

@@ -283,6 +283,41 @@ static void wire_names_vlans(void **state)
 	assert_string_equal(read_all(&cut).addresses[0].how, "ARP reply");
 }
 
+/* An address that is known to stand in a VLAN: seen and answered with its tag only. */
+static void wire_asks_in_a_vlan(void **state)
+{
+	static char address[] = "192.0.2.10/28";
+	static char *one[] = {address};
+	static struct plan_tag tag = {address, 42};
+	static const struct output_nic tagged = {
+		.mac = s_mac, .addresses = one, .n_addresses = 1, .tagged = &tag, .n_tagged = 1};
+	static const uint8_t question[18 + 28] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x55,
+		0x70, 0x32, 0x76, 1, 0x81, 0, 0, 42, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x55, 0x70,
+		0x32, 0x76, 1, 192, 0, 2, 14, 0, 0, 0, 0, 0, 0, 192, 0, 2, 10};
+	uint8_t reply[2 + 2 + 28] = {0, 43, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 0x52, 0x54, 0, 0x12, 0x34,
+		0x56, 192, 0, 2, 10, 0x52, 0x55, 0x70, 0x32, 0x76, 1, 192, 0, 2, 14};
+	p2v_autobuf struct p2v_buf frame = {0}, dump = {0};
+	struct prove_wire wire;
+	size_t taken;
+
+	(void)state;
+	prove_wire_init(&wire, &tagged);
+	assert_true(prove_wire_ask(&wire, 0, &frame));
+	assert_int_equal(frame.len, 64);
+	assert_memory_equal(frame.data, question, sizeof(question));
+	add_header(&dump);
+	add_frame(&dump, guest_mac, 0x8100, reply, sizeof(reply));
+	assert_return_code(prove_wire_feed(&wire, dump.data, dump.len, &taken, NULL), 0);
+	assert_false(wire.addresses[0].announced);
+	assert_false(wire.addresses[0].answered);
+	reply[1] = 42;
+	prove_wire_init(&wire, &tagged);
+	add_frame(&dump, guest_mac, 0x8100, reply, sizeof(reply));
+	assert_return_code(prove_wire_feed(&wire, dump.data, dump.len, &taken, NULL), 0);
+	assert_string_equal(wire.addresses[0].how, "ARP reply in VLAN 42");
+	assert_string_equal(wire.addresses[0].answer, "ARP reply in VLAN 42");
+}
+
 static void wire_knows_bridges(void **state)
 {
 	static const uint8_t bridge[6] = {0xb2, 6, 0xed, 0xef, 0xa1, 0x87};
@@ -516,6 +551,7 @@ int main(void)
 		cmocka_unit_test(console_reads_the_text_screen),
 		cmocka_unit_test(wire_wants_address_and_mac),
 		cmocka_unit_test(wire_names_vlans),
+		cmocka_unit_test(wire_asks_in_a_vlan),
 		cmocka_unit_test(wire_knows_bridges),
 		cmocka_unit_test(wire_knows_answers),
 		cmocka_unit_test(wire_knows_dhcp_and_ipv6),
