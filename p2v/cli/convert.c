@@ -148,6 +148,10 @@ static int find_machine(struct conversion *c, struct p2v_err *err)
 	if (r < 0)
 		return r;
 	c->machine_known = true;
+	/* A given disk need not show its sectors' size. */
+	for (size_t i = 0; i < c->image.n_disks && i < c->machine.n_disks; i++)
+		if (c->machine.disks[i].logical_sector_bytes == 4096)
+			c->image.disks[i].logical_sector_bytes = 4096;
 	free(c->image.name);
 	c->image.name = strdup(c->machine.name);
 	return c->image.name ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");

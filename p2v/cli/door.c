@@ -21,6 +21,7 @@ int cli_door_open(const struct image *image, char *const *overlays, const char *
 	for (size_t i = 0; i < image->n_disks; i++) {
 		disks[i].path = overlays ? overlays[i] : image->disks[i].path;
 		disks[i].format = overlays ? "qcow2" : image->disks[i].format;
+		disks[i].logical_sector_bytes = image->disks[i].logical_sector_bytes;
 	}
 	r = guest_keys_load(keys, n_keys, &loaded, err);
 	if (r == 0)

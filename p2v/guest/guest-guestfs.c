@@ -363,11 +363,14 @@ static int set_up(guestfs_h *h, const struct guest_options *o, struct p2v_err *e
 		return fs_err(h, err, "libguestfs: choose TCG");
 	if (o->n_keys && guestfs_set_memsize(h, MEMORY_FOR_KEYS_MIB) < 0)
 		return fs_err(h, err, "libguestfs: choose the memory size");
-	for (size_t i = 0; i < o->n_disks; i++)
+	for (size_t i = 0; i < o->n_disks; i++) {
+		int sector = o->disks[i].logical_sector_bytes == 4096 ? 4096 : 512;
+
 		if (guestfs_add_drive_opts(h, o->disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
 			    o->disks[i].format, GUESTFS_ADD_DRIVE_OPTS_READONLY, !o->writable,
-			    -1) < 0)
+			    GUESTFS_ADD_DRIVE_OPTS_BLOCKSIZE, sector, -1) < 0)
 			return fs_err(h, err, o->disks[i].path);
+	}
 	return 0;
 }
 

@@ -26,8 +26,9 @@
 struct guest;
 
 struct guest_disk {
-	const char *path;   /* on the host */
-	const char *format; /* "raw", "qcow2", ...: always said, never probed */
+	const char *path;	       /* on the host */
+	const char *format;	       /* "raw", "qcow2", ...: always said, never probed */
+	uint32_t logical_sector_bytes; /* in which its tables count: 4096, else 512 */
 };
 
 /* Opens encrypted volumes. Kept by nobody longer than the opening of the door takes. */
