@@ -6,7 +6,7 @@ Asserts nothing.
   imaging      a disk of --size (ext4, XFS, NTFS, swap; half used, the rest deleted data, no holes) sent whole
   second-pass  the same after 2 % of its blocks of 4 KiB have changed
   memory       peak memory of both ends, mapping and sending small disks and sparse ones of --huge
-  conversion   p2v convert beside virt-v2v, of a Debian server
+  conversion   p2v convert beside virt-v2v, of --servers: time, starts of the appliance, bytes read
 
 The first two run by turns on the same sshd in a network namespace of the benchmark's own: on its loopback, and over a
 pair of veth that tbf shapes to 1 Gbit/s. Each peer runs with ssh's default cipher and with its fastest.
@@ -24,11 +24,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "e2e")]
+import conversion  # noqa: E402
 import disk as disks  # noqa: E402
 import meter  # noqa: E402
 import net as nets  # noqa: E402
 import peers  # noqa: E402
-from lib import server, vm, walk  # noqa: E402
+from lib import server, walk  # noqa: E402
 
 PARTS = ["imaging", "second-pass", "memory", "conversion"]
 OURS = "p2v"
@@ -234,41 +235,6 @@ class Bench:
                 disks.run("umount", where)
             yield f"{name} of {self.options.huge >> 30} GiB, sparse", path
 
-    def conversion(self, image):
-        print(f"\nconversion of the demo's server, start of the appliance included\n{'':43}{'wall s':>11}{'/own':>8}")
-        steps, tool = self.steps, self.steps.program("p2v")
-        web = server.Server("debian12-bios")
-        machine = walk.machine_json(web, os.path.join(steps.work, "machine.json"))
-        accel = json.loads(subprocess.run([tool, "doctor", "--quick", "--json"], stdout=subprocess.PIPE, text=True).stdout)["accel"]
-        env = dict(os.environ, LIBGUESTFS_BACKEND="direct") | ({"LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"} if accel == "tcg" else {})
-        shutil.rmtree(os.path.join(steps.jobs, web.name), ignore_errors=True)
-        steps.send([image], machine)
-        out = os.path.join(steps.work, "v2v")
-        os.makedirs(out, exist_ok=True)
-        with vm.heavy_lock():
-            rows = [
-                ("p2v convert, received disk (in place)", timed([tool, "convert", "-o", os.path.join(steps.jobs, web.name)])),
-                ("p2v convert, given disk (copied)",
-                 timed([tool, "convert", image, "-o", os.path.join(steps.work, "given"), "--machine", machine])),
-                ("virt-v2v -i disk -o local", timed(["virt-v2v", "-i", "disk", image, "-o", "local", "-os", out, "-on", "v2v"], env=env)),
-            ]
-        for name, seconds in rows:
-            ratio = f"{seconds / rows[0][1]:8.2f}" if seconds and rows[0][1] else ""
-            print(f"   {name:40}{f'{seconds:11.1f}' if seconds else '     failed'}{ratio}", flush=True)
-        self.result["conversion"] = {"accelerator": accel, "rows": [{"name": n, "wall_s": s} for n, s in rows]}
-        shutil.rmtree(out)
-
-
-def timed(argv, env=None, limit_s=3600):
-    """Seconds that the command took, or None where it failed (what it said is shown)."""
-    begin = time.monotonic()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", env=env, timeout=limit_s)
-    if done.returncode:
-        print(f"   {argv[0]} failed with exit code {done.returncode}:\n{done.stdout[-2000:]}")
-        return None
-    return time.monotonic() - begin
-
 
 def cached(image):
     """All sides read the disk from memory: links and processors are measured, not this machine's disk."""
@@ -287,6 +253,7 @@ def options_read():
     parser.add_argument("--links", default="loopback,gbit")
     parser.add_argument("--ways", default="auto", help="of p2v-agent's --link: auto,libssh2,openssh")
     parser.add_argument("--peers", default="", help="only those whose name has one of these words, by commas")
+    parser.add_argument("--servers", default=",".join(conversion.SERVERS), help="of the conversion: names in tests/images")
     parser.add_argument("--huge", type=size_of, default="2T", help="size of the sparse disks (default: 2T)")
     parser.add_argument("--huge-files", type=int, default=20000)
     parser.add_argument("--json", help="where the figures go (default: bench.json in the build folder)")
@@ -313,7 +280,6 @@ def main():
     work = os.path.abspath(options.work or os.path.join(options.build, "bench"))
     server.require("qemu-img", "ssh", "zstd", "rsync", "nbdcopy", "nbdkit", "partclone.extfs", "mkntfs", "mkfs.xfs", "sfdisk", "ip")
     os.environ.setdefault("P2V_TEST_IMAGES", os.path.join(os.path.abspath(options.build), "tests", "images"))
-    image = server.image_path("debian12-bios") if "conversion" in options.only else None
     shutil.rmtree(work, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is mounted and made goes then, too
     net = nets.Net()
@@ -338,7 +304,7 @@ def main():
             if "memory" in options.only:
                 bench.memory(disk)
             if "conversion" in options.only:
-                bench.conversion(image)
+                bench.result["conversion"] = conversion.run(steps, options.servers.split(","), bench.target)
             path = options.json or os.path.join(options.build, "bench.json")
             with open(path, "w") as file:
                 json.dump(bench.result, file, indent=1)
