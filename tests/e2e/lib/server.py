@@ -27,6 +27,7 @@ class Server:
     A second disk or card has the same keys with a 2 behind them."""
 
     disks, disk_bus, nic_model, firmware, nvram, key = "1", "ide", "e1000", "bios", "kept", None
+    secure, sector = "no", "512"
 
     def __init__(self, name):
         self._load(name)
@@ -57,7 +58,8 @@ class Server:
             "pc": ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off", "-device", "isa-vga"],
             "q35": ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-device", "VGA"],
         }
-        return ["-machine", self.machine, "-m", self.memory_mib, "-smp", self.cpus, "-cpu", "qemu64,-hypervisor",
+        smm = ",smm=on" if self.secure == "yes" else ""
+        return ["-machine", self.machine + smm, "-m", self.memory_mib, "-smp", self.cpus, "-cpu", "qemu64,-hypervisor",
                 "-uuid", self.uuid, "-rtc", "base=utc",
                 "-smbios", f"type=0,vendor={self.vendor},version=2.7.0,date=10/30/2010",
                 "-smbios", f"type=1,manufacturer={self.vendor},product={self.product},serial={self.serial}",
@@ -77,16 +79,23 @@ class Server:
             uefi.file(self.boot_path.replace("/", "\\"))
 
     def require(self):
-        if self.firmware == "uefi" and not os.path.exists(uefi.CODE):
-            skip(f"{uefi.CODE} is not installed")
+        for file in self.firmware_files() if self.firmware == "uefi" else ():
+            if not os.path.exists(file):
+                skip(f"{file} is not installed")
+
+    def firmware_files(self):
+        return (uefi.SECURE_CODE, uefi.SECURE_VARS) if self.secure == "yes" else (uefi.CODE, uefi.VARS)
 
     def firmware_argv(self, work, named):
         """UEFI: its code, and in the folder `work` a store with these variables."""
         if self.firmware != "uefi":
             return []
-        store = uefi.store(named, os.path.join(work, "vars.fd"))
-        return ["-drive", f"if=pflash,format=raw,readonly=on,file={uefi.CODE}",
-                "-drive", f"if=pflash,format=raw,file={store}"]
+        code, template = self.firmware_files()
+        store = uefi.store(named, os.path.join(work, "vars.fd"), template)
+        # Only firmware code may write the variables, as on real boards.
+        lock = ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
+        return ["-drive", f"if=pflash,format=raw,readonly=on,file={code}",
+                "-drive", f"if=pflash,format=raw,file={store}", *(lock if self.secure == "yes" else [])]
 
     def wire_argv(self, ssh_port):
         """The server's own network without a way out; 127.0.0.1:ssh_port leads to its address, port 22. All its
@@ -108,10 +117,14 @@ class Server:
         for i, disk in enumerate(disks):
             device, place = DISKS[self.disk_bus](i)
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
-                     "-device", f"{device},id=disk{i + 1},drive=drive{i},{place},serial={self.disk_serial}{i or ''}"]
+                     "-device", f"{device},id=disk{i + 1},drive=drive{i},{place},serial={self.disk_serial}{i or ''}"
+                                + self.sectors()]
         for i, (_, mac, slot) in enumerate(self.nics()):
             argv += ["-device", f"{self.nic_model},netdev=wire{i},mac={mac},addr={slot}"]
         return argv
+
+    def sectors(self):
+        return "" if self.sector == "512" else f",logical_block_size={self.sector},physical_block_size={self.sector}"
 
     def virtio_argv(self, disks, ssh_port):
         """The same machine with the same addresses, but for the disks' and the cards' kind. A UEFI one knows the
@@ -121,7 +134,7 @@ class Server:
         for i, disk in enumerate(disks):
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
                      "-device", f"virtio-blk-pci,id=disk{i + 1},drive=drive{i},addr={8 + i},"
-                                f"serial={self.disk_serial}{i or ''}"]
+                                f"serial={self.disk_serial}{i or ''}" + self.sectors()]
         for i, (_, mac, slot) in enumerate(self.nics()):
             argv += ["-device", f"virtio-net-pci,netdev=wire{i},mac={mac},addr={slot},romfile="]
         return argv

@@ -7,6 +7,8 @@ import uuid
 
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 CODE, VARS = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
+# With Microsoft's keys enrolled, and Secure Boot on.
+SECURE_CODE, SECURE_VARS = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 ATTRIBUTES = 7
 FIRST = 0x48 + 28
 
@@ -47,18 +49,29 @@ def variables(options):
     return named + [("BootOrder", struct.pack(f"<{len(options)}H", *range(len(options))))]
 
 
-def store(named, path):
-    """Writes a variable store that holds these variables and nothing else."""
-    with open(VARS, "rb") as template:
-        data = bytearray(template.read())
+def used(data, names):
+    """Where the variables of a store end; those of these names are marked as deleted."""
     at = FIRST
+    while data[at:at + 2] == b"\xaa\x55":
+        name_bytes, data_bytes = struct.unpack_from("<II", data, at + 36)
+        if data[at + 60:at + 60 + name_bytes] in names:
+            data[at + 2] &= 0xFD
+        at = (at + 60 + name_bytes + data_bytes + 3) & ~3
+    return at
+
+
+def store(named, path, template=VARS):
+    """Writes a variable store that holds these variables, and what the template has beside them."""
+    with open(template, "rb") as file:
+        data = bytearray(file.read())
+    named = [((name + "\0").encode("utf-16le"), value) for name, value in named]
+    at = used(data, [name for name, _ in named])
     for name, value in named:
-        name = (name + "\0").encode("utf-16le")
         head = struct.pack("<HBBIQ16sIII16s", 0x55AA, 0x3F, 0, ATTRIBUTES, 0, bytes(16), 0, len(name), len(value),
                            uuid.UUID(GLOBAL).bytes_le)
         record = head + name + value
         if set(data[at:at + len(record)]) != {0xFF}:
-            raise ValueError(f"{VARS}: is not empty")
+            raise ValueError(f"{template}: has no room")
         data[at:at + len(record)] = record
         at = (at + len(record) + 3) & ~3
     with open(path, "wb") as out:

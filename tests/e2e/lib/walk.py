@@ -128,7 +128,7 @@ def machine_json(server, path):
     """The inventory of a test server as its own agent would write it: the test's host is not the server."""
     machine = {
         "version": 1, "name": server.name, "uuid": server.uuid, "vendor": server.vendor, "product": server.product,
-        "serial": server.serial, "arch": "x86_64", "firmware": server.firmware, "secure_boot": False,
+        "serial": server.serial, "arch": "x86_64", "firmware": server.firmware, "secure_boot": server.secure == "yes",
         "memory_bytes": int(server.memory_mib) << 20, "cpus": int(server.cpus), "sockets": 1,
         "cores_per_socket": int(server.cpus), "rtc": "utc",
         "nics": [{"name": name, "mac": mac, "driver": server.nic_model, "pci": f"0000:00:0{slot}.0",
