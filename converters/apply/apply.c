@@ -93,17 +93,16 @@ static int refuse(const struct guest *g, const struct plan *plan, struct p2v_err
 	return 0;
 }
 
-int apply_run(struct guest *g, const struct plan *plan, const struct facts *facts,
+int apply_run(struct guest *g, const struct plan *plan, const struct catalog_media *media,
 	const char *changes_dir, struct p2v_progress *progress, struct changes *ret,
 	struct p2v_err *err)
 {
-	struct apply_report report = {0};
+	struct apply_report report = {.details.media = media};
 	struct changes changes = {.version = 1};
 	uint64_t start = p2v_now_ms();
 	bool mounted = false;
 	int r = refuse(g, plan, err);
 
-	(void)facts;
 	if (r == 0)
 		r = mount_all(g, plan, &mounted, err);
 	if (r == 0)

@@ -27,6 +27,9 @@ static const struct apply_editor editors[] = {
 	{.op = "rc-disable", .run = run_rc_disable},
 	{.op = "job-disable", .run = run_job_disable},
 	{.op = "runlevel-remove", .run = run_runlevel_remove},
+	{.op = "hive-edit", .run = run_hive_edit},
+	{.op = "media-copy", .run = run_media_copy},
+	{.op = "cmd-write", .edit = edit_cmd_write, .creates = true},
 };
 
 const struct apply_editor *apply_editor_find(const char *op)

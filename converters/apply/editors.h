@@ -14,12 +14,16 @@
 #include "p2v/guest/guest.h"
 #include "p2v/model/plan.h"
 
-/* A sentence for the report beside the change of `path`; owned by apply_run. */
+struct catalog_media;
+
+/* What the steps of one run share; owned by apply_run. The items: a sentence for the report beside
+ * the change of `path`. */
 struct apply_details {
 	struct apply_detail {
 		char *path, *text;
 	} * items;
 	size_t n_items;
+	const struct catalog_media *media; /* with the drivers for Windows; NULL: none was named */
 };
 
 struct apply_editor {
@@ -82,6 +86,30 @@ int run_file_copy(struct guest *g, const struct plan_step *step, struct apply_de
 int run_unit_mask(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
 int run_rc_disable(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+
+/*
+ * hive-edit: the step's path is a registry hive, in any letter case; its arguments are run in their
+ * order and the hive is put back once. Keys are named from the hive's root (p2v/guest/hive.h).
+ *
+ *	key KEY            the next ones are in that key; the first value makes it
+ *	key-if-there KEY   the same, but where there is no such key they are passed over
+ *	u32 NAME           a DWORD, decimal
+ *	text NAME, expand NAME     SZ, EXPAND_SZ
+ *	binary NAME        hexadecimal
+ *	texts NAME         MULTI_SZ: this argument and those behind it with the same name
+ *	texts-less NAME    takes that text out of the list; the last one takes the value along
+ *	expand-more NAME   adds ";TEXT" to an EXPAND_SZ that does not hold it
+ *	delete NAME        the value
+ *	delete-key KEY     with all below it
+ */
+int run_hive_edit(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+/* media-copy: `from` is a path on the medium, the step's path is in any letter case. */
+int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
+/* cmd-write: each `line` ends in CR LF. */
+int edit_cmd_write(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
 
 #endif

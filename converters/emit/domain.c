@@ -82,6 +82,51 @@ static void add_os(struct domain *d)
 	emit_xml_end(&d->xml);
 }
 
+/* Hyper-V's interfaces, by which Windows knows that it is in a virtual machine. */
+static void add_hyperv(struct domain *d)
+{
+	if (!d->output->n_hyperv)
+		return;
+	emit_xml_start(&d->xml, "hyperv", "mode", "custom", NULL);
+	for (size_t i = 0; i < d->output->n_hyperv; i++)
+		emit_xml_empty(&d->xml, d->output->hyperv[i], "state", "on", "retries",
+			strcmp(d->output->hyperv[i], "spinlocks") == 0 ? "8191" : NULL, NULL);
+	emit_xml_end(&d->xml);
+}
+
+static bool is_windows(const struct domain *d)
+{
+	return d->output->os && strcmp(d->output->os, "windows") == 0;
+}
+
+/* Windows counts its timer's ticks and wants those that it missed; it is slow with a HPET. */
+static void add_clock(struct domain *d)
+{
+	const char *offset =
+		d->output->rtc && strcmp(d->output->rtc, "localtime") == 0 ? "localtime" : "utc";
+
+	if (!is_windows(d)) {
+		emit_xml_empty(&d->xml, "clock", "offset", offset, NULL);
+		return;
+	}
+	emit_xml_start(&d->xml, "clock", "offset", offset, NULL);
+	emit_xml_empty(&d->xml, "timer", "name", "rtc", "tickpolicy", "catchup", NULL);
+	emit_xml_empty(&d->xml, "timer", "name", "pit", "tickpolicy", "delay", NULL);
+	emit_xml_empty(&d->xml, "timer", "name", "hpet", "present", "no", NULL);
+	if (d->output->n_hyperv)
+		emit_xml_empty(&d->xml, "timer", "name", "hypervclock", "present", "yes", NULL);
+	emit_xml_end(&d->xml);
+}
+
+static void add_tpm(struct domain *d)
+{
+	if (!d->output->tpm)
+		return;
+	emit_xml_start(&d->xml, "tpm", "model", "tpm-crb", NULL);
+	emit_xml_empty(&d->xml, "backend", "type", "emulator", "version", "2.0", NULL);
+	emit_xml_end(&d->xml);
+}
+
 static void add_board(struct domain *d)
 {
 	unsigned cpus = emit_cpus(d->output), sockets = 1;
@@ -101,6 +146,7 @@ static void add_board(struct domain *d)
 	emit_xml_start(&d->xml, "features", NULL);
 	emit_xml_empty(&d->xml, "acpi", NULL);
 	emit_xml_empty(&d->xml, "apic", NULL);
+	add_hyperv(d);
 	if (d->in->firmware.code && d->output->secure_boot)
 		emit_xml_empty(&d->xml, "smm", "state", "on", NULL);
 	emit_xml_end(&d->xml);
@@ -108,9 +154,7 @@ static void add_board(struct domain *d)
 	emit_xml_empty(&d->xml, "topology", "sockets", num(a, sockets), "cores",
 		num(b, cpus / sockets), "threads", "1", NULL);
 	emit_xml_end(&d->xml);
-	emit_xml_empty(&d->xml, "clock", "offset",
-		d->output->rtc && strcmp(d->output->rtc, "localtime") == 0 ? "localtime" : "utc",
-		NULL);
+	add_clock(d);
 }
 
 static void add_disk_address(struct domain *d, size_t i)
@@ -265,6 +309,7 @@ int emit_domain_write(
 		add_nic(&d, i);
 	add_consoles(&d);
 	add_helpers(&d);
+	add_tpm(&d);
 	emit_xml_end(&d.xml);
 	emit_xml_end(&d.xml);
 	return p2v_buf_check(out, err);

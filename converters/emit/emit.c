@@ -91,6 +91,9 @@ static int fill(const struct emit_request *rq, struct output *out, struct p2v_er
 	out->os = copy(plan->os, &failed);
 	out->rtc = copy(plan->rtc, &failed);
 	out->secure_boot = plan->secure_boot;
+	out->tpm = plan->tpm;
+	for (size_t i = 0; !failed && i < plan->n_hyperv; i++)
+		failed = p2v_json_add_str(&out->hyperv, &out->n_hyperv, plan->hyperv[i], NULL) < 0;
 	out->memory_bytes = plan->memory_bytes;
 	out->cpus = plan->cpus;
 	out->grade = plan->grade;

@@ -144,6 +144,12 @@ static bool uuid_ok(const char *uuid)
 	return true;
 }
 
+/* It becomes a name in XML. */
+static bool is_word(const char *text)
+{
+	return *text && text[strspn(text, "abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
 int emit_hw_check(const struct output *output, struct p2v_err *err)
 {
 	int r = model_check_name(output->name, "output", err);
@@ -160,6 +166,11 @@ int emit_hw_check(const struct output *output, struct p2v_err *err)
 	if (output->uuid && *output->uuid && !uuid_ok(output->uuid))
 		return p2v_err_set(
 			err, P2V_EFORMAT, "%s: '%.40s' is not a UUID", output->name, output->uuid);
+	for (size_t i = 0; i < output->n_hyperv; i++)
+		if (!is_word(output->hyperv[i]))
+			return p2v_err_set(err, P2V_EFORMAT,
+				"%s: '%.40s' is no interface of Hyper-V", output->name,
+				output->hyperv[i]);
 	if (output->cpus > MAX_CPUS || output->memory_bytes > MAX_MEMORY_TIB * 1024 * P2V_GIB)
 		return p2v_err_set(err, P2V_EUNSUPPORTED,
 			"%s: more than %d processors or %d TiB of memory", output->name, MAX_CPUS,

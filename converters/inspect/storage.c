@@ -14,6 +14,17 @@
 #define DOS_ESP	      "0xef"
 #define BY_ID	      "/dev/disk/by-id/"
 #define BY_DM_UUID    "/dev/disk/by-id/dm-uuid-"
+
+/* Partitions whose content only Windows puts together: by type. */
+static const struct {
+	const char *type, *words;
+} windows_volumes[] = {
+	{"0x42", "dynamic disks (LDM)"},
+	{"5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "dynamic disks (LDM)"},
+	{"af9b60a0-1431-4f62-bc68-3311714a69ad", "dynamic disks (LDM)"},
+	{"e75caf8f-f680-4cee-afa3-b001e56efc2d", "Storage Spaces"},
+};
+
 /* Behind "dm-uuid-CRYPT-LUKS2-", 32 digits and a dash. */
 #define CRYPT_UUID_END ((size_t)(20 + 32 + 1))
 
@@ -45,6 +56,14 @@ static int add_disk(const struct guest_volume *v, const struct image *image, str
 static bool is_type(const struct guest_volume *v, const char *type)
 {
 	return v->part_type && strcasecmp(v->part_type, type) == 0;
+}
+
+static const char *windows_volume(const struct guest_volume *v)
+{
+	for (size_t i = 0; i < P2V_N(windows_volumes); i++)
+		if (is_type(v, windows_volumes[i].type))
+			return windows_volumes[i].words;
+	return NULL;
 }
 
 static int add_alias(struct facts_fs *f, const char *dir, struct p2v_span name, struct p2v_err *err)
@@ -100,6 +119,8 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 	f->esp = is_type(v, GPT_ESP) || is_type(v, DOS_ESP);
 	if (d && is_type(v, GPT_BIOS_BOOT))
 		d->bios_boot = true;
+	if (windows_volume(v) && set(&f->windows_volume, windows_volume(v), err) < 0)
+		return P2V_ENOMEM;
 	if ((v->parent && set(&f->parent, v->parent, err) < 0) ||
 		(v->array_uuid && set(&f->array_uuid, v->array_uuid, err) < 0))
 		return P2V_ENOMEM;

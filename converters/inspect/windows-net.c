@@ -162,6 +162,49 @@ static int read_set_mac(struct windows *win, struct facts_nic *nic, const char *
 	return 0;
 }
 
+/*
+ * "PCI bus 2, device 0, function 1" in the guest's language, or
+ * "@System32\drivers\pci.sys,#65536;PCI bus %1, device %2, function %3;(2,0,1)": the last three
+ * numbers. 0000:02:00.1 is how Linux calls that slot.
+ */
+static bool parse_slot(const char *text, char *ret, size_t size)
+{
+	unsigned long n[3] = {0};
+	size_t found = 0;
+	const char *list = strrchr(text, '(');
+	char *end;
+
+	for (const char *p = list ? list : text; *p && found < 3; p = end) {
+		end = (char *)(uintptr_t)p + 1;
+		if (*p >= '0' && *p <= '9')
+			n[found++] = strtoul(p, &end, 10);
+	}
+	if (found < 3 || n[0] > 255 || n[1] > 31 || n[2] > 7)
+		return false;
+	snprintf(ret, size, "0000:%02lx:%02lx.%lx", n[0], n[1], n[2]);
+	return true;
+}
+
+static int read_slot(struct windows *win, struct facts_nic *nic, const char *instance)
+{
+	p2v_autofree char *rest = p2v_strf("Enum\\%s", instance);
+	p2v_autofree char *key = rest ? windows_key(win, rest) : NULL;
+	p2v_autofree char *text =
+		key ? windows_text(win, win->system, key, "LocationInformation") : NULL;
+	struct facts_nic_match *m;
+	char slot[16];
+	int r;
+
+	if (!text || strncasecmp(instance, "PCI\\", 4) != 0 ||
+		!parse_slot(text, slot, sizeof(slot)))
+		return 0;
+	m = inspect_grow(win->in, (void **)&nic->matches, &nic->n_matches, sizeof(*m));
+	if (!m)
+		return P2V_ENOMEM;
+	r = inspect_set(win->in, &m->key, "pci");
+	return r < 0 ? r : inspect_set(win->in, &m->value, slot);
+}
+
 /* A card is something on a bus; teams, tunnels and such hang on ROOT or nothing. */
 static bool is_card(const char *instance)
 {
@@ -205,6 +248,8 @@ static int read_adapter(struct windows *win, const char *top, const char *guid)
 		r = read_mac(win, nic, guid);
 	if (r == 0 && !nic->mac)
 		r = read_set_mac(win, nic, guid);
+	if (r == 0 && instance)
+		r = read_slot(win, nic, instance);
 	if (r == 0)
 		r = read_addresses(win, nic, guid);
 	if (r < 0)

@@ -99,6 +99,43 @@ static int read_policies(struct windows *win)
 	return 0;
 }
 
+/* XP and 2003 have a kernel and a HAL for the board that they were installed on. */
+static int read_board(struct windows *win)
+{
+	static const char *const devices[] = {"ACPI_HAL", "PCI_HAL"};
+	p2v_autofree char *crash = windows_key(win, "Control\\CrashControl");
+	int r = crash ? 0 : p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+
+	if (r == 0)
+		win->w->auto_reboot = windows_u32(win, win->system, crash, "AutoReboot", 0);
+	for (size_t i = 0; r == 0 && win->w->major < 6 && i < P2V_N(devices); i++) {
+		p2v_autofree char *rest = p2v_strf("Enum\\Root\\%s\\0000", devices[i]);
+		p2v_autofree char *key = rest ? windows_key(win, rest) : NULL;
+		guest_auto_names struct guest_hive_names ids = {0};
+
+		if (key)
+			windows_texts(win, win->system, key, "HardwareID", &ids);
+		if (ids.n_items)
+			r = inspect_set(win->in, &win->w->hal, ids.items[0]);
+	}
+	return r;
+}
+
+/* Its volume was encrypted, and there was a key. */
+static void read_bitlocker(struct windows *win)
+{
+	const struct facts *facts = win->in->facts;
+	const char *parent = NULL;
+
+	for (size_t i = 0; i < facts->n_filesystems; i++)
+		if (strcmp(facts->filesystems[i].device, win->in->os->root) == 0)
+			parent = facts->filesystems[i].parent;
+	for (size_t i = 0; parent && i < facts->n_filesystems; i++)
+		if (strcmp(facts->filesystems[i].device, parent) == 0)
+			win->w->bitlocker = facts->filesystems[i].kind &&
+					    strcmp(facts->filesystems[i].kind, "BitLocker") == 0;
+}
+
 static bool is_antivirus(const char *name)
 {
 	for (size_t i = 0; i < P2V_N(antivirus); i++)
@@ -145,5 +182,8 @@ int windows_state(struct windows *win)
 		r = read_hibernation(win);
 	if (r == 0)
 		r = read_policies(win);
+	if (r == 0)
+		r = read_board(win);
+	read_bitlocker(win);
 	return r == 0 ? read_antivirus(win) : r;
 }

@@ -48,8 +48,8 @@ static void check_kind(struct planning *p, const struct facts_os *os)
 {
 	const char *arch = plan_text(os->arch);
 
-	if (!plan_is(os->kind, "linux"))
-		plan_block(p, "%s: a %s system: it cannot be converted yet", os->root, os->kind);
+	if (!plan_is(os->kind, "linux") && !os->n_windows)
+		plan_block(p, "%s: a %s system: it cannot be converted", os->root, os->kind);
 	else if (*arch && !plan_is(arch, "x86_64") && !plan_is(arch, "i686"))
 		plan_block(p, "%s: %s is made for %s processors; the target has x86", os->root,
 			title(os), arch);
@@ -100,6 +100,27 @@ static void mounts(struct planning *p)
 	}
 }
 
+/* The EFI system partition, over a directory that is not needed meanwhile. */
+static void windows_mounts(struct planning *p)
+{
+	const struct facts_windows *w = p->os->windows;
+
+	mount(p, p->os->root, "/", "");
+	if (*plan_text(w->esp) && *plan_text(w->esp_at))
+		mount(p, w->esp, w->esp_at, "");
+}
+
+/* Volumes that nobody can see into without their key may be the system's. */
+static void block_sealed(struct planning *p)
+{
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		if (plan_is(p->facts->filesystems[i].kind, "BitLocker"))
+			plan_block(p,
+				"%s: is encrypted by BitLocker: give its recovery key (--key "
+				"%s:file:PATH), or switch BitLocker off in Windows first",
+				p->facts->filesystems[i].device, p->facts->filesystems[i].device);
+}
+
 static void describe(struct planning *p)
 {
 	const struct machine *m = p->machine;
@@ -128,11 +149,15 @@ void plan_system(struct planning *p)
 
 	p->os = os;
 	describe(p);
-	if (!os)
+	if (!os) {
+		block_sealed(p);
 		return;
+	}
 	check_kind(p, os);
 	if (plan_is(os->kind, "linux"))
 		mounts(p);
+	else if (os->n_windows)
+		windows_mounts(p);
 	else
 		p->os = NULL;
 }

@@ -2,11 +2,14 @@
 #include "converters/plan/plan.h"
 
 #include "converters/plan/planning.h"
+#include "converters/plan/windows.h"
 #include "p2v/core/cleanup.h"
 
 /* From what the machine is to what is changed in the guest, in the order of the steps: drivers
  * first, so that a guest whose /boot is full fails before anything else is touched. */
-static void (*const rules[])(struct planning *p) = {
+typedef void (*const rule)(struct planning *p);
+
+static rule linux_rules[] = {
 	plan_devices,
 	plan_initramfs,
 	plan_refs,
@@ -15,6 +18,20 @@ static void (*const rules[])(struct planning *p) = {
 	plan_network,
 	plan_services,
 	plan_grade,
+	NULL,
+};
+/* The same for Windows. */
+static rule windows_rules[] = {
+	plan_windows_check,
+	plan_windows_devices,
+	plan_windows_storage,
+	plan_windows_tidy,
+	plan_windows_first_boot,
+	plan_windows_network,
+	plan_windows_boot,
+	plan_windows_board,
+	plan_windows_grade,
+	NULL,
 };
 
 int plan_make(const struct facts *facts, const struct machine *machine, const struct target *target,
@@ -26,8 +43,9 @@ int plan_make(const struct facts *facts, const struct machine *machine, const st
 
 	plan_system(&p);
 	/* Without a system there is nothing to decide: the blockers say why. */
-	for (size_t i = 0; p.os && p.r == 0 && i < P2V_N(rules); i++)
-		rules[i](&p);
+	for (rule *rules = p.os && p.os->n_windows ? windows_rules : linux_rules;
+		p.os && p.r == 0 && *rules; rules++)
+		(*rules)(&p);
 	if (p.r < 0) {
 		model_plan_finish(&plan);
 		return p.r;

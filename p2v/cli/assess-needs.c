@@ -62,9 +62,13 @@ static void ask_keys(struct asking *k)
 
 		if (!luks && !is(f->kind, "BitLocker"))
 			continue;
-		if (!luks)
-			need(k, "key", "%s is encrypted by BitLocker: decrypt it in Windows first",
-				f->device);
+		if (!luks && !is_open(facts, f->device))
+			need(k, "key",
+				"%s is encrypted by BitLocker: put its recovery key into a file "
+				"and say --key %s:file:PATH, or switch BitLocker off first",
+				f->device, f->device);
+		else if (!luks)
+			continue;
 		else if (!is_open(facts, f->device))
 			need(k, "key",
 				"%s is encrypted (LUKS): put its passphrase into a file and say "

@@ -16,6 +16,7 @@
 #include "p2v/cli/lsblk.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/verb.h"
+#include "p2v/cli/windows-media.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/progress.h"
@@ -28,6 +29,7 @@
 struct assess_opts {
 	bool running, json, all;
 	const char *tree, *lsblk, *machine, *root, *input_format, *target, *progress;
+	const char *virtio_win, *virtio_win_digest;
 	const char **disks;
 	size_t n_disks;
 	const char **keys;
@@ -39,6 +41,7 @@ struct assessing {
 	const struct assess_opts *o;
 	struct p2v_progress *progress;
 	struct target target;
+	struct catalog_media *media; /* with drivers for Windows, or NULL */
 	struct image image;
 	struct machine machine;
 	bool machine_known;
@@ -49,6 +52,7 @@ struct assessing {
 
 static void assessing_finish(struct assessing *a)
 {
+	catalog_media_free(a->media);
 	model_target_finish(&a->target);
 	model_image_finish(&a->image);
 	model_machine_finish(&a->machine);
@@ -170,6 +174,8 @@ static int make_plan(struct assessing *a, struct p2v_err *err)
 
 	if (r == 0 && a->o->root && !(a->target.root = strdup(a->o->root)))
 		r = p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (r == 0)
+		r = cli_media_offer(a->media, &a->facts, &a->target, err);
 	return r < 0 ? r : plan_make(&a->facts, &a->machine, &a->target, &a->plan, err);
 }
 
@@ -197,6 +203,8 @@ static int assess(struct assessing *a, struct p2v_err *err)
 		.files_only = files_only};
 	int r = check_words(a->o, err);
 
+	if (r == 0)
+		r = cli_media_open(a->o->virtio_win, a->o->virtio_win_digest, &a->media, err);
 	if (r == 0)
 		r = files_only ? look_at_files(a, err) : look_at_disks(a, err);
 	if (r == 0)
@@ -233,6 +241,9 @@ static const struct p2v_opt assess_opts[] = {
 		offsetof(struct assess_opts, n_keys), CLI_KEY_HELP},
 	OPT("input-format", "FORMAT", P2V_OPT_STR, input_format,
 		"The format of DISK (raw, qcow2, vmdk, ...) instead of finding it out."),
+	OPT("virtio-win", CLI_MEDIA_ARG, P2V_OPT_STR, virtio_win, CLI_MEDIA_HELP),
+	OPT("virtio-win-digest", CLI_MEDIA_DIGEST_ARG, P2V_OPT_STR, virtio_win_digest,
+		CLI_MEDIA_DIGEST_HELP),
 	OPT("target", "TARGET", P2V_OPT_STR, target, "Where it will run: kvm (default)."),
 	OPT("all", NULL, P2V_OPT_FLAG, all, "Cut no list, even if it is more than a page."),
 	OPT("json", NULL, P2V_OPT_FLAG, json,

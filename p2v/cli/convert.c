@@ -26,6 +26,7 @@
 #include "p2v/cli/ordered.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/verb.h"
+#include "p2v/cli/windows-media.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
@@ -36,6 +37,7 @@
 
 struct convert_opts {
 	const char *out, *machine, *format, *target, *root, *input_format, *progress, *only;
+	const char *virtio_win, *virtio_win_digest;
 	bool dry_run, json, undo, again;
 	const char **disks;
 	size_t n_disks;
@@ -57,6 +59,7 @@ struct conversion {
 	int lock_fd;
 	struct orders orders; /* of the job directory */
 	struct target target;
+	struct catalog_media *media; /* with drivers for Windows, or NULL */
 	struct image image;
 	struct machine machine;
 	bool machine_known;
@@ -78,6 +81,7 @@ static void conversion_finish(struct conversion *c)
 		free(c->overlays[i]);
 	}
 	free(c->overlays);
+	catalog_media_free(c->media);
 	model_orders_finish(&c->orders);
 	model_target_finish(&c->target);
 	model_image_finish(&c->image);
@@ -218,7 +222,27 @@ static int find_target(struct conversion *c, struct p2v_err *err)
 	}
 	if (root)
 		ret->root = strdup(root);
-	return 0;
+	/* Before anything starts: what was named has to be there. */
+	return c->o->virtio_win
+		       ? cli_media_open(c->o->virtio_win, c->o->virtio_win_digest, &c->media, err)
+		       : 0;
+}
+
+static bool has_windows(const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->n_systems; i++)
+		if (facts->systems[i].n_windows)
+			return true;
+	return false;
+}
+
+static int find_drivers(struct conversion *c, struct p2v_err *err)
+{
+	int r = 0;
+
+	if (!c->media && has_windows(&c->facts))
+		r = cli_media_open(NULL, NULL, &c->media, err);
+	return r < 0 ? r : cli_media_offer(c->media, &c->facts, &c->target, err);
 }
 
 static int door_open(struct conversion *c, struct p2v_err *err)
@@ -246,8 +270,10 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
 	if (r == 0) {
 		cli_ordered_machine(&c->orders, &c->machine);
-		r = plan_make(&c->facts, &c->machine, &c->target, &c->plan, err);
+		r = find_drivers(c, err);
 	}
+	if (r == 0)
+		r = plan_make(&c->facts, &c->machine, &c->target, &c->plan, err);
 	if (r == 0)
 		r = cli_ordered_wires(&c->orders, &c->plan, err);
 	if (r == 0)
@@ -313,7 +339,7 @@ static int apply(struct conversion *c, struct p2v_err *err)
 	int r = p2v_dir_make(diffs, 0700, err);
 
 	if (r == 0)
-		r = apply_run(c->guest, &c->plan, &c->facts, diffs, c->progress, &c->changes, err);
+		r = apply_run(c->guest, &c->plan, c->media, diffs, c->progress, &c->changes, err);
 	g = p2v_steal(c->guest);
 	if (r < 0) {
 		guest_free(g);
@@ -575,6 +601,9 @@ static const struct p2v_opt convert_opts[] = {
 		"them."),
 	{"key", 0, CLI_KEY_ARG, P2V_OPT_STRS, offsetof(struct convert_opts, keys),
 		offsetof(struct convert_opts, n_keys), CLI_KEY_HELP},
+	OPT("virtio-win", 0, CLI_MEDIA_ARG, P2V_OPT_STR, virtio_win, CLI_MEDIA_HELP),
+	OPT("virtio-win-digest", 0, CLI_MEDIA_DIGEST_ARG, P2V_OPT_STR, virtio_win_digest,
+		CLI_MEDIA_DIGEST_HELP),
 	OPT("input-format", 0, "FORMAT", P2V_OPT_STR, input_format,
 		"The format of DISK (raw, qcow2, vmdk, ...) instead of finding it out."),
 	OPT("only", 0, "STEP", P2V_OPT_STR, only,

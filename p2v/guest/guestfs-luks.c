@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Encrypted volumes (LUKS 1 and 2) are opened inside the appliance: keys travel over libguestfs's
- * own channel, in no command line and in no file of this host. What is inside a volume may be
- * encrypted again, and LVM may lie above or below, so that opening goes on as long as something new
- * appears.
+ * Encrypted volumes (LUKS 1 and 2, BitLocker) are opened inside the appliance: keys travel over
+ * libguestfs's own channel, in no command line and in no file of this host. What is inside a volume
+ * may be encrypted again, and LVM may lie above or below, so that opening goes on as long as
+ * something new appears.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +85,10 @@ static int open_among(struct fs_door *d, char *const *devices, const struct gues
 						  : guestfs_vfs_type(d->h, devices[i]);
 		p2v_autofree char *uuid = NULL;
 
-		if (!kind || strcmp(kind, "crypto_LUKS") != 0)
+		if (kind && strcmp(kind, "crypto_LUKS") == 0)
+			uuid = guestfs_luks_uuid(d->h, devices[i]);
+		else if (!kind || strcmp(kind, "BitLocker") != 0)
 			continue;
-		uuid = guestfs_luks_uuid(d->h, devices[i]);
 		rc = open_one(d, devices[i], uuid, o, used, err);
 	}
 	return rc;

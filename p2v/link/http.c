@@ -2,29 +2,56 @@
 #include "p2v/link/http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define DIGEST_PREFIX "sha256:"
 #define DIGEST_BYTES  32
 #define REDIRECTS_MAX 5L
 
+/* Where the bytes go: into buf, or where that is NULL into fd. */
 struct body {
 	struct p2v_buf *buf;
-	size_t max_bytes;
+	int fd, write_errno;
+	EVP_MD_CTX *sum;
+	size_t bytes, max_bytes;
 	bool too_large;
 };
+
+static bool write_all(struct body *body, const char *bytes, size_t n)
+{
+	while (n) {
+		ssize_t done = write(body->fd, bytes, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			body->write_errno = errno;
+			return false;
+		}
+		bytes += done;
+		n -= (size_t)done;
+	}
+	return true;
+}
 
 static size_t body_take(char *bytes, size_t size, size_t n, void *ctx)
 {
 	struct body *body = ctx;
 
 	n *= size;
-	if (n > body->max_bytes - body->buf->len) {
+	if (n > body->max_bytes - body->bytes) {
 		body->too_large = true;
 		return 0;
 	}
+	body->bytes += n;
+	if (!EVP_DigestUpdate(body->sum, bytes, n))
+		return 0;
+	if (!body->buf)
+		return write_all(body, bytes, n) ? n : 0;
 	p2v_buf_add(body->buf, bytes, n);
 	return body->buf->failed ? 0 : n;
 }
@@ -47,14 +74,13 @@ static int spec_check(const struct link_http_spec *spec, uint8_t *ret_digest, st
 	return 0;
 }
 
-static int digest_check(const struct p2v_buf *body, const uint8_t *want, struct p2v_err *err)
+static int digest_check(struct body *body, const uint8_t *want, struct p2v_err *err)
 {
 	uint8_t got[EVP_MAX_MD_SIZE];
 	char hex[2 * DIGEST_BYTES + 1];
 	unsigned n = 0;
 
-	if (!EVP_Digest(body->data ? body->data : (const uint8_t *)"", body->len, got, &n,
-		    EVP_sha256(), NULL))
+	if (!EVP_DigestFinal_ex(body->sum, got, &n) || n != DIGEST_BYTES)
 		return p2v_err_set(err, P2V_EUNSUPPORTED, "SHA-256 is not to be had");
 	if (memcmp(got, want, DIGEST_BYTES) == 0)
 		return 0;
@@ -93,6 +119,8 @@ static int fetch(CURL *curl, const struct body *body, const char *why, struct p2
 		return 0;
 	if (body->too_large)
 		return p2v_err_set(err, P2V_EFORMAT, "it has more than %zu bytes", body->max_bytes);
+	if (body->write_errno)
+		return p2v_err_errno(err, body->write_errno, "write");
 	if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
 		return p2v_err_set(
 			err, P2V_EREFUSED, "the server's certificate has another public key");
@@ -102,10 +130,8 @@ static int fetch(CURL *curl, const struct body *body, const char *why, struct p2
 		*why ? why : curl_easy_strerror(code));
 }
 
-int link_http_get(const struct link_http_spec *spec, struct p2v_buf *ret, struct p2v_err *err)
+static int get(const struct link_http_spec *spec, struct body *body, struct p2v_err *err)
 {
-	p2v_autobuf struct p2v_buf bytes = {0};
-	struct body body = {&bytes, spec->max_bytes, false};
 	char why[CURL_ERROR_SIZE] = "";
 	uint8_t want[DIGEST_BYTES];
 	int r = spec_check(spec, want, err);
@@ -113,16 +139,41 @@ int link_http_get(const struct link_http_spec *spec, struct p2v_buf *ret, struct
 
 	if (r < 0)
 		return p2v_err_wrap(err, r, "%s", spec->url);
+	body->max_bytes = spec->max_bytes;
+	body->sum = EVP_MD_CTX_new();
 	curl = curl_easy_init();
-	if (!curl)
-		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	options_set(curl, spec, &body, why);
-	r = fetch(curl, &body, why, err);
+	if (!curl || !body->sum || !EVP_DigestInit_ex(body->sum, EVP_sha256(), NULL))
+		r = p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (r == 0) {
+		options_set(curl, spec, body, why);
+		r = fetch(curl, body, why, err);
+	}
 	curl_easy_cleanup(curl);
 	if (r == 0 && spec->digest)
-		r = digest_check(&bytes, want, err);
+		r = digest_check(body, want, err);
+	EVP_MD_CTX_free(body->sum);
+	return r < 0 ? p2v_err_wrap(err, r, "%s", spec->url) : 0;
+}
+
+int link_http_get(const struct link_http_spec *spec, struct p2v_buf *ret, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf bytes = {0};
+	struct body body = {.buf = &bytes, .fd = -1};
+	int r = get(spec, &body, err);
+
 	if (r < 0)
-		return p2v_err_wrap(err, r, "%s", spec->url);
+		return r;
 	p2v_buf_add(ret, bytes.data, bytes.len);
 	return p2v_buf_check(ret, err);
+}
+
+int link_http_fetch(const struct link_http_spec *spec, int fd, struct p2v_err *err)
+{
+	struct body body = {.fd = fd};
+
+	if (!spec->digest)
+		return p2v_err_set(err, P2V_EINVAL, "%s: no digest is known", spec->url);
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return p2v_err_errno(err, errno, "%s", spec->url);
+	return get(spec, &body, err);
 }

@@ -3,7 +3,7 @@
 #define P2V_LINK_HTTP_H
 
 /*
- * Fetches a small file by http or https. Nobody is believed for being reached: the bytes have a
+ * Fetches a file by http or https. Nobody is believed for being reached: the bytes have a
  * digest that was told beforehand, or the https server has the public key that was, or both. No
  * list of certificate authorities is asked. Redirects are followed within the same protocol, since
  * what counts is checked at the end.
@@ -29,5 +29,8 @@ struct link_http_spec {
  * P2V_EFORMAT  more than max_bytes
  */
 int link_http_get(const struct link_http_spec *spec, struct p2v_buf *ret, struct p2v_err *err);
+/* The same into fd, a regular file that is emptied first; a digest must be told. What is there
+ * after a failure is worth nothing. */
+int link_http_fetch(const struct link_http_spec *spec, int fd, struct p2v_err *err);
 
 #endif

@@ -50,6 +50,9 @@ struct facts_fs {
 	uint64_t size_bytes;
 	uint64_t free_bytes; /* where mounted */
 	bool esp;
+	char *windows_volume; /* what Windows alone can put together: "dynamic disks (LDM)"; else
+			       * NULL
+			       */
 	char *parent;	  /* inside of an encrypted volume: that volume's door device; else NULL */
 	char *array_uuid; /* md: as mdadm.conf writes it; else NULL */
 	char **aliases; /* what a guest may call it beside what follows from the above: /dev/md1 */
@@ -117,7 +120,8 @@ struct facts_address {
 /* What a configuration looks for in a card, beside its exact name and address. */
 struct facts_nic_match {
 	char *key;   /* name, path, driver: patterns of what udev says of the card; kernel: the name
-			that the kernel gave; other: what no card here is known to have */
+			that the kernel gave; pci: its slot (windows); other: what no card here is
+			known to have */
 	char *value; /* "pci-0000:02:00.*", several with blanks between */
 	char *path;  /* file that says so */
 	uint32_t line;
@@ -206,7 +210,9 @@ struct facts_windows {
 	bool staged;		 /* an earlier conversion left work for its first start */
 	bool install_restricted; /* a policy keeps new devices from being installed */
 	uint32_t san_policy;	 /* 0: not set */
-	char **dirty;		 /* hives that were not written back in full */
+	uint32_t auto_reboot;	 /* it restarts by itself after a crash; 0: it does not */
+	char *hal;    /* XP and 2003: the board that it was installed for, acpiapic_mp; else NULL */
+	char **dirty; /* hives that were not written back in full */
 	size_t n_dirty;
 	char **pending; /* what it has to finish at its next start, in words */
 	size_t n_pending;

@@ -46,6 +46,8 @@ static const struct p2v_json_field output_fields[] = {
 	P2V_JSON_U64(struct output, memory_bytes, 0),
 	P2V_JSON_U32(struct output, cpus, 0),
 	P2V_JSON_STR(struct output, rtc, 0),
+	P2V_JSON_STRS(struct output, hyperv, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct output, tpm, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct output, disks, 0, &output_disk_type),
 	P2V_JSON_OBJS(struct output, nics, 0, &output_nic_type),
 	P2V_JSON_STR(struct output, domain_xml, 0),

@@ -51,6 +51,9 @@ struct output {
 	uint64_t memory_bytes;
 	uint32_t cpus;
 	char *rtc;
+	char **hyperv; /* as in the plan */
+	size_t n_hyperv;
+	bool tpm;
 	struct output_disk *disks;
 	size_t n_disks;
 	struct output_nic *nics;

@@ -81,6 +81,8 @@ static const struct p2v_json_field plan_fields[] = {
 	P2V_JSON_U32(struct plan, cpus, 0),
 	P2V_JSON_STR(struct plan, uuid, 0),
 	P2V_JSON_ENUM(struct plan, grade, 0, model_grade_words),
+	P2V_JSON_STRS(struct plan, hyperv, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct plan, tpm, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct plan, disks, 0, &plan_disk_type),
 	P2V_JSON_OBJS(struct plan, nics, 0, &plan_nic_type),
 	P2V_JSON_OBJS(struct plan, mounts, 0, &plan_mount_type),

@@ -84,7 +84,10 @@ struct plan {
 	uint64_t memory_bytes;
 	uint32_t cpus;
 	char *uuid;
-	int grade; /* enum grade */
+	int grade;     /* enum grade */
+	char **hyperv; /* Windows: interfaces of Hyper-V to show, as libvirt calls them */
+	size_t n_hyperv;
+	bool tpm; /* has to have one */
 	struct plan_disk *disks;
 	size_t n_disks;
 	struct plan_nic *nics;

@@ -15,6 +15,7 @@ static const struct p2v_json_field target_driver_fields[] = {
 	P2V_JSON_BOOL(struct target_driver, usable, 0),
 	P2V_JSON_BOOL(struct target_driver, doubtful, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct target_driver, ids, 0),
+	P2V_JSON_STRS(struct target_driver, package, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type target_driver_type = {

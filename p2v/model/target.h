@@ -27,6 +27,8 @@ struct target_driver {
 	bool doubtful; /* usable, but `about` says what to look after */
 	char **ids;    /* of the devices that it drives */
 	size_t n_ids;
+	char **package; /* paths on the medium of all files that belong to it */
+	size_t n_package;
 };
 
 struct target {

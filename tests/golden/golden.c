@@ -176,7 +176,7 @@ static void walk(
 	inspect_dir(g, scene, &ret->facts);
 	make_plan(scene, &ret->facts, &ret->plan);
 	if (!ret->plan.n_blockers)
-		golden_need(apply_run(g, &ret->plan, &ret->facts, changes_dir, NULL, &ret->changes,
+		golden_need(apply_run(g, &ret->plan, NULL, changes_dir, NULL, &ret->changes,
 				    &golden_err),
 			"apply");
 	golden_need(guest_close(g, &golden_err), "close");

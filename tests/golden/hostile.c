@@ -472,7 +472,7 @@ static int convert(const struct golden_scene *scene, size_t *ret_n_changes)
 	if (r == 0)
 		r = plan_print(&plan, &text, &golden_err);
 	if (r == 0)
-		r = apply_run(g, &plan, &facts, changes_dir, NULL, &changes, &golden_err);
+		r = apply_run(g, &plan, NULL, changes_dir, NULL, &changes, &golden_err);
 	guest_free(g);
 	*ret_n_changes = changes.n_changes;
 	return r;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Files from the medium with the drivers, and scripts for Windows. */
+
+#include "converters/apply/editors.h"
+#include "drivers-inject/catalog/windows.h"
+#include "p2v/core/cleanup.h"
+#include "p2v/guest/read.h"
+#include "p2v/guest/write.h"
+
+int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err)
+{
+	const char *from = apply_arg(step, "from", err);
+	p2v_autobuf struct p2v_buf bytes = {0};
+	p2v_autofree char *path = NULL;
+	int r;
+
+	if (!from)
+		return P2V_EFORMAT;
+	if (!details->media)
+		return p2v_err_set(err, P2V_EINVAL,
+			"%s: is on the medium with virtio drivers, which was not named "
+			"(--virtio-win)",
+			from);
+	r = guest_path_nocase(g, step->path, &path, err);
+	if (r == 0)
+		r = catalog_media_read(details->media, from, CATALOG_MAX_TOOL_BYTES, &bytes, err);
+	return r < 0 ? r
+		     : guest_write_file(g, path, bytes.data, bytes.len, 0755, step->reason, err);
+}
+
+/* cmd.exe wants its own line ends. */
+int edit_cmd_write(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err)
+{
+	const char *line;
+	size_t at = 0;
+
+	(void)text;
+	while ((line = apply_arg_next(step, "line", &at)))
+		p2v_buf_addf(out, "%s\r\n", line);
+	return p2v_buf_check(out, err);
+}
