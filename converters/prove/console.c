@@ -42,6 +42,23 @@ static const struct pattern {
 	{"grub>", true, SIGHT_FAILURE, "GRUB prompt: GRUB did not find its configuration"},
 	{"No bootable device", false, SIGHT_FAILURE, "the firmware found no bootable device"},
 	{"UEFI Interactive Shell", false, SIGHT_FAILURE, "the firmware found no boot entry"},
+	{"BOOTMGR is missing", false, SIGHT_FAILURE,
+		"Windows' boot sector does not find bootmgr: another partition is active, or it "
+		"is gone"},
+	{"BOOTMGR is compressed", false, SIGHT_FAILURE,
+		"Windows' boot sector cannot read bootmgr: it is compressed"},
+	{"NTLDR is missing", false, SIGHT_FAILURE, "Windows' boot sector does not find ntldr"},
+	{"NTLDR is compressed", false, SIGHT_FAILURE,
+		"Windows' boot sector cannot read ntldr: it is compressed"},
+	{"A disk read error occurred", false, SIGHT_FAILURE,
+		"Windows' boot sector cannot read its disk: its heads or its start are not those "
+		"of this disk"},
+	{"Invalid partition table", true, SIGHT_FAILURE,
+		"the boot code finds no partition to start"},
+	{"Error loading operating system", true, SIGHT_FAILURE,
+		"the boot code cannot read the partition to start"},
+	{"Missing operating system", true, SIGHT_FAILURE,
+		"the boot code finds no boot sector in the partition to start"},
 	{"INACCESSIBLE_BOOT_DEVICE", false, SIGHT_FAILURE,
 		"Windows stop INACCESSIBLE_BOOT_DEVICE: no driver for the disk"},
 };

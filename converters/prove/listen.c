@@ -9,14 +9,18 @@
 #include <unistd.h>
 
 #include "converters/prove/vm.h"
+#include "converters/prove/words.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
+#include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
 
 #define MAX_LOG_BYTES  (8 << 20)
 #define MAX_WIRE_BYTES (64 << 20)
 #define TEXT_SCREEN    0xb8000 /* VGA colour text memory */
 #define COMMAND_MS     20000
+#define READ_MS	       60000
 
 static int log_bytes(struct prove_vm *vm, const char *bytes, size_t n, struct p2v_err *err)
 {
@@ -158,9 +162,10 @@ int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err)
 	return r;
 }
 
-int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err)
+/* format: png, ppm */
+static int dump_screen(
+	struct prove_vm *vm, const char *path, const char *format, struct p2v_err *err)
 {
-	p2v_autofree char *path = p2v_path_join(vm->proof, "screen.png");
 	p2v_autobuf struct p2v_buf command = {0};
 	int r;
 
@@ -168,11 +173,72 @@ int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err)
 		return p2v_err_set(err, P2V_ENOMEM, "%s: out of memory", vm->output->name);
 	p2v_buf_add_str(&command, "{\"execute\":\"screendump\",\"arguments\":{\"filename\":");
 	p2v_json_quote(path, &command);
-	p2v_buf_add_str(&command, ",\"format\":\"png\"}}");
+	p2v_buf_addf(&command, ",\"format\":\"%s\"}}", format);
 	r = p2v_buf_check(&command, err);
 	return r < 0 ? r
 		     : prove_qmp_command(
 			       &vm->qmp, (const char *)command.data, NULL, NULL, COMMAND_MS, err);
+}
+
+int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(vm->proof, "screen.png");
+
+	return dump_screen(vm, path, "png", err);
+}
+
+/* What was seen once stays seen. */
+static void keep(struct prove_console *seen, const struct prove_console *now)
+{
+	if (!*seen->login)
+		memcpy(seen->login, now->login, sizeof(seen->login));
+	if (!seen->failure_reason) {
+		memcpy(seen->failure, now->failure, sizeof(seen->failure));
+		seen->failure_reason = now->failure_reason;
+	}
+}
+
+static int read_words(struct prove_vm *vm, const struct prove_picture *picture, struct p2v_err *err)
+{
+	static const char *const argv[] = {
+		PROVE_READER, "stdin", "stdout", "--psm", "11", "-l", "eng", NULL};
+	p2v_autobuf struct p2v_buf page = {0}, text = {0};
+	struct prove_console now = {.output = vm->output};
+	int r = prove_picture_for_reading(picture, &page, err);
+
+	if (r < 0)
+		return r;
+	/* Words that cannot be read are no words; the time that it takes is bounded. */
+	r = p2v_proc_run(argv, page.data, page.len, READ_MS, &text, NULL);
+	if (r == P2V_ECANCELED)
+		return p2v_stop_check(err);
+	if (r < 0)
+		return 0;
+	prove_words_read((const char *)text.data, text.len, &now);
+	keep(&vm->picture, &now);
+	return 0;
+}
+
+int prove_vm_read_picture(struct prove_vm *vm, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(vm->work, "screen.ppm");
+	p2v_autobuf struct p2v_buf bytes = {0};
+	struct prove_picture picture;
+	uint64_t digest;
+	int r = dump_screen(vm, path, "ppm", err);
+
+	if (r == 0)
+		r = p2v_file_read(path, PROVE_PICTURE_MAX_BYTES, &bytes, err);
+	if (r == 0)
+		r = prove_picture_parse(bytes.data, bytes.len, &picture, err);
+	if (r < 0)
+		return r;
+	digest = prove_picture_digest(&picture);
+	if (digest == vm->picture_digest)
+		return 0;
+	vm->picture_digest = digest;
+	vm->ground = prove_picture_ground(&picture);
+	return p2v_proc_exists(PROVE_READER) ? read_words(vm, &picture, err) : 0;
 }
 
 void prove_vm_type(struct prove_vm *vm, const char *line)

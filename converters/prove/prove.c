@@ -6,7 +6,9 @@
 
 #include "converters/prove/verdict.h"
 #include "converters/prove/vm.h"
+#include "converters/prove/words.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 #include "p2v/store/jobdir.h"
@@ -18,9 +20,10 @@
 #define MAX_TRIES      3 /* of each passphrase */
 
 /* How often what is looked at. */
-#define LISTEN_MS 200
-#define LOOK_MS	  1000
-#define ASK_MS	  3000
+#define LISTEN_MS  200
+#define LOOK_MS	   1000
+#define ASK_MS	   3000
+#define PICTURE_MS 10000 /* reading one takes seconds */
 
 /* Parts of the time limit in which nothing new must be seen for it to be over early. */
 #define SETTLE_UP    10
@@ -29,7 +32,7 @@
 struct watch {
 	struct prove_vm vm;
 	struct prove_sights sights;
-	uint64_t start_ms, timeout_ms, look_ms, ask_ms, changed_ms;
+	uint64_t start_ms, timeout_ms, look_ms, ask_ms, picture_ms, changed_ms;
 	unsigned n_ok, n_typed;
 	const struct prove_options *options;
 };
@@ -89,8 +92,13 @@ static int look(struct watch *w, struct p2v_err *err)
 		if (r == 0)
 			r = prove_vm_read_screen(&w->vm, err);
 	}
+	if (r == 0 && prove_is_windows(w->vm.output) && now - w->picture_ms >= PICTURE_MS) {
+		r = prove_vm_read_picture(&w->vm, err);
+		w->picture_ms = p2v_now_ms();
+	}
 	w->sights.reset_loop = w->vm.qmp.resets > MAX_RESETS;
 	w->sights.panicked = w->vm.qmp.panicked;
+	w->sights.stop = w->vm.qmp.stop;
 	return r;
 }
 
@@ -111,8 +119,7 @@ static bool is_over(struct watch *w, const struct proof *so_far)
 	if (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))
 		return now - w->changed_ms >= w->timeout_ms / SETTLE_UP;
 	/* The system is up and its network may still come. */
-	return (*w->vm.serial.login || *w->vm.screen.login) &&
-	       now - w->changed_ms >= w->timeout_ms / SETTLE_LOGIN;
+	return prove_has_login(&w->sights) && now - w->changed_ms >= w->timeout_ms / SETTLE_LOGIN;
 }
 
 static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
@@ -122,6 +129,8 @@ static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
 
 	w->sights.serial = &w->vm.serial;
 	w->sights.screen = &w->vm.screen;
+	w->sights.picture = prove_is_windows(w->vm.output) ? &w->vm.picture : NULL;
+	w->sights.ground = w->vm.ground;
 	r = prove_verdict(&w->sights, w->vm.output, w->vm.nics, w->vm.n_nics, &next, err);
 	if (r < 0) {
 		model_proof_finish(&next);
@@ -184,7 +193,7 @@ int prove_run(const char *dir, const struct output *output, const struct prove_o
 	bool kvm = strcmp(options->accel, "kvm") == 0;
 	p2v_auto_proof struct proof proof = {0};
 	p2v_autofree char *label = p2v_strf("%s: boot", output->name);
-	struct watch w = {.options = options};
+	struct watch w = {.options = options, .sights.unread = !p2v_proc_exists(PROVE_READER)};
 	int r;
 
 	if (!label)

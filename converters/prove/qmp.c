@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 
@@ -189,8 +190,27 @@ static int receive(struct prove_qmp *qmp, int timeout_ms, struct p2v_err *err)
 static void note_event(struct prove_qmp *qmp, const char *event)
 {
 	qmp->resets += strcmp(event, "RESET") == 0;
-	qmp->panicked |= strcmp(event, "GUEST_PANICKED") == 0;
 	qmp->shutdown |= strcmp(event, "SHUTDOWN") == 0;
+}
+
+bool prove_qmp_is_crash(const void *line, size_t n, uint64_t *ret_stop)
+{
+	static const char event[] = "\"GUEST_PANICKED\"", first[] = "\"arg1\":";
+	const char *at = memmem(line, n, event, sizeof(event) - 1), *end = (const char *)line + n;
+	uint64_t code = 0;
+
+	*ret_stop = 0;
+	if (!at)
+		return false;
+	at = memmem(line, n, first, sizeof(first) - 1);
+	for (at = at ? at + sizeof(first) - 1 : end; at < end && *at == ' ';)
+		at++;
+	for (; at < end && *at >= '0' && *at <= '9'; at++)
+		if (!p2v_mul_u64(code, 10, &code) ||
+			!p2v_add_u64(code, (uint64_t)(*at - '0'), &code))
+			return true;
+	*ret_stop = code;
+	return true;
 }
 
 static void drop_line(struct prove_qmp *qmp, size_t n)
@@ -208,8 +228,16 @@ static int next_answer(
 	while (qmp->in.len && (end = memchr(qmp->in.data, '\n', qmp->in.len))) {
 		size_t n = (size_t)(end - qmp->in.data) + 1;
 		struct prove_qmp_line line = {0};
-		int r = prove_qmp_line_decode(qmp->in.data, n, &line, err);
+		uint64_t stop;
+		int r;
 
+		if (prove_qmp_is_crash(qmp->in.data, n, &stop)) {
+			qmp->panicked = true;
+			qmp->stop = stop;
+			drop_line(qmp, n);
+			continue;
+		}
+		r = prove_qmp_line_decode(qmp->in.data, n, &line, err);
 		if (r < 0)
 			return p2v_err_wrap(err, r, "QEMU");
 		if (!line.event) {

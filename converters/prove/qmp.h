@@ -22,6 +22,7 @@ struct prove_qmp {
 	struct p2v_buf in; /* what has come and is not read yet */
 	unsigned resets;   /* events seen: the guest rebooted, crashed, switched itself off */
 	bool panicked, shutdown;
+	uint64_t stop; /* Windows' number of its crash, where it told the hypervisor; else 0 */
 };
 
 /* What one line is. */
@@ -44,6 +45,10 @@ int prove_qmp_command(struct prove_qmp *qmp, const char *json, const struct p2v_
 /* Reads events that have come, without waiting. */
 int prove_qmp_drain(struct prove_qmp *qmp, struct p2v_err *err);
 
+/* A line that says that the guest crashed. ret_stop: what Windows gives as the reason (the first of
+ * Hyper-V's crash registers), 0: it gives none. Such a line is never decoded: its numbers may be
+ * larger than the JSON library takes. */
+bool prove_qmp_is_crash(const void *line, size_t n, uint64_t *ret_stop);
 int prove_qmp_line_decode(
 	const void *text, size_t n, struct prove_qmp_line *ret, struct p2v_err *err);
 void prove_qmp_line_finish(struct prove_qmp_line *line);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "converters/emit/hw.h"
+#include "converters/prove/words.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
@@ -28,6 +29,39 @@ static bool add_check(struct proof *proof, const char *name, bool ok, bool requi
 static const char *either(const char *serial, const char *screen)
 {
 	return *serial ? serial : screen;
+}
+
+/* What a login, a failure was first seen on. */
+static const struct prove_console *seen_on(const struct prove_sights *s, bool failure)
+{
+	const struct prove_console *all[] = {s->serial, s->screen, s->picture};
+
+	for (size_t i = 0; i < P2V_N(all); i++)
+		if (all[i] && (failure ? all[i]->failure_reason != NULL : *all[i]->login != '\0'))
+			return all[i];
+	return NULL;
+}
+
+static char *describe_ground(const struct prove_sights *s)
+{
+	return p2v_strf("no login screen was recognised; the last picture of the screen is %u %% "
+			"#%02x%02x%02x%s",
+		s->ground.percent, s->ground.red, s->ground.green, s->ground.blue,
+		s->unread ? "; its words were not read: install tesseract-ocr" : "");
+}
+
+/* A Windows says nothing on a serial port: its screen and its disk speak for it. */
+static bool add_windows_checks(
+	const struct prove_sights *s, const struct output *output, struct proof *proof)
+{
+	const struct prove_console *login = seen_on(s, false);
+	const struct emit_bus *bus = output->n_disks ? emit_bus_find(output->disks[0].bus) : NULL;
+
+	return add_check(proof, "login", login != NULL, true,
+		       login ? strdup(login->login) : describe_ground(s)) &&
+	       add_check(proof, "disk-driver", s->writes > 0, true,
+		       p2v_strf("%" PRIu64 " writes and %" PRIu64 " flushes by the guest (%s)",
+			       s->writes, s->flushes, bus ? bus->name : "no disk"));
 }
 
 static bool add_boot_checks(
@@ -58,6 +92,11 @@ static bool add_boot_checks(
 			       s->writes, s->flushes, bus ? bus->name : "no disk", driver));
 }
 
+bool prove_is_windows(const struct output *output)
+{
+	return output->os && strcmp(output->os, "windows") == 0;
+}
+
 /* Not required: what fails here may have failed on the physical machine, too. */
 static bool add_unit_check(const struct prove_console *serial, struct proof *proof)
 {
@@ -67,8 +106,9 @@ static bool add_unit_check(const struct prove_console *serial, struct proof *pro
 			: strdup("the console names none that did not start"));
 }
 
-static bool add_address_checks(
-	const struct prove_nic *nic, size_t i, const char *mac, struct proof *proof)
+/* firewalled: it may drop what is not for it without a word. */
+static bool add_address_checks(const struct prove_nic *nic, size_t i, const char *mac,
+	bool firewalled, struct proof *proof)
 {
 	const struct prove_address *a = &nic->wire.addresses[i];
 	char text[INET6_ADDRSTRLEN];
@@ -85,7 +125,7 @@ static bool add_address_checks(
 		return false;
 	/* QEMU's forwards, which do the knocking, speak IPv4. */
 	return a->v6 ||
-	       add_check(proof, "answer", a->answered, true,
+	       add_check(proof, "answer", a->answered, !firewalled,
 		       a->answered ? p2v_strf("%s from %s", a->answer, text)
 		       : a->vlan ? p2v_strf("no answer from %s to an ARP request in VLAN %u", text,
 					   a->vlan)
@@ -93,7 +133,7 @@ static bool add_address_checks(
 }
 
 static bool add_network_checks(const struct output *output, const struct prove_nic *nics,
-	size_t n_nics, struct proof *proof)
+	size_t n_nics, bool firewalled, struct proof *proof)
 {
 	size_t n_static = 0;
 	bool ok = true;
@@ -105,7 +145,7 @@ static bool add_network_checks(const struct output *output, const struct prove_n
 		bool dhcp = nics[i].wire.dhcp;
 
 		for (size_t k = 0; ok && k < nics[i].wire.n_addresses; k++)
-			ok = add_address_checks(&nics[i], k, mac, proof);
+			ok = add_address_checks(&nics[i], k, mac, firewalled, proof);
 		if (ok && nics[i].wire.n_addresses == 0)
 			ok = add_check(proof, "dhcp", dhcp, n_static == 0 && i == 0,
 				p2v_strf("%s %s for an address", mac,
@@ -116,8 +156,7 @@ static bool add_network_checks(const struct output *output, const struct prove_n
 
 bool prove_has_failed(const struct prove_sights *s)
 {
-	return s->serial->failure_reason || s->screen->failure_reason || s->panicked ||
-	       s->reset_loop || s->locked;
+	return seen_on(s, true) || s->panicked || s->reset_loop || s->locked;
 }
 
 static bool all_ok(const struct proof *proof, const char *name)
@@ -126,6 +165,19 @@ static bool all_ok(const struct proof *proof, const char *name)
 		if (!proof->checks[i].ok && strcmp(proof->checks[i].name, name) == 0)
 			return false;
 	return true;
+}
+
+bool prove_has_login(const struct prove_sights *s)
+{
+	return seen_on(s, false) != NULL;
+}
+
+static bool was_seen(const struct proof *proof, const char *name)
+{
+	for (size_t i = 0; i < proof->n_checks; i++)
+		if (strcmp(proof->checks[i].name, name) == 0)
+			return proof->checks[i].ok;
+	return false;
 }
 
 bool prove_is_up(const struct proof *proof)
@@ -149,14 +201,22 @@ static int say(struct proof *proof, enum verdict verdict, char *reason)
 	return reason ? 0 : P2V_ENOMEM;
 }
 
+static char *crash_reason(const struct prove_sights *s)
+{
+	if (!s->stop)
+		return strdup("the guest reported a crash");
+	return p2v_strf("%s (stop 0x%" PRIX64 ", reported by the guest)",
+		prove_stop_reason(s->stop), s->stop);
+}
+
 static int conclude(const struct prove_sights *s, struct proof *proof)
 {
-	const struct prove_console *bad = s->serial->failure_reason ? s->serial : s->screen;
+	const struct prove_console *bad = seen_on(s, true);
 	const struct proof_check *missing = first_missing(proof, NULL);
 	const struct proof_check *network = first_missing(proof, "network");
-	bool runs = all_ok(proof, "root") || all_ok(proof, "login") || s->writes;
+	bool runs = was_seen(proof, "root") || was_seen(proof, "login") || s->writes;
 
-	if (bad->failure_reason)
+	if (bad)
 		return say(proof, VERDICT_FAILED,
 			p2v_strf("%s (\"%s\")", bad->failure_reason, bad->failure));
 	if (s->locked)
@@ -165,7 +225,7 @@ static int conclude(const struct prove_sights *s, struct proof *proof)
 				 "one (\"%s\")",
 				s->serial->prompt));
 	if (s->panicked)
-		return say(proof, VERDICT_FAILED, strdup("the guest reported a crash"));
+		return say(proof, VERDICT_FAILED, crash_reason(s));
 	if (s->reset_loop)
 		return say(
 			proof, VERDICT_FAILED, strdup("the guest resets itself again and again"));
@@ -188,8 +248,11 @@ static int conclude(const struct prove_sights *s, struct proof *proof)
 int prove_verdict(const struct prove_sights *sights, const struct output *output,
 	const struct prove_nic *nics, size_t n_nics, struct proof *proof, struct p2v_err *err)
 {
-	bool ok = add_boot_checks(sights, output, proof) && add_unit_check(sights->serial, proof) &&
-		  add_network_checks(output, nics, n_nics, proof) &&
+	bool windows = prove_is_windows(output);
+	bool ok = (windows ? add_windows_checks(sights, output, proof)
+			   : add_boot_checks(sights, output, proof) &&
+					  add_unit_check(sights->serial, proof)) &&
+		  add_network_checks(output, nics, n_nics, windows, proof) &&
 		  add_check(proof, "agent", sights->agent, false,
 			  strdup(sights->agent ? "answered guest-sync" : "no answer"));
 

@@ -8,11 +8,17 @@
  */
 
 #include "converters/prove/console.h"
+#include "converters/prove/picture.h"
 #include "converters/prove/vm.h"
 #include "p2v/model/proof.h"
 
 struct prove_sights {
 	const struct prove_console *serial, *screen;
+	/* A Windows' pictures, read; else NULL. ground: of the last one. */
+	const struct prove_console *picture;
+	struct prove_ground ground;
+	bool unread;		  /* there is nothing here to read them with */
+	uint64_t stop;		  /* the number of its crash, 0: not known */
 	uint64_t writes, flushes; /* of all disks together */
 	bool agent;
 	bool locked;		   /* a passphrase is asked for that nobody has */
@@ -26,6 +32,11 @@ int prove_verdict(const struct prove_sights *sights, const struct output *output
 
 /* A known failure was recognised: waiting changes nothing. */
 bool prove_has_failed(const struct prove_sights *sights);
+
+/* It has come as far as a login. */
+bool prove_has_login(const struct prove_sights *sights);
+/* By what the output says of itself. */
+bool prove_is_windows(const struct output *output);
 
 /* Disk and every static address hold: it runs, whatever else is missing. */
 bool prove_is_up(const struct proof *proof);

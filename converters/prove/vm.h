@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "converters/prove/console.h"
+#include "converters/prove/picture.h"
 #include "converters/prove/qmp.h"
 #include "converters/prove/wire.h"
 #include "p2v/model/machine.h"
@@ -48,7 +49,9 @@ struct prove_vm {
 	struct prove_qmp qmp;
 	int serial_fd, agent_fd, log_fd, errors_fd;
 	uint64_t logged_bytes;
-	struct prove_console serial, screen;
+	struct prove_console serial, screen, picture;
+	struct prove_ground ground; /* of the last picture */
+	uint64_t picture_digest;
 	struct prove_nic *nics;
 	size_t n_nics;
 	struct prove_probe *probes;
@@ -75,6 +78,9 @@ void prove_vm_knock(struct prove_vm *vm);
 /* Reads the text screen. */
 int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err);
 int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err);
+/* Takes a picture of the screen, and where it is another one than before, has its words read: by
+ * tesseract, which may take seconds; without it only its colour is known. */
+int prove_vm_read_picture(struct prove_vm *vm, struct p2v_err *err);
 /* Types a line on the serial port. What the guest does not take is lost. */
 void prove_vm_type(struct prove_vm *vm, const char *line);
 /* Asks the guest agent; true where it has answered since the start. */

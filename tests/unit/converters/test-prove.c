@@ -441,6 +441,37 @@ static void qmp_talks(void **state)
 	prove_qmp_finish(&qmp);
 }
 
+/* QEMU's numbers are unsigned and may be larger than the JSON library takes. */
+static void qmp_hears_why_windows_stopped(void **state)
+{
+	struct prove_qmp qmp;
+	struct p2v_err err = {0};
+
+	(void)state;
+	assert_int_equal(
+		start(&qmp,
+			GREETING "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, "
+				 "\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": "
+				 "\"pause\", \"info\": {\"arg1\": 123, \"type\": \"hyper-v\", "
+				 "\"arg2\": 18446735827412127744}}}\r\n"
+				 "{\"return\": {}}\r\n",
+			&err),
+		0);
+	assert_true(qmp.panicked);
+	assert_int_equal(qmp.stop, 0x7b);
+	prove_qmp_finish(&qmp);
+	assert_int_equal(
+		start(&qmp,
+			GREETING
+			"{\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": \"pause\"}}"
+			"\r\n{\"return\": {}}\r\n",
+			&err),
+		0);
+	assert_true(qmp.panicked);
+	assert_int_equal(qmp.stop, 0);
+	prove_qmp_finish(&qmp);
+}
+
 static void qmp_reads_block_statistics(void **state)
 {
 	static const char text[] =
@@ -557,6 +588,7 @@ int main(void)
 		cmocka_unit_test(wire_knows_dhcp_and_ipv6),
 		cmocka_unit_test(wire_takes_whole_records_only),
 		cmocka_unit_test(qmp_talks),
+		cmocka_unit_test(qmp_hears_why_windows_stopped),
 		cmocka_unit_test(qmp_reads_block_statistics),
 		cmocka_unit_test(verdict_is_what_was_seen),
 		cmocka_unit_test(verdict_needs_writes_and_dhcp),
