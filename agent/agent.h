@@ -31,7 +31,7 @@ struct agent_opts {
 	const char *link, *streams, *compress, *progress, *log;
 	uint64_t limit_bytes;
 	uint64_t retry_for_s;
-	bool inventory, map, json, yes, refresh, rescue, follow;
+	bool inventory, map, json, yes, refresh, rescue, follow, assign;
 };
 
 /* One disk of the machine as it lies here: opened read-only, and mapped. */

@@ -33,6 +33,9 @@ static const struct p2v_opt opts[] = {
 		"several times; the first one becomes the first disk. Without it: all disks of "
 		"this "
 		"machine that are not removable (root only; asks first, or needs --yes)."},
+	{"assign", 0, NULL, P2V_OPT_FLAG, O(assign), 0,
+		"Let people at the server say what this machine is called, and wait until they "
+		"have (p2v-agent-list(1) there). They say it once for a machine."},
 	{"name", 'n', "NAME", P2V_OPT_STR, O(name), 0,
 		"What the machine is called on the server: letters, digits, dots and dashes. "
 		"Default: the host name."},

@@ -94,6 +94,7 @@ int agent_send(const struct agent_opts *o, const struct machine *m, struct agent
 		.rescue = o->rescue,
 		.refresh = o->refresh,
 		.follow = o->follow,
+		.assign = o->assign,
 		.name_bad = bad_name,
 		.name_bad_ctx = disks,
 		.log_file = o->log,

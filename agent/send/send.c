@@ -101,8 +101,10 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 	if (spec->refresh && !(c->terms.features & WIRE_FEATURE_REFRESH))
 		return p2v_err_set(err, P2V_EUNSUPPORTED,
 			"the server's p2v-recv knows no second pass (--refresh)");
+	if (spec->assign && !(c->terms.features & WIRE_FEATURE_ASSIGN))
+		return p2v_err_set(err, P2V_EUNSUPPORTED,
+			"the server's p2v-recv gives machines no names (--assign)");
 	r = inventory_send(c, spec->machine, err);
-
 	if (r == 0)
 		r = conn_answer(c, words_watch, &watch, &msg, err);
 	if (r < 0)
@@ -116,6 +118,8 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 	wire_text_copy(msg.admit.job, name, sizeof(name));
 	free(result->job);
 	result->job = strdup(name);
+	if (result->job && spec->progress && strcmp(name, spec->machine->name) != 0)
+		p2v_progress_say(spec->progress, "the server calls this machine %s", name);
 	r = result->job ? how_check(&msg.admit, spec, result, err)
 			: p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	conn_answer_done(c);
@@ -194,7 +198,8 @@ static void farewell(struct conn *c, int kind, const struct p2v_err *why)
  * several connections nobody knows which of the two comes last. */
 static uint64_t features(const struct send_spec *spec)
 {
-	uint64_t with = SEND_FEATURES | (spec->follow ? WIRE_FEATURE_STATUS : 0);
+	uint64_t with = SEND_FEATURES | (spec->follow ? WIRE_FEATURE_STATUS : 0) |
+			(spec->assign ? WIRE_FEATURE_ASSIGN : 0);
 
 	return with & ~(spec->streams == 1 ? WIRE_FEATURE_DATA : WIRE_FEATURE_PULL);
 }

@@ -63,6 +63,7 @@ struct send_spec {
 	unsigned n_workers;    /* 0: one a processor */
 	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
 	bool refresh;	       /* a second pass: read all, send what is not on the server */
+	bool assign; /* wait until people at the receiver have said what the machine is called */
 	bool follow; /* stay after the receipt while the receiver says how the job goes on */
 	/* Which files lie where disk `disk` could not be read: lines for people, lent until the
 	 * end. Asked once before the end of each connection that met such ranges. NULL: unknown. */

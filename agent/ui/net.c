@@ -190,7 +190,10 @@ static int fixed(struct net *n, const char *card)
 {
 	const struct ui_settings *s = n->s;
 	p2v_autofree char *resolv = p2v_strf("nameserver %s\n", s->dns ? s->dns : "");
-	int r = TOOL(n, "ip", "addr", "replace", s->address, "dev", card);
+	/* An IPv6 address is of no use while the kernel still looks whether somebody else has it.
+	 */
+	const char *at_once = strchr(s->address, ':') ? "nodad" : NULL;
+	int r = TOOL(n, "ip", "addr", "replace", s->address, "dev", card, at_once);
 
 	if (r == 0 && s->gateway)
 		r = TOOL(n, "ip", "route", "replace", "default", "via", s->gateway, "dev", card);
@@ -199,9 +202,31 @@ static int fixed(struct net *n, const char *card)
 	return r;
 }
 
+/* What a router has given the card meanwhile. */
+static bool routed_ipv6(const char *card)
+{
+	char **addresses = NULL;
+	size_t n = 0;
+	bool found = false;
+
+	source_host_this.addresses(card, &addresses, &n, NULL);
+	for (size_t i = 0; i < n; i++) {
+		found = found || strchr(addresses[i], ':');
+		free(addresses[i]);
+	}
+	free(addresses);
+	return found;
+}
+
 static int address_get(struct net *n, const char *card)
 {
-	return n->s->address ? fixed(n, card) : dhcp(n, card);
+	int r = n->s->address ? fixed(n, card) : dhcp(n, card);
+
+	if (r == P2V_ELINK && routed_ipv6(card)) {
+		p2v_err_clear(n->err);
+		return 0;
+	}
+	return r;
 }
 
 /* The cards one after the other; those that have a link. */

@@ -190,8 +190,12 @@ static const struct {
 } kinds[] = {{"all", is_all}, {"mac", is_mac}, {"serial", is_serial}, {"uuid", is_uuid}};
 
 /* line: "[mac 00:11:22:33:44:55]" */
+struct section {
+	bool ours, single, told; /* single, told: as ui_said's tells_apart and told */
+};
+
 static int section_read(
-	struct p2v_span line, const struct machine *m, bool *ret_ours, struct p2v_err *err)
+	struct p2v_span line, const struct machine *m, struct section *s, struct p2v_err *err)
 {
 	struct p2v_span want, inside = p2v_span_until(p2v_span_skip(line, 1), ']', &want);
 	struct p2v_span kind = p2v_span_until(p2v_span_trim(inside), ' ', &want);
@@ -200,7 +204,9 @@ static int section_read(
 	for (size_t i = 0; p2v_span_ends(line, "]") && i < P2V_N(kinds); i++) {
 		if (!p2v_span_eq(kind, kinds[i].word) || (want.n == 0) != (i == 0))
 			continue;
-		*ret_ours = kinds[i].matches(m, want);
+		s->ours = kinds[i].matches(m, want);
+		s->single = s->single || i > 0;
+		s->told = s->told || (i > 0 && s->ours);
 		return 0;
 	}
 	return p2v_err_set(err, P2V_EINVAL,
@@ -212,15 +218,15 @@ static int section_read(
 static int lines_add(
 	struct ui_said *said, struct p2v_span text, const struct machine *m, struct p2v_err *err)
 {
+	struct section section = {.ours = true};
 	struct p2v_span line;
-	bool ours = true;
 	int r = 0;
 
 	for (size_t number = 1; r == 0 && p2v_line_next(&text, &line); number++) {
 		line = p2v_span_trim(line);
 		if (p2v_span_starts(line, "["))
-			r = section_read(line, m, &ours, err);
-		else if (ours)
+			r = section_read(line, m, &section, err);
+		else if (section.ours)
 			r = words_add(said, line, true, err);
 		else {
 			ui_autosaid struct ui_said theirs = {0};
@@ -229,6 +235,10 @@ static int lines_add(
 		}
 		if (r < 0)
 			p2v_err_wrap(err, r, "line %zu", number);
+	}
+	if (r == 0) {
+		said->tells_apart = said->tells_apart || section.single;
+		said->told = said->told || section.told;
 	}
 	return r;
 }

@@ -139,6 +139,7 @@ static int words_make(const struct ui_settings *s, const struct machine *m, cons
 	word_add(w, err, "--limit=", s->limit_bytes ? limit : NULL);
 	word_add(w, err, "--refresh", s->refresh ? "" : NULL);
 	word_add(w, err, "--rescue", s->rescue ? "" : NULL);
+	word_add(w, err, "--assign", s->assign && !s->name ? "" : NULL);
 	for (size_t i = 0; i < s->n_disks; i++)
 		word_add(w, err, "--disk=", s->disks[i]);
 	for (size_t i = 0; !s->n_disks && i < m->n_disks; i++)

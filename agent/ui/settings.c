@@ -36,6 +36,10 @@ static const struct p2v_opt rows[] = {
 	STR("name", "NAME", name,
 		"What the machine is called on the server. Default: what DHCP calls it, else its "
 		"serial number, else the address of its first network card."),
+	{"assign", 0, NULL, P2V_OPT_FLAG, O(assign), 0,
+		"Register with the server and wait until somebody there has said what the machine "
+		"is called ('p2v agent assign'), where no name was told. Default: no; but yes "
+		"where a file speaks to single machines, and to none like this one."},
 	{"disk", 0, "DEV", P2V_OPT_STRS, O(disks), O(n_disks),
 		"A disk to send; may be told several times. Default: all that are not removable."},
 	{"refresh", 0, NULL, P2V_OPT_FLAG, O(refresh), 0,
@@ -211,6 +215,15 @@ static int word_check(const char *name, const char *value, const char *const *al
 		err, P2V_EINVAL, "%s '%.40s' is not known; see 'p2v-boot --help'", name, value);
 }
 
+/* Others were told something, and this one was not: it is not to be copied without a word. */
+static bool assign_default(const struct ui_said *said, int argc, char **argv)
+{
+	for (size_t i = 0; i < said->n_items; i++)
+		if (strcmp(said->items[i].name, "assign") == 0)
+			return false;
+	return said->tells_apart && !said->told && !told_in_argv(argc, argv, "assign");
+}
+
 static int values_check(const struct ui_settings *s, struct p2v_err *err)
 {
 	static const char *const start[] = {"now", "ask"};
@@ -248,6 +261,7 @@ int ui_settings_resolve(const struct ui_said *said, int argc, char **argv, struc
 		r = p2v_opt_parse(&ui_settings_cmd, (int)s.n_words, s.words, &s, err);
 	if (r == 0)
 		r = values_check(&s, err);
+	s.assign = s.assign || assign_default(said, argc, argv);
 	if (r != 0) {
 		ui_settings_finish(&s);
 		return r;

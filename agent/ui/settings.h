@@ -35,7 +35,7 @@ struct ui_settings {
 	const char *name;
 	const char **disks;
 	size_t n_disks;
-	bool refresh, rescue;
+	bool refresh, rescue, assign;
 	const char *link, *compress;
 	uint64_t limit_bytes;
 	/* by which way */
@@ -64,7 +64,9 @@ struct ui_said {
 		unsigned layer;
 	} * items;
 	size_t n_items;
-	unsigned layer; /* of the one that was added last */
+	unsigned layer;	  /* of the one that was added last */
+	bool tells_apart; /* some files speak to single machines */
+	bool told;	  /* and one of them to this one */
 };
 
 /* Adds a layer on top. what: its name in error sentences ("kernel command line"). An unknown name,

@@ -16,11 +16,16 @@
 #define TEXT_MOST ((size_t)64 << 10)
 
 /* The one thing that the migration user's keys open. Whatever a line in authorized_keys says, this
- * stands above it. "Match all" ends the block, so that nothing behind the file falls into it. */
+ * stands above it. A key that is in no line may ask to be let in, where 'p2v enroll --open' says
+ * so. "Match all" ends the block, so that nothing behind the file falls into it. */
 #define SSHD_BLOCK                                                                                 \
 	"Match User " SERVER_USER "\n"                                                             \
 	"    AuthorizedKeysFile /etc/p2v/authorized_keys\n"                                        \
-	"    ForceCommand {bin}/p2v-recv --dir {base}\n"                                           \
+	"    AuthorizedKeysCommand {bin}/p2v-recv --dir {base} --keys /etc/p2v/authorized_keys "   \
+	"lines %t %k\n"                                                                            \
+	"    AuthorizedKeysCommandUser " SERVER_USER "\n"                                          \
+	"    ExposeAuthInfo yes\n"                                                                 \
+	"    ForceCommand {bin}/p2v-recv --dir {base} --keys /etc/p2v/authorized_keys\n"           \
 	"    AuthenticationMethods publickey\n"                                                    \
 	"    PermitTTY no\n"                                                                       \
 	"    PermitUserRC no\n"                                                                    \

@@ -391,7 +391,8 @@ static const struct p2v_cmd server_cmd = {
 	.max_operands = 4,
 	.summary = "set up the conversion server, check it, copy its ledger",
 	.text = "init makes the user p2v, the directories, what sshd needs to let agents in with "
-		"keys of /etc/p2v/authorized_keys and nothing else, a configuration and the "
+		"keys of /etc/p2v/authorized_keys (and those of p2v-enroll(1)) and nothing else, a "
+		"configuration and the "
 		"systemd units, and starts them. It may be run again at any time: what it made it "
 		"renews, what is the administrator's (p2vd.conf, authorized_keys) it leaves "
 		"alone.\n\n"

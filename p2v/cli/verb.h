@@ -27,6 +27,8 @@ extern const struct verb cli_convert;
 extern const struct verb cli_prove;
 extern const struct verb cli_verify;
 extern const struct verb cli_job;
+extern const struct verb cli_enroll;
+extern const struct verb cli_agent;
 extern const struct verb cli_server_verb;
 extern const struct verb cli_media;
 

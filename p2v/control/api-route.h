@@ -30,6 +30,11 @@ extern const struct api_route control_routes[]; /* ended by one without a path *
 int control_openapi(struct p2v_buf *out, struct p2v_err *err);
 /* For Prometheus. */
 int control_metrics(struct api *api, struct p2v_buf *out, struct p2v_err *err);
+/* Of api-agents.c. */
+int control_run_agents(struct api_call *call, struct p2v_err *err);
+int control_run_agent_action(struct api_call *call, struct p2v_err *err);
+int control_run_door(struct api_call *call, struct p2v_err *err);
+int control_run_door_action(struct api_call *call, struct p2v_err *err);
 int control_free_bytes(const char *dir, uint64_t *ret, struct p2v_err *err);
 
 #endif

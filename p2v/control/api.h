@@ -16,6 +16,7 @@
 
 #include "p2v/control/config.h"
 #include "p2v/core/buf.h"
+#include "p2v/store/agents.h"
 #include "p2v/store/ledger.h"
 
 enum api_role { API_VIEWER, API_OPERATOR, API_ADMIN };
@@ -65,6 +66,21 @@ struct api_action {
 	uint32_t priority;
 };
 extern const struct p2v_json_type control_action_type;
+
+struct api_agent_action {
+	char *action;	/* enroll, assign or rm */
+	char *code;	/* enroll: what the machine's screen shows */
+	char *which;	/* assign, rm: store_agents_assign's */
+	char *name;	/* enroll: NULL: the one that it wants */
+	uint64_t for_s; /* enroll: how long its key is good; 0: 30 days */
+};
+extern const struct p2v_json_type control_agent_action_type;
+
+struct api_door_action {
+	uint64_t for_s; /* 0: shut */
+	char *from;	/* addresses, or NULL: all */
+};
+extern const struct p2v_json_type control_door_action_type;
 
 struct api_server {
 	uint32_t version;

@@ -104,7 +104,9 @@ int ssh_identity_unusable(const char *path, struct p2v_err *err)
 
 int ssh_identity_refused(const char *path, const char *user, struct p2v_err *err)
 {
-	return p2v_err_set(err, P2V_EREFUSED, "the server does not accept the key %s for user '%s'",
+	return p2v_err_set(err, P2V_EREFUSED,
+		"the server does not accept the key %s for user '%s' (where the key is new there: "
+		"'p2v enroll --open HOURS' on the server lets such machines ask)",
 		path, user);
 }
 

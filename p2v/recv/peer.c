@@ -257,7 +257,9 @@ void recv_peer_fail(struct peer *peer, const struct p2v_err *why)
 		(refuse_reason(state, row) &&
 			(state == WIRE_STATE_OFFERED || state == WIRE_STATE_OPENING))) {
 		msg.type = WIRE_REFUSE;
-		msg.refuse = (struct wire_refuse){refuse_reason(state, row), wire_text(why->text)};
+		msg.refuse = (struct wire_refuse){
+			peer->refuse ? peer->refuse : refuse_reason(state, row),
+			wire_text(why->text)};
 	}
 	if (recv_peer_send(peer, &msg, NULL) == 0)
 		recv_peer_close(peer);

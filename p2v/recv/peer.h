@@ -31,7 +31,8 @@ struct peer {
 	uint64_t seq;	  /* chunks that came on this connection */
 	int alive_fd;	  /* a file that is touched once a second while something is heard; -1 */
 	uint64_t touched_ms;
-	int log_fd; /* where LOG goes; -1: nowhere */
+	int log_fd;	/* where LOG goes; -1: nowhere */
+	uint8_t refuse; /* the reason of a REFUSE, where it does not follow from the failure; 0 */
 	struct recv_unreadable unreadable;
 };
 

@@ -8,6 +8,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/stop.h"
+#include "p2v/recv/enroll.h"
 #include "p2v/recv/follow.h"
 #include "p2v/recv/intake.h"
 #include "p2v/recv/job.h"
@@ -16,7 +17,7 @@
 #define PROGRAM "p2v-recv " P2V_VERSION
 #define FEATURES                                                                                   \
 	(WIRE_FEATURE_ZSTD | WIRE_FEATURE_RESUME | WIRE_FEATURE_REFRESH | WIRE_FEATURE_DATA |      \
-		WIRE_FEATURE_STATUS | WIRE_FEATURE_REPEAT)
+		WIRE_FEATURE_STATUS | WIRE_FEATURE_REPEAT | WIRE_FEATURE_ASSIGN)
 #define LOCK_TRIES   45 /* a dead link is found out after 30 s */
 #define LOCK_WAIT_MS 1000
 #define LOCK_DRAINED 6 /* tries after which nothing of a dead link is on its way any more */
@@ -24,6 +25,7 @@
 
 struct conversation {
 	const struct recv_spec *spec;
+	struct recv_caller caller;
 	struct peer peer;
 	struct recv_streams streams;
 	struct recv_job job;
@@ -123,9 +125,27 @@ static void streams_open(struct conversation *c)
 		recv_streams_open(&c->streams, c->job.dir, NULL);
 }
 
+/* What the job is called, where neither we nor the machine are to say it: malloc'd. */
+static int name_wait(
+	struct conversation *c, const struct p2v_buf *inventory, char **ret, struct p2v_err *err)
+{
+	p2v_auto_machine struct machine machine = {0};
+	bool asks = c->peer.terms.features & WIRE_FEATURE_ASSIGN && !c->spec->name;
+	int r;
+
+	*ret = c->spec->name ? strdup(c->spec->name) : NULL;
+	if (!c->caller.key && !asks)
+		return 0;
+	r = model_machine_decode(inventory->data, inventory->len, &machine, err);
+	free(*ret);
+	*ret = NULL;
+	return r < 0 ? r : recv_enroll(&c->peer, c->spec->base, &c->caller, &machine, ret, err);
+}
+
 static int admit(struct conversation *c, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf inventory = {0};
+	p2v_autofree char *name = NULL;
 	struct wire_msg msg;
 	int r = recv_peer_next(&c->peer, &msg, err);
 
@@ -135,8 +155,9 @@ static int admit(struct conversation *c, struct p2v_err *err)
 	p2v_buf_add(&inventory, msg.inventory.json, msg.inventory.n);
 	r = p2v_buf_check(&inventory, err);
 	if (r == 0)
-		r = recv_job_init(
-			&c->job, c->spec->base, c->spec->name, inventory.data, inventory.len, err);
+		r = name_wait(c, &inventory, &name, err);
+	if (r == 0)
+		r = recv_job_init(&c->job, c->spec->base, name, inventory.data, inventory.len, err);
 	if (r == 0)
 		r = job_lock(c, err);
 	if (r == 0)
@@ -377,17 +398,32 @@ static int finish(struct conversation *c, struct p2v_err *err)
 	return r;
 }
 
+/* A data connection: who may only ask has none, and who was let in has those of his own job. */
+static int relay(struct conversation *c, const struct wire_hello *hello, struct p2v_err *err)
+{
+	p2v_autofree char *name = NULL;
+	int r = 0;
+
+	if (c->caller.key)
+		r = recv_enrolled_name(&c->peer, c->spec->base, &c->caller, &name, err);
+	return r < 0 ? r
+		     : recv_relay_run(
+			       c->spec->base, name ? name : c->spec->name, &c->peer, hello, err);
+}
+
 static int converse(struct conversation *c, struct p2v_err *err)
 {
 	struct wire_msg msg;
 	int r = recv_peer_open(&c->peer, err);
 
 	if (r == 0)
+		r = recv_caller_read(c->spec->keys, &c->caller, err);
+	if (r == 0)
 		r = recv_peer_next(&c->peer, &msg, err);
 	if (r < 0)
 		return r;
 	if (msg.hello.role == WIRE_ROLE_DATA)
-		return recv_relay_run(c->spec->base, c->spec->name, &c->peer, &msg.hello, err);
+		return relay(c, &msg.hello, err);
 	r = welcome(c, &msg.hello, err);
 	if (r == 0)
 		r = admit(c, err);
@@ -431,6 +467,7 @@ int recv_run(const struct recv_spec *spec, struct link *link, struct p2v_err *er
 	recv_disk_finish(&c.disk);
 	recv_streams_finish(&c.streams);
 	recv_job_finish(&c.job);
+	recv_caller_finish(&c.caller);
 	recv_peer_finish(&c.peer);
 	return r;
 }

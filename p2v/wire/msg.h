@@ -75,6 +75,7 @@ enum wire_type {
 #define WIRE_FEATURE_PULL    (UINT64_C(1) << 4)
 #define WIRE_FEATURE_STATUS  (UINT64_C(1) << 5)
 #define WIRE_FEATURE_REPEAT  (UINT64_C(1) << 6)
+#define WIRE_FEATURE_ASSIGN  (UINT64_C(1) << 7)
 
 enum wire_refuse_reason {
 	WIRE_REFUSE_VERSION = 1,

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import daemon
-from lib import cases, server, uefi, vm
+from lib import cases, server, uefi, vm, walk
 
 CASES = cases.Cases()
 MEDIUM = {}
@@ -32,15 +32,18 @@ def sources(steps, security=True):
     return path
 
 
-def build(steps, arch, path, *more, settings="until=copied link=libssh2", verb="build", **options):
-    """The medium of a campaign; web01 is known by its serial number."""
+def build(steps, arch, path, *more, settings="until=copied link=libssh2", verb="build", identity=True, **options):
+    """The medium of a campaign; its machines are known by their serial numbers."""
     config = os.path.join(steps.work, "campaign")
-    machine = server.Server("debian12-bios")
     with open(config, "w") as file:
-        file.write(f"# the campaign\ndelay=2 retry=5\n[serial {machine.serial}]\nname=web01\n[all]\n{settings}\n")
+        file.write("# the campaign\ndelay=2 retry=5\n")
+        for box in map(server.Server, ("debian12-bios", "extlinux-i386", "nvme-names")):
+            file.write(f"[serial {box.serial}]\nname={box.name}\n")
+        file.write(f"[all]\n{settings}\n")
     argv = [steps.program("p2v"), "media", verb, "-o", path, "--arch", arch,
             "--server", f"{steps.user}@{WIRE_SERVER}", "--host-key", steps.daemon.host_keys[0] + ".pub",
-            "--identity", steps.key, "--config", config, "--sources", sources(steps, arch == "amd64"), *more]
+            *(["--identity", steps.key] if identity else []), "--config", config,
+            "--sources", sources(steps, arch == "amd64"), *more]
     begin = time.monotonic()
     steps.run("media", argv, **options)
     print(f"      {os.path.getsize(path) / 1e6:.1f} MB after {time.monotonic() - begin:.0f} s", flush=True)
@@ -85,14 +88,15 @@ def press(machine, *keys):
         time.sleep(1)
 
 
-def hardware(name):
-    """web01's board and disk, on another controller and with another card."""
-    return {
-        "megasas": ["-device", "megasas,id=raid", "-device", "scsi-hd,id=disk,drive=drive,bus=raid.0",
-                    "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"],
-        "ide": ["-device", "ide-hd,id=disk,drive=drive,bus=ide.0", "-device", "rtl8139,netdev=wire,mac=00:1b:21:aa:bb:01"],
-        "nvme": ["-device", "nvme,id=disk,drive=drive,serial=N1", "-device", "e1000e,netdev=wire,mac=00:1b:21:aa:bb:01"],
+def hardware(name, box=None):
+    """A server's disk on a controller, and its card in its slot."""
+    box = box or server.Server("debian12-bios")
+    disk, card = {
+        "megasas": (["-device", "megasas,id=raid,addr=8", "-device", "scsi-hd,id=disk,drive=drive,bus=raid.0"], "e1000"),
+        "ide": (["-device", "ide-hd,id=disk,drive=drive,bus=ide.0"], "rtl8139"),
+        "nvme": (["-device", "nvme,id=disk,drive=drive,serial=N1,addr=8"], "e1000e"),
     }[name]
+    return [*disk, "-device", f"{card},netdev=wire,mac={box.mac},addr={box.nic_slot}"]
 
 
 def jobs_drop(steps):
@@ -112,6 +116,16 @@ def same_digest(steps, image, name):
     steps.send([image], None, "--name", "reference")
     want, got = (steps.noun(job, "receipt")["disks"][0]["digest"] for job in ("reference", name))
     cases.need(want == got, f"the machine's disk arrived as {got}, and is {want}")
+
+
+def proven(steps, name):
+    """What was copied becomes a virtual machine that boots with its address."""
+    with vm.heavy_lock():
+        steps.convert(name)
+        steps.prove(name)
+    verdict = steps.noun(name, "proof.json")["verdict"]
+    cases.need(verdict == "proven", verdict)
+    print(f"      {name} is proven: {steps.times['convert']:.0f} s, {steps.times['prove']:.0f} s", flush=True)
 
 
 def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull_link=False):
@@ -137,15 +151,16 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, pull
             print("\n".join("      | " + line for line in look().split("\n")), flush=True)
         stats = machine.disk_stats("disk")
         cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
-        cases.need("web01" in machine.serial_text() or name != "web01", "the serial console shows nothing")
+        cases.need(name in machine.serial_text(), "the serial console shows nothing")
         press(machine, "tab", "tab", "ret", "tab", "ret")
         machine.process.wait(timeout=120)
     cases.need(steps.noun(name, "receipt")["disks"][0]["digest"], "no digest")
+    steps.run("compare", ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", image, disk])
     print(f"      a screen after {booted:.0f} s, the copy after {sent:.0f} s more; nothing was written", flush=True)
 
 
-def web01(machine="pc", cpu="qemu64", memory=384):
-    one = server.Server("debian12-bios")
+def web01(machine="pc", cpu="qemu64", memory=384, box=None):
+    one = box or server.Server("debian12-bios")
     return ["-machine", machine, "-m", str(memory), "-smp", "2", "-cpu", f"{cpu},-hypervisor", "-uuid", one.uuid,
             "-smbios", f"type=1,manufacturer={one.vendor},product={one.product},serial={one.serial}", "-device", "isa-vga"]
 
@@ -203,29 +218,58 @@ def megasas_e1000(steps):
     copied_by_itself(steps, medium(steps), [*web01(), *hardware("megasas"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
                                             "-boot", "d"], image)
     same_digest(steps, image, "web01")
+    proven(steps, "web01")
+
+
+@CASES.add
+def hot_then_cold(steps):
+    """Copied while it ran, then again from the medium: what changed in between is sent, and the image is the cold disk."""
+    box, image = server.Server("debian12-bios"), server.image_path("debian12-bios")
+    hot = os.path.join(steps.work, "hot.img")
+    steps.run("hot", ["cp", "--sparse=always", image, hot])
+    with open(hot, "r+b") as file:
+        for at in range(1 << 20, 1 << 30, 64 << 20):
+            file.seek(at)
+            file.write(os.urandom(100000))
+    steps.send([hot], walk.machine_json(box, os.path.join(steps.work, "hot.json")))
+    first = steps.noun("web01", "receipt")["disks"][0]
+    os.unlink(hot)
+    iso = build(steps, "amd64", os.path.join(steps.work, "refresh.iso"), settings="until=copied link=libssh2 refresh")
+    copied_by_itself(steps, iso, [*web01(), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
+                     image)
+    second = steps.noun("web01", "receipt")["disks"][0]
+    cases.need(second["digest"] != first["digest"], "the second pass changed nothing")
+    cases.need(second["sent_bytes"] < first["sent_bytes"] / 10, f"it sent all again: {second['sent_bytes']} bytes")
+    print(f"      the first pass sent {first['sent_bytes']} bytes, the second {second['sent_bytes']}", flush=True)
+    same_digest(steps, image, "web01")
 
 
 @CASES.add
 def pentium3_ide_rtl8139(steps):
     """i386 without PAE, 384 MiB, IDE and an rtl8139; the cable is pulled in the middle."""
-    image = server.image_path("debian12-bios")
+    box, image = server.Server("extlinux-i386"), server.image_path("extlinux-i386")
     programs = os.path.join(steps.build, "agent", "media-i386")
     steps.run("programs", [BUILD_PROGRAMS, "i386", programs, sources(steps, security=False)])
     copied_by_itself(steps, medium(steps, "i386"),
-                     [*web01(cpu="pentium3"), *hardware("ide"), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1", "-boot", "d"],
-                     image, pull_link=True)
-    same_digest(steps, image, "web01")
+                     [*web01(cpu="pentium3", box=box), *hardware("ide", box), "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
+                      "-boot", "d"], image, name=box.name, pull_link=True)
+    same_digest(steps, image, box.name)
+    proven(steps, box.name)
 
 
 @CASES.add
 def uefi_nvme_usb(steps):
-    """amd64 with UEFI from a USB stick, NVMe and an e1000e."""
-    image = server.image_path("debian12-bios")
+    """amd64 with UEFI from a USB stick, NVMe and an e1000e; the machine's own boot entries come along."""
+    box, image = server.Server("nvme-names"), server.image_path("nvme-names")
     copied_by_itself(steps, medium(steps),
-                     [*web01("q35", memory=512), *uefi_firmware(steps), *hardware("nvme"), "-device", "qemu-xhci",
+                     [*web01("q35", memory=512, box=box), *box.firmware_argv(steps.work, box.efi_vars()),
+                      *hardware("nvme", box), "-device", f"e1000e,mac={box.mac2},addr={box.nic2_slot}", "-device", "qemu-xhci",
                       "-device", "usb-storage,id=cd,drive=medium,bootindex=0,removable=on", "-device", "usb-kbd"],
-                     image, text_mode=False)
-    same_digest(steps, image, "web01")
+                     image, name=box.name, text_mode=False)
+    names = [v["name"] for v in steps.noun(box.name, "machine.json")["efi_vars"]]
+    cases.need("BootOrder" in names, names)
+    same_digest(steps, image, box.name)
+    proven(steps, box.name)
 
 
 @CASES.add

@@ -13,6 +13,9 @@ import tempfile
 import time
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "screens")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from lib import sshd  # noqa: E402
+
 LIMIT_S = 60
 
 MACHINE = {
@@ -44,7 +47,7 @@ STATES = {
                 "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000,
                 "messages": ["the link was lost; trying again", "connected again"]},
     "enrol": {**TOLD, "phase": "sending", "text": "waiting for the server", "attempt": 1, "unit": "steps",
-              "label": "the server: this machine is not known yet: on the server, say p2v enroll K7QF-2M4D"},
+              "label": "the server: this machine is not known here; on the server, say: p2v enroll K7QF-2M4D"},
     "following": {**TOLD, "phase": "sending", "text": "every disk was sent and verified", "attempt": 1, "unit": "permille",
                   "label": "the server: planned, conversion", "done": 420, "total": 1000,
                   "plan": ["attention: the firewall names eth0", "mounts by UUID, as /dev/sda is called otherwise there",
@@ -142,6 +145,84 @@ def details(terminal, folder, update):
     terminal.wait("the server: planned")
 
 
+def reads(terminal, folder, state, *keys):
+    """The main screen of a state, made anew so that the first button has the cursor, and these keys."""
+    put(folder, "state.json", STATES["counting"])
+    terminal.wait("starts by itself")
+    put(folder, "state.json", state)
+    terminal.wait(state["text"][:14], "Machine")
+    terminal.press(*keys)
+
+
+def network(terminal, folder, update):
+    """Cards: one blinks, the server is asked for an echo; then the addresses, IPv6 and a VLAN on a bond."""
+    near = {**TOLD, "server": "p2v@127.0.0.1", "values": [{"name": "server", "value": "p2v@127.0.0.1"}]}
+    reads(terminal, folder, near, "Tab", "Tab", "Enter")
+    snapshot("network", terminal.wait("Network cards", "Addresses"), update)
+    terminal.press("Tab", "Tab", "Enter")
+    snapshot("network-blink", terminal.wait("cannot make", "its light blink"), update)
+    terminal.press("Enter")
+    terminal.wait("Network cards")
+    terminal.press("Tab", "Tab", "Tab", "Enter")
+    snapshot("network-ping", terminal.wait("The server answers."), update)
+    terminal.press("Enter")
+    terminal.wait("Network cards")
+    terminal.press(*["Tab"] * 4, "Enter")
+    terminal.wait("2001:db8::7/64")
+    terminal.press("Tab", "2001:db8:1::9/64", "Tab", "2001:db8:1::1", "Tab", "2001:db8:1::53", "Tab", "120", "Tab",
+                   "802.3ad:eth0,eth1")
+    snapshot("network-addresses", terminal.wait("802.3ad:eth0"), update)
+    terminal.press("Tab", "Enter")
+    said = answers(folder)
+    for name, value in {"address": "2001:db8:1::9/64", "gateway": "2001:db8:1::1", "dns": "2001:db8:1::53", "vlan": "120",
+                        "bond": "802.3ad:eth0,eth1", "start": "ask"}.items():
+        need(said.get(name) == f'"{value}"', f"answers: {said}")
+
+
+def disks(terminal, folder, update):
+    """Another disk than the one that is sent by default."""
+    reads(terminal, folder, TOLD, "Tab", "Tab", "Tab", "Enter")
+    snapshot("disks", terminal.wait("Disks to send"), update)
+    terminal.press("Space", "Tab", "Space", "Tab", "Enter")
+    said = answers(folder)
+    need(said.get("disk") == '"/dev/sdb"', f"answers: {said}")
+
+
+def trust(terminal, folder, update):
+    """A server whose host key nobody told: its fingerprint is shown, and taken only after a yes."""
+    with sshd.Sshd(os.path.join(folder, "sshd"), "false") as server:
+        address = f"p2v@127.0.0.1:{server.port}"
+        state = {**TOLD, "server": address, "values": [{"name": "server", "value": address}]}
+        reads(terminal, folder, state, "Enter")
+        text = terminal.wait("Is this the server?", "SHA256:", "Yes, the same")
+        need(server.fingerprint in text, f"not {server.fingerprint}:\n{text}")
+        # Of the same length each: a free port has five digits.
+        text = text.replace(str(server.port), "22222")
+        snapshot("trust", text.replace(server.fingerprint, "SHA256:" + "x" * (len(server.fingerprint) - 7)), update)
+        terminal.press("Enter")
+        terminal.wait("Waiting for you")
+        need(not os.path.exists(os.path.join(folder, "answers")), "a no was taken for a yes")
+        terminal.press("Enter")
+        terminal.wait("Is this the server?")
+        terminal.press("Tab", "Enter")
+        said = answers(folder)
+        need(said.get("host-key") == f'"{server.fingerprint}"' and said.get("start") == '"now"', f"answers: {said}")
+
+
+def shell(terminal, folder, update):
+    """Leaving it ends the screen, where the console then has a shell; asked before power goes."""
+    reads(terminal, folder, {**TOLD, "phase": "done", "text": "every disk was sent and verified"})
+    terminal.press("Tab", "Tab", "Enter")
+    snapshot("poweroff", terminal.wait("Are you sure?"), update)
+    terminal.press("Enter")
+    terminal.wait("Done:")
+    terminal.press("Tab", "Enter")
+    end = time.monotonic() + LIMIT_S
+    while subprocess.run(["tmux", "-S", terminal.socket, "has-session"], capture_output=True).returncode == 0:
+        need(time.monotonic() < end, "Shell does not leave the screen")
+        time.sleep(0.2)
+
+
 def drive(terminal, folder, update):
     """What a technician presses: server and host key, then Start."""
     put(folder, "state.json", ASKING)
@@ -181,6 +262,8 @@ def main():
             snapshot(name, terminal.wait(state["text"][:14], "Machine", WORDS.get(name, "")), update)
         details(terminal, folder, update)
         drive(terminal, folder, update)
+        for part in network, disks, trust, shell:
+            part(terminal, folder, update)
     finally:
         if terminal:
             terminal.close()

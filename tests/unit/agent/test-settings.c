@@ -179,6 +179,30 @@ static void test_machines(void **state)
 			assert_string_equal(s.name, rows[i].name);
 		else
 			assert_null(s.name);
+		/* Others were told something: this one has to be given a name. */
+		assert_int_equal(s.assign, rows[i].name == NULL);
+	}
+}
+
+static void test_assign(void **state)
+{
+	static const struct {
+		const char *text;
+		bool assign;
+	} rows[] = {{"after=poweroff\n", false}, {"assign\n", true},
+		{"assign=no\n[serial 1]\nname=x\n", false}, {"[serial 1]\nname=x\n", true},
+		{"[serial 7B5TM12]\nafter=wait\n", false}};
+	static char serial[] = "7B5TM12";
+	const struct machine m = {.serial = serial};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		ui_auto_settings struct ui_settings s = {0};
+
+		assert_int_equal(file(&said, rows[i].text, &m, NULL), 0);
+		s = resolved(&said);
+		assert_int_equal(s.assign, rows[i].assign);
 	}
 }
 
@@ -344,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_values),
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_assign),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_answers),
