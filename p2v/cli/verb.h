@@ -31,5 +31,6 @@ extern const struct verb cli_enroll;
 extern const struct verb cli_agent;
 extern const struct verb cli_server_verb;
 extern const struct verb cli_media;
+extern const struct verb cli_run;
 
 #endif

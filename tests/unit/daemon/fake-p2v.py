@@ -102,7 +102,9 @@ def main():
     verdict = "failed" if wrong == "unproven" else "proven"
     proof = {"version": 1, "name": os.path.basename(folder), "verdict": verdict, "reason": "it is so", "checks": []}
     for name in NOUNS[stage]:
-        publish(folder, name, json.dumps(proof) if stage == "prove" else "{}")
+        told = os.path.join(folder, "say-" + name)
+        text = json.dumps(proof) if stage == "prove" else open(told).read() if os.path.exists(told) else "{}"
+        publish(folder, name, text)
     sys.exit(1 if verdict == "failed" else 0)
 
 
