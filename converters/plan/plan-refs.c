@@ -374,6 +374,27 @@ static bool names_disk(const char *spec)
 	return false;
 }
 
+/* It is mounted at the start, and is not here. */
+static bool must_not_stop(const struct facts_mount *m)
+{
+	return !*plan_text(m->device) && names_disk(m->spec) && !has_option(m->options, "noauto") &&
+	       !has_option(m->options, "nofail");
+}
+
+/* Of what is not here: the start does not wait for it, or free_mounts() tells of it. */
+static void free_fstab(struct planning *p, const struct facts_ref *ref)
+{
+	for (size_t i = 0; !*plan_text(ref->stable) && i < p->os->n_mounts; i++) {
+		const struct facts_mount *m = &p->os->mounts[i];
+
+		if (m->line == ref->line &&
+			(has_option(m->options, "noauto") || has_option(m->options, "nofail") ||
+				must_not_stop(m)))
+			return;
+	}
+	free_device(p, ref);
+}
+
 /* systemd waits 90 seconds for each missing file system and then offers a rescue shell. */
 static void free_mounts(struct planning *p)
 {
@@ -381,8 +402,7 @@ static void free_mounts(struct planning *p)
 		const struct facts_mount *m = &p->os->mounts[i];
 		char line[16];
 
-		if (*plan_text(m->device) || !names_disk(m->spec) ||
-			has_option(m->options, "noauto") || has_option(m->options, "nofail"))
+		if (!must_not_stop(m))
 			continue;
 		snprintf(line, sizeof(line), "%u", m->line);
 		plan_step(p, "fstab-nofail", "/etc/fstab",
@@ -401,7 +421,7 @@ static const struct {
 	const char *what;
 	void (*plan)(struct planning *p, const struct facts_ref *ref);
 } kinds[] = {
-	{"fstab", free_device},
+	{"fstab", free_fstab},
 	{"crypttab", free_device},
 	{"unit", free_unit},
 	{"swap-unit", free_unit},
