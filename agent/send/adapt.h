@@ -5,7 +5,7 @@
 /*
  * --compress auto: how hard to compress follows what there is too much of. Where the link, the
  * server or a limit bounds the pass and processors idle, they compress more; where the processors
- * are all busy, less. It begins light: a fast link would wait for the first seconds else.
+ * are all busy, less. It begins with less: a fast link would wait for the first seconds else.
  */
 
 #include <stdatomic.h>

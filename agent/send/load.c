@@ -36,7 +36,7 @@ void send_load_add(struct send_load *load, enum send_stage stage, uint64_t since
 enum send_stage send_load_stage(struct send_load *load, unsigned n_workers, unsigned n_links)
 {
 	const unsigned threads[] = {
-		[SEND_STAGE_DISK] = 1,
+		[SEND_STAGE_DISK] = n_workers, /* who read, too */
 		[SEND_STAGE_COMPRESS] = n_workers,
 		[SEND_STAGE_LINK] = n_links,
 		[SEND_STAGE_SERVER] = n_links,

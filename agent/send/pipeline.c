@@ -120,6 +120,14 @@ static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err
 	return r;
 }
 
+/* Where: by the workers, several pieces at once, as disks and page caches like it; but one after
+ * the other and in order from a disk that fails. */
+static int read_by(struct pipeline *p, bool worker, struct item *item, struct p2v_err *err)
+{
+	return item->piece.kind == SEND_READ && worker != p->pass->rescue ? read_piece(p, item, err)
+									  : 0;
+}
+
 /* What the receiver asked for ahead of the stream. */
 static bool pull_next(struct pipeline *p, struct item *item)
 {
@@ -163,7 +171,7 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 	item->zero_bytes = item->kept_bytes = 0;
 	p2v_buf_reset(&item->frames);
 	if (pull_next(p, item)) {
-		r = read_piece(p, item, err);
+		r = read_by(p, false, item, err);
 		return r < 0 ? r : 1;
 	}
 	if (p->have && p->at < p->pass->source->io->size_bytes) {
@@ -177,7 +185,7 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 		return 0;
 	p->at += item->piece.length;
 	span_copy(p, item, span);
-	r = item->piece.kind == SEND_READ ? read_piece(p, item, err) : 0;
+	r = read_by(p, false, item, err);
 	return r < 0 ? r : 1;
 }
 
@@ -259,11 +267,11 @@ static int pack_differing(
 
 static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
 {
+	int r = read_by(p, true, item, err);
 	uint64_t since_ns = send_load_now_ns();
-	int r;
 
-	if (item->deferred)
-		return 0;
+	if (r < 0 || item->deferred)
+		return r;
 	r = item->compare ? pack_differing(p, worker, item, err)
 			  : pack_part(p, worker, item, 0, (size_t)item->piece.length, err);
 	send_load_add(p->pass->load, SEND_STAGE_COMPRESS, since_ns);

@@ -230,6 +230,8 @@ static int connection_run(
 	}
 	if (r < 0)
 		farewell(c, r, err);
+	else /* the server need not wait for our end, nor our reader for its next tick */
+		link_shutdown_write(c->link, NULL);
 	return r;
 }
 

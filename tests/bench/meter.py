@@ -92,12 +92,14 @@ class Meter:
         self.thread.join()
         wire, client, server, machine = self.before
         now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        both, up = (after - before for after, before in zip(self.net.wire_bytes(self.link), wire))
         self.row = {
             "wall_s": wall,
             "client_cpu_s": now.ru_utime + now.ru_stime - client.ru_utime - client.ru_stime,
             "server_cpu_s": sum(self.cpu.values()) - server,
             "machine_cpu_s": machine_cpu() - machine,
-            "wire_bytes": self.net.wire_bytes(self.link) - wire,
+            "wire_bytes": both,
+            "wire_up_bytes": up,
             "client_peak_bytes": self.peaks["client"],
             "server_peak_bytes": self.peaks["server"],
             "program_peak_bytes": self.programs,

@@ -3,6 +3,7 @@
 traffic but ours; a second namespace is reached over a veth pair that tbf shapes to 1 Gbit/s both ways."""
 
 import ctypes
+import json
 import os
 import subprocess
 
@@ -13,7 +14,7 @@ LINE_BYTES = 125_000_000  # a second, of 1 Gbit/s
 
 
 def run(*argv):
-    subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
 
 class Net:
@@ -44,14 +45,19 @@ class Net:
         self.links["gbit"] = (SERVER, enter, "p2v0")
 
     def wire_bytes(self, link):
-        """Both directions, headers included."""
-        device = self.links[link][2]
+        """(both directions, what the client sent), headers included. On the shaped link as the shapers count, which is
+        what the line's rate is made of: a device's own counter knows one header for many packets that go through it as
+        one. On the loopback both are the same."""
+        _, prefix, device = self.links[link]
+        if device != "lo":
+            down, up = (json.loads(run(*enter, "tc", "-s", "-j", "qdisc", "show", "dev", end))[0]["bytes"]
+                        for enter, end in (([], device), (prefix, "p2v1")))
+            return down + up, up
         with open("/proc/self/net/dev") as file:
             for line in file:
                 name, _, rest = line.partition(":")
                 if name.strip() == device:
-                    fields = [int(field) for field in rest.split()]
-                    return fields[8] if device == "lo" else fields[0] + fields[8]
+                    return (int(rest.split()[8]),) * 2
         raise OSError(f"no device {device}")
 
     def stop(self):

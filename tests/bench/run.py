@@ -124,7 +124,7 @@ class Bench:
             least = min(others, key=lambda r: r["machine_cpu_s"])
             self.target(f"{where}: CPU / that of the cheapest peer ({least['name']})", own["machine_cpu_s"] / least["machine_cpu_s"], 1)
         if link == "gbit":
-            self.target(f"{where}: wall / (own bytes on the wire / line rate)", own["wall_s"] / (own["wire_bytes"] / nets.LINE_BYTES), 1.05)
+            self.target(f"{where}: wall / (own bytes on the wire / line rate)", own["wall_s"] / (own["wire_up_bytes"] / nets.LINE_BYTES), 1.05)
         clones = [row["wire_bytes"] for row in others if "partclone" in row["name"]]
         if clones:
             self.target(f"{where}: bytes on the wire / partclone's", own["wire_bytes"] / min(clones), 1)
