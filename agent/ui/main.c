@@ -4,6 +4,7 @@
  * this brings the machine to where that can run, and shows it on every console.
  */
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 
 #include "agent/ui/screen.h"
@@ -18,6 +19,9 @@ static int screen(const char *dir, int argc, char **argv, struct p2v_err *err)
 {
 	(void)argc;
 	(void)argv;
+	/* newt asks a terminal that has hung up for its next key again and again, and a screen has
+	 * nothing to lose: whoever looks next gets another. */
+	signal(SIGHUP, SIG_DFL);
 	return ui_screen_run(dir, err);
 }
 
