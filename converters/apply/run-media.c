@@ -3,31 +3,50 @@
 /* Files from the medium with the drivers, and scripts for Windows. */
 
 #include "converters/apply/editors.h"
+
+#include <string.h>
+
 #include "drivers-inject/catalog/windows.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/publish.h"
 #include "p2v/guest/read.h"
 #include "p2v/guest/write.h"
 
-int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
-	struct p2v_err *err)
+static int copy(struct guest *g, const struct catalog_media *media, const char *from,
+	const char *to, const char *why, struct p2v_err *err)
 {
-	const char *from = apply_arg(step, "from", err);
 	p2v_autobuf struct p2v_buf bytes = {0};
 	p2v_autofree char *path = NULL;
 	int r;
 
-	if (!from)
-		return P2V_EFORMAT;
-	if (!details->media)
+	if (!media)
 		return p2v_err_set(err, P2V_EINVAL,
 			"%s: is on the medium with virtio drivers, which was not named "
 			"(--virtio-win)",
 			from);
-	r = guest_path_nocase(g, step->path, &path, err);
+	r = guest_path_nocase(g, to, &path, err);
 	if (r == 0)
-		r = catalog_media_read(details->media, from, CATALOG_MAX_TOOL_BYTES, &bytes, err);
-	return r < 0 ? r
-		     : guest_write_file(g, path, bytes.data, bytes.len, 0755, step->reason, err);
+		r = catalog_media_read(media, from, CATALOG_MAX_TOOL_BYTES, &bytes, err);
+	return r < 0 ? r : guest_write_file(g, path, bytes.data, bytes.len, 0755, why, err);
+}
+
+int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err)
+{
+	size_t at_from = 0, at_to = 0;
+	const char *from = apply_arg_next(step, "from", &at_from);
+	int r = 0;
+
+	if (!from)
+		return p2v_err_set(err, P2V_EFORMAT, "the plan's step %s has no 'from'", step->op);
+	for (; r == 0 && from; from = apply_arg_next(step, "from", &at_from)) {
+		const char *to = apply_arg_next(step, "to", &at_to);
+		p2v_autofree char *path = to ? p2v_path_join(step->path, to) : strdup(step->path);
+
+		r = path ? copy(g, details->media, from, path, step->reason, err)
+			 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+	}
+	return r;
 }
 
 /* cmd.exe wants its own line ends. */

@@ -29,16 +29,33 @@ static void stage_driver(struct planning *p, const struct target_driver *d)
 {
 	for (size_t i = 0; i < d->n_package; i++) {
 		const char *name = plan_base_name(d->package[i]);
-		char path[512];
+		char to[256];
 
 		if (!plan_is_plain(name))
 			continue;
-		snprintf(path, sizeof(path), "%s/p2v/drivers/%s/%s", plan_windows(p)->dir, d->name,
-			name);
-		plan_step(p, "media-copy", path,
-			"Windows installs the driver %s from here at its first start.", d->name);
+		snprintf(to, sizeof(to), "%s/%s", d->name, name);
 		plan_arg(p, "from", d->package[i]);
+		plan_arg(p, "to", to);
 	}
+}
+
+static void stage_drivers(struct planning *p)
+{
+	char path[512], names[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < P2V_N(staged); i++)
+		if (plan_windows_offer(p, staged[i]))
+			n += (size_t)snprintf(
+				names + n, sizeof(names) - n, "%s%s", n ? ", " : "", staged[i]);
+	if (!n)
+		return;
+	snprintf(path, sizeof(path), "%s/p2v/drivers", plan_windows(p)->dir);
+	plan_step(p, "media-copy", path,
+		"Windows installs these drivers from here at its first start: %s.", names);
+	for (size_t i = 0; i < P2V_N(staged); i++)
+		if (plan_windows_offer(p, staged[i]))
+			stage_driver(p, plan_windows_offer(p, staged[i]));
 }
 
 static void stage_agent(struct planning *p)
@@ -114,12 +131,7 @@ void plan_windows_first_boot(struct planning *p)
 
 	if (!plan_windows_has_script(p))
 		return;
-	for (size_t i = 0; i < P2V_N(staged); i++) {
-		const struct target_driver *d = plan_windows_offer(p, staged[i]);
-
-		if (d)
-			stage_driver(p, d);
-	}
+	stage_drivers(p);
 	stage_agent(p);
 	find_by_path(p);
 	snprintf(path, sizeof(path), "%s/p2v/firstboot.cmd", plan_windows(p)->dir);

@@ -57,7 +57,16 @@ static bool plain_id(const char *id, char *ret, size_t size)
 	       !strpbrk(ret + 4, "\\#/") && plan_text(ret)[0];
 }
 
-/* Calls `add` once for each. */
+static bool has_revision(const struct target_driver *d)
+{
+	for (size_t i = 0; i < d->n_ids; i++)
+		if (strstr(d->ids[i], "&REV_"))
+			return true;
+	return false;
+}
+
+/* Calls `add` once for each: where there are ids with a revision, for those alone, which are the
+ * .inf's first choice. */
 static void each_id(struct planning *p, const struct target_driver *d,
 	void (*add)(
 		struct planning *p, const struct target_driver *d, const char *set, const char *id),
@@ -67,7 +76,8 @@ static void each_id(struct planning *p, const struct target_driver *d,
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->n_ids && n < P2V_N(seen); i++) {
-		bool known = !plain_id(d->ids[i], seen[n], sizeof(seen[n]));
+		bool known = !plain_id(d->ids[i], seen[n], sizeof(seen[n])) ||
+			     (has_revision(d) && !strstr(seen[n], "&REV_"));
 
 		for (size_t k = 0; k < n; k++)
 			known |= strcasecmp(seen[k], seen[n]) == 0;

@@ -41,10 +41,12 @@ struct guest_ops {
 	int (*put)(struct guest *g, const char *path, const void *bytes, size_t n,
 		struct p2v_err *err);
 	int (*set_mode)(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err);
-	/* Mode, owner, extended attributes of one file onto another. */
+	/* Mode, owner, extended attributes of one file onto another; what copy_label copies, too.
+	 */
 	int (*copy_attributes)(
 		struct guest *g, const char *from, const char *to, struct p2v_err *err);
-	/* The SELinux label only; P2V_ENOTFOUND where `from` has none. */
+	/* The SELinux label only, on NTFS the access list, which no list of attributes shows;
+	 * P2V_ENOTFOUND where `from` has none. */
 	int (*copy_label)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*rename)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*unlink)(struct guest *g, const char *path, struct p2v_err *err);

@@ -306,6 +306,23 @@ static int open_two(struct guest *g, const char *from, const char *to, int *ret_
 	return rc < 0 ? rc : open_path(g, to, O_RDONLY, ret_to, err);
 }
 
+/* As the other door does; an NTFS that is mounted here keeps its access lists. */
+static const char *const labels[] = {"security.selinux", "system.ntfs_acl"};
+
+static int copy_labels(int from, int to, struct p2v_err *err)
+{
+	bool found = false;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < P2V_N(labels); i++) {
+		if (fgetxattr(from, labels[i], NULL, 0) < 0)
+			continue;
+		found = true;
+		rc = copy_xattr(from, to, labels[i], err);
+	}
+	return rc < 0 || found ? rc : p2v_err_set(err, P2V_ENOTFOUND, "no label");
+}
+
 static int dir_copy_attributes(
 	struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
@@ -323,7 +340,13 @@ static int dir_copy_attributes(
 	/* After the owner: changing that clears set-user-ID. */
 	if (fchmod(b, st.st_mode & 07777) < 0)
 		return p2v_err_errno(err, errno, "set the mode");
-	return copy_xattrs(a, b, err);
+	rc = copy_xattrs(a, b, err);
+	if (rc == 0)
+		rc = copy_labels(a, b, err);
+	if (rc != P2V_ENOTFOUND)
+		return rc;
+	p2v_err_clear(err);
+	return 0;
 }
 
 static int dir_copy_label(struct guest *g, const char *from, const char *to, struct p2v_err *err)
@@ -333,9 +356,7 @@ static int dir_copy_label(struct guest *g, const char *from, const char *to, str
 
 	if (rc < 0)
 		return rc;
-	if (fgetxattr(a, "security.selinux", NULL, 0) < 0)
-		return p2v_err_set(err, P2V_ENOTFOUND, "no SELinux label");
-	return copy_xattr(a, b, "security.selinux", err);
+	return copy_labels(a, b, err);
 }
 
 static int dir_rename(struct guest *g, const char *from, const char *to, struct p2v_err *err)

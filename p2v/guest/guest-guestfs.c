@@ -248,11 +248,28 @@ static int fs_set_mode(struct guest *g, const char *path, uint32_t mode, struct 
 		fs_handle(g), guestfs_chmod(fs_handle(g), (int)mode, path), err, "set the mode");
 }
 
+/* What says who may read and write a file: copied by name. ntfs-3g gives a new file an access list
+ * that lets everybody do everything. */
+static const char *const labels[] = {"security.selinux", "system.ntfs_acl"};
+
+static int copy_named(guestfs_h *h, const char *from, const char *to, const char *name,
+	bool *ret_found, struct p2v_err *err)
+{
+	size_t n = 0;
+	p2v_autofree char *value = guestfs_lgetxattr(h, from, name, &n);
+
+	if (!value)
+		return 0;
+	*ret_found = true;
+	return done(h, guestfs_lsetxattr(h, name, value, (int)n, to), err, "set an attribute");
+}
+
 static int fs_copy_attributes(
 	struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
 	guestfs_h *h = fs_handle(g);
 	struct guest_stat st;
+	bool found = false;
 	int rc = fs_stat(g, from, false, &st, err);
 
 	if (rc == 0)
@@ -262,19 +279,17 @@ static int fs_copy_attributes(
 	/* Setting the owner may have cleared set-user-ID. */
 	if (rc == 0 && (st.mode & 07000))
 		rc = fs_set_mode(g, to, st.mode, err);
-	return rc;
+	return rc < 0 ? rc : copy_named(h, from, to, labels[1], &found, err);
 }
 
 static int fs_copy_label(struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
-	guestfs_h *h = fs_handle(g);
-	size_t n = 0;
-	p2v_autofree char *label = guestfs_lgetxattr(h, from, "security.selinux", &n);
+	bool found = false;
+	int rc = 0;
 
-	if (!label)
-		return p2v_err_set(err, P2V_ENOTFOUND, "no SELinux label");
-	return done(h, guestfs_lsetxattr(h, "security.selinux", label, (int)n, to), err,
-		"set the SELinux label");
+	for (size_t i = 0; rc == 0 && i < P2V_N(labels); i++)
+		rc = copy_named(fs_handle(g), from, to, labels[i], &found, err);
+	return rc < 0 || found ? rc : p2v_err_set(err, P2V_ENOTFOUND, "no label");
 }
 
 static int fs_rename(struct guest *g, const char *from, const char *to, struct p2v_err *err)

@@ -3,6 +3,8 @@
 
 #include <sys/xattr.h>
 
+#include "p2v/core/proc.h"
+
 static void write_text(struct scene *s, const char *path, const char *text)
 {
 	int rc = guest_write_file(s->g, path, text, strlen(text), 0644, "a test", &s->err);
@@ -159,6 +161,52 @@ static void test_new_file_gets_a_label(void **state)
 	write_text(s, "/etc/new", "new\n");
 	assert_int_equal(getxattr(host, "security.selinux", value, sizeof(value)), 6);
 	assert_string_equal(value, "file_t");
+}
+
+static bool run(const char *const *argv)
+{
+	return p2v_proc_run(argv, NULL, 0, 60000, NULL, NULL) == 0;
+}
+
+/* ntfs-3g lets everybody do everything with a new file: a driver would be anybody's to change. */
+static void test_ntfs_access_lists(void **state)
+{
+	static const char *const names[] = {"/old", "/dir/new", "/dir/sub/newer"};
+	struct scene *s = *state;
+	p2v_autofree char *image = p2v_strf("%s/ntfs", s->top), *dir = on_host(s, "/dir"),
+			  *old = on_host(s, "/old");
+	const char *const make[] = {"mkntfs", "-F", "-Q", "-q", image, NULL};
+	const char *const mount[] = {"ntfs-3g", image, s->root, NULL};
+	const char *const unmount[] = {"umount", s->root, NULL};
+	char open_to_all[512], list[512], got[512];
+	ssize_t n;
+	int fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0 && ftruncate(fd, 8 << 20) == 0);
+	close(fd);
+	if (!p2v_proc_exists("mkntfs") || !run(make) || !run(mount))
+		skip();
+	make_dir_at(s, "/dir");
+	make_file_at(s, "/old", "old");
+	n = getxattr(old, "system.ntfs_acl", open_to_all, sizeof(open_to_all));
+	assert_true(n > 0);
+	/* The same list with another set of rights (the access mask of its one entry). */
+	memcpy(list, open_to_all, (size_t)n);
+	list[n - 16] = 0;
+	assert_int_equal(setxattr(old, "system.ntfs_acl", list, (size_t)n, 0), 0);
+	assert_int_equal(setxattr(dir, "system.ntfs_acl", list, (size_t)n, 0), 0);
+	guest_free(s->g);
+	assert_int_equal(guest_open_dir(s->root, true, &s->g, &s->err), 0);
+	for (size_t i = 0; i < P2V_N(names); i++) {
+		p2v_autofree char *host = on_host(s, names[i]);
+
+		write_text(s, names[i], "new");
+		assert_int_equal(getxattr(host, "system.ntfs_acl", got, sizeof(got)), n);
+		assert_memory_equal(got, list, (size_t)n);
+	}
+	guest_free(s->g);
+	s->g = NULL;
+	run(unmount);
 }
 
 static void test_links_and_renames(void **state)
@@ -326,6 +374,7 @@ int main(void)
 		scene_test(test_follows_links_inside),
 		scene_test(test_keeps_attributes),
 		scene_test(test_new_file_gets_a_label),
+		scene_test(test_ntfs_access_lists),
 		scene_test(test_links_and_renames),
 		scene_test(test_appends),
 		scene_test(test_uploads),
