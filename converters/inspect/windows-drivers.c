@@ -106,10 +106,26 @@ static int read_set(struct windows *win, const char *set)
 	return r;
 }
 
+/* QEMU's IDE controller, in every control set. */
+static bool lists_ide(struct windows *win)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < win->w->n_sets; i++) {
+		p2v_autofree char *key = p2v_strf("%s\\Control\\CriticalDeviceDatabase\\"
+						  "pci#ven_8086&dev_7010",
+			win->w->sets[i]);
+
+		n += key && guest_hive_has_key(win->system, key);
+	}
+	return n && n == win->w->n_sets;
+}
+
 int windows_drivers(struct windows *win)
 {
 	int r = 0;
 
+	win->w->ide_listed = lists_ide(win);
 	win->w->driver_database = guest_hive_has_key(win->system, "DriverDatabase");
 	for (size_t i = 0; r == 0 && i < win->w->n_sets; i++)
 		r = read_set(win, win->w->sets[i]);

@@ -250,6 +250,6 @@ void plan_windows_storage(struct planning *p)
 			add_storage(p, d, storages[i].bus_type);
 	}
 	wake(p);
-	if (!p->virtio_disk && plan_windows(p)->major < 6 && !plan_windows(p)->staged)
+	if (!p->virtio_disk && plan_windows(p)->major < 6 && !plan_windows(p)->ide_listed)
 		add_ide_devices(p);
 }

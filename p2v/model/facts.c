@@ -195,6 +195,7 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_STR(struct facts_windows, service_pack, 0),
 	P2V_JSON_STR(struct facts_windows, release, 0),
 	P2V_JSON_STRS(struct facts_windows, sets, 0),
+	P2V_JSON_BOOL(struct facts_windows, ide_listed, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, driver_database, 0),
 	P2V_JSON_BOOL(struct facts_windows, hibernated, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, fast_startup, P2V_JSON_OMIT),

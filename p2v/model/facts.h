@@ -201,6 +201,7 @@ struct facts_windows {
 	char *release; /* 22H2 */
 	char **sets;   /* control sets that a boot may choose, the one in use first */
 	size_t n_sets;
+	bool ide_listed;	 /* up to 7: a virtual machine's IDE controller is known at boot */
 	bool driver_database;	 /* 8 and later: drivers are found by DriverDatabase */
 	bool hibernated;	 /* its memory waits on the disk to be resumed */
 	bool fast_startup;	 /* each shutdown is a hibernation */

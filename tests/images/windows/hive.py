@@ -177,7 +177,10 @@ def both(path):
         for key, value in walk_hivex(file):
             yield key, (*value[:2], ONE_BYTE) if value and len(value[2]) == 1 else value
 
-    ours, theirs = lines(path, one_byte), lines(path, walk_regf)
+    try:
+        ours, theirs = lines(path, one_byte), lines(path, walk_regf)
+    except (OSError, RuntimeError) as e:
+        raise ValueError(f"{path}: {e}") from e
     for a, b in zip(ours + [""] * len(theirs), theirs + [""] * len(ours)):
         if a != b:
             raise ValueError(f"{path}: libhivex reads '{a}', libregf '{b}'")

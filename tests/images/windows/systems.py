@@ -462,6 +462,10 @@ def team_up(s, h):
             h["SYSTEM"].keys.pop(key, None)
         h["SYSTEM"].key(f"{ccs}\\Control\\Network\\{NET.upper()}\\{guid}\\Connection",
                         Name=team.name, PnpInstanceID="ROOT\\IANSMINIPORT\\0000")
+        if s.version >= (10, 0):
+            mac = bytes.fromhex(team.mac.replace(":", ""))
+            h["SYSTEM"].key(f"{ccs}\\Control\\NetworkSetup2\\Interfaces\\{guid}\\Kernel",
+                            IfAlias=team.name, CurrentAddress=mac, PermanentAddress=mac)
         set_addresses(h["SYSTEM"], f"{ccs}\\Services\\Tcpip\\Parameters\\Interfaces\\{guid}", team)
 
 
