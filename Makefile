@@ -16,9 +16,9 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin \
 	util-linux procps iproute2 iputils-ping ethtool passwd fdisk cpio grub-pc-bin grub2-common initramfs-tools-core \
-	chromium fonts-dejavu-core python3 python3-jsonschema python3-yaml clang-format binutils man-db libxml2-utils expect tmux
+	dpkg-dev chromium fonts-dejavu-core python3 clang-format binutils man-db libxml2-utils expect tmux
 
-.PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs static-agents install clean
+.PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs static-agents deb install clean
 
 all: setup
 	ninja -C $(BUILD)
@@ -75,6 +75,12 @@ media-programs: deps
 static-agents: deps
 	agent/media/build-programs --static amd64 $(BUILD)/agent/static-amd64
 	agent/media/build-programs --static i386 $(BUILD)/agent/static-i386
+
+# The Debian package: what `make install` and `p2v server init` do, and a purge that takes it away again.
+deb: deps
+	@[ -f $(BUILD)-deb/build.ninja ] || meson setup $(BUILD)-deb --prefix=/usr --sysconfdir=/etc -Dtests=false
+	ninja -C $(BUILD)-deb
+	packaging/make-deb.py $(BUILD)-deb $(BUILD)-deb/packages
 
 install: all
 	$(SUDO) meson install -C $(BUILD)

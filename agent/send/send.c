@@ -56,12 +56,23 @@ static int limit_tell(struct conn *c, uint64_t rate, struct p2v_err *err)
 	return rate ? conn_send(c, &msg, err) : 0;
 }
 
-static int inventory_send(struct conn *c, const struct machine *machine, struct p2v_err *err)
+/* With what is used of each disk: the receiver reserves room for that before it admits us. */
+static int inventory_send(struct conn *c, const struct send_spec *spec, struct p2v_err *err)
 {
+	struct machine machine = *spec->machine;
+	p2v_autofree struct machine_disk *disks = calloc(machine.n_disks, sizeof(*disks));
 	p2v_autobuf struct p2v_buf json = {0};
 	struct wire_msg msg = {.type = WIRE_INVENTORY};
-	int r = p2v_json_encode(&model_machine_type, machine, false, &json, err);
+	int r;
 
+	if (!disks)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	for (size_t i = 0; i < machine.n_disks; i++) {
+		disks[i] = machine.disks[i];
+		disks[i].used_bytes = block_extents_sum(spec->disks[i].extents, EXTENT_USED);
+	}
+	machine.disks = disks;
+	r = p2v_json_encode(&model_machine_type, &machine, false, &json, err);
 	if (r < 0)
 		return r;
 	msg.inventory.json = json.data;
@@ -104,7 +115,7 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 	if (spec->assign && !(c->terms.features & WIRE_FEATURE_ASSIGN))
 		return p2v_err_set(err, P2V_EUNSUPPORTED,
 			"the server's p2v-recv gives machines no names (--assign)");
-	r = inventory_send(c, spec->machine, err);
+	r = inventory_send(c, spec, err);
 	if (r == 0)
 		r = conn_answer(c, words_watch, &watch, &msg, err);
 	if (r < 0)

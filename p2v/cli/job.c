@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "p2v/cli/job-print.h"
+#include "p2v/cli/job-snapshot.h"
 #include "p2v/cli/print.h"
 #include "p2v/cli/server-door.h"
 #include "p2v/cli/verb.h"
@@ -22,7 +23,7 @@
 #define WATCH_MS 1000
 
 struct job_opts {
-	bool json, yes;
+	bool json, yes, patch;
 	const char *socket, *host, *reason;
 	const char **words;
 	size_t n_words;
@@ -30,7 +31,7 @@ struct job_opts {
 
 struct job_verb {
 	const char *word;
-	int jobs; /* 0: none, 1: one, -1: one or more, 2: none or one */
+	int least, most; /* words behind it; most -1: any number */
 	int (*run)(const struct job_opts *o, const struct cli_server *server, struct p2v_err *err);
 };
 
@@ -119,6 +120,27 @@ static int run_logs(const struct job_opts *o, const struct cli_server *server, s
 	if (r == 0)
 		cli_print_text(log.data, log.len);
 	return r;
+}
+
+static int run_snapshots(
+	const struct job_opts *o, const struct cli_server *server, struct p2v_err *err)
+{
+	p2v_autofree char *path = NULL;
+	int r = path_of(o->words[1], "", &path, err);
+
+	return r < 0 ? r : cli_job_snapshots(server, path, o->json, err);
+}
+
+static int run_diff(const struct job_opts *o, const struct cli_server *server, struct p2v_err *err)
+{
+	const struct cli_job_diff what = {.from = o->n_words > 2 ? o->words[2] : NULL,
+		.to = o->n_words > 3 ? o->words[3] : NULL,
+		.json = o->json,
+		.patch = o->patch};
+	p2v_autofree char *path = NULL;
+	int r = path_of(o->words[1], "", &path, err);
+
+	return r < 0 ? r : cli_job_diff(server, path, &what, err);
 }
 
 /* ---- watch ---- */
@@ -269,17 +291,19 @@ static int run_action(
 }
 
 static const struct job_verb job_verbs[] = {
-	{"list", 0, run_list},
-	{"show", 1, run_show},
-	{"watch", 2, run_watch},
-	{"logs", 1, run_logs},
-	{"hold", -1, run_action},
-	{"approve", -1, run_action},
-	{"retry", -1, run_action},
-	{"cancel", -1, run_action},
-	{"rollback", -1, run_action},
-	{"rm", -1, run_action},
-	{"priority", -1, run_action},
+	{"list", 0, 0, run_list},
+	{"show", 1, 1, run_show},
+	{"watch", 0, 1, run_watch},
+	{"logs", 1, 1, run_logs},
+	{"snapshots", 1, 1, run_snapshots},
+	{"diff", 1, 3, run_diff},
+	{"hold", 1, -1, run_action},
+	{"approve", 1, -1, run_action},
+	{"retry", 1, -1, run_action},
+	{"cancel", 1, -1, run_action},
+	{"rollback", 1, -1, run_action},
+	{"rm", 1, -1, run_action},
+	{"priority", 2, -1, run_action},
 };
 
 static int verb_find(const struct job_opts *o, const struct job_verb **ret, struct p2v_err *err)
@@ -291,14 +315,14 @@ static int verb_find(const struct job_opts *o, const struct job_verb **ret, stru
 
 		if (strcmp(verb->word, o->words[0]) != 0)
 			continue;
-		if (verb->jobs == 0 && n != 0)
+		if (verb->most == 0 && n != 0)
 			return p2v_err_set(err, P2V_EINVAL, "%s takes no job", verb->word);
-		if (verb->jobs == 1 && n != 1)
-			return p2v_err_set(err, P2V_EINVAL, "%s takes one job", verb->word);
-		if (verb->jobs == 2 && n > 1)
-			return p2v_err_set(err, P2V_EINVAL, "%s takes one job", verb->word);
-		if (verb->jobs == -1 && n < 1)
-			return p2v_err_set(err, P2V_EINVAL, "%s takes jobs", verb->word);
+		if (n < (size_t)verb->least || (verb->most > 0 && n > (size_t)verb->most))
+			return p2v_err_set(err, P2V_EINVAL, "%s takes %s; see 'p2v job --help'",
+				verb->word,
+				verb->most < 0	  ? "jobs"
+				: verb->most == 1 ? "one job"
+						  : "a job and at most two snapshots");
 		*ret = verb;
 		return 0;
 	}
@@ -315,6 +339,7 @@ static const struct p2v_opt job_opts[] = {
 	OPT("json", NULL, P2V_OPT_FLAG, json,
 		"Print what p2vd answers: list gives jobs, the others a job (version 1)."),
 	OPT("reason", "TEXT", P2V_OPT_STR, reason, "Why, for the history."),
+	OPT("patch", NULL, P2V_OPT_FLAG, patch, "diff: with the differences within text files."),
 	OPT("yes", NULL, P2V_OPT_FLAG, yes, "Do not ask before jobs are removed."),
 	OPT("host", "[USER@]HOST", P2V_OPT_STR, host,
 		"Of another host, by ssh(1) with your keys or agent."),
@@ -322,6 +347,9 @@ static const struct p2v_opt job_opts[] = {
 		"Where p2vd listens, if not where p2vd.conf says."),
 	P2V_OPT_END,
 };
+
+static const char *const job_words[] = {"list", "show", "watch", "logs", "snapshots", "diff",
+	"hold", "approve", "retry", "cancel", "rollback", "rm", "priority", NULL};
 
 static const struct p2v_cmd job_cmd = {
 	.name = "p2v job",
@@ -333,6 +361,11 @@ static const struct p2v_cmd job_cmd = {
 		"list: all jobs. show: one, with its history. watch: the same, kept up to date; "
 		"with JOB until it rests, and exit code 0 says that it is proven. logs: what the "
 		"programs of its stages said.\n\n"
+		"snapshots: what its disks were: pristine as received, and after each conversion. "
+		"diff JOB [FROM [TO]]: which of the guest's files differ between two of them, by "
+		"default between the pristine disk and the last conversion. A conversion that was "
+		"taken back is kept as what it changed, not as a disk: each one starts from the "
+		"pristine disk.\n\n"
 		"hold: not further than the step that runs now. approve: a held one goes on. "
 		"cancel: stop it now. retry: a failed or cancelled one goes on, and one that waits "
 		"does so now. rollback: its disks become as they were received; it is held then. "
@@ -340,6 +373,7 @@ static const struct p2v_cmd job_cmd = {
 		"Exit codes: 0 done, 1 failed, 2 misuse, 3 refused: the job's state does not allow "
 		"it.",
 	.opts = job_opts,
+	.words = job_words,
 	.operands_offset = offsetof(struct job_opts, words),
 	.n_operands_offset = offsetof(struct job_opts, n_words),
 	.see_also = "p2v(1), p2vd(8), p2vd.conf(5)",

@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "p2v/cli/complete.h"
 #include "p2v/cli/verb.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/stop.h"
 
 static const struct verb *const verbs[] = {&cli_doctor, &cli_inspect, &cli_assess, &cli_convert,
-	&cli_prove, &cli_verify, &cli_job, &cli_run, &cli_enroll, &cli_agent, &cli_server_verb,
+	&cli_prove, &cli_verify, &cli_job, &cli_enroll, &cli_agent, &cli_key, &cli_server_verb,
 	&cli_media};
 
 struct main_opts {
@@ -46,7 +47,7 @@ static const struct p2v_cmd main_cmd = {
 	.operands_offset = offsetof(struct main_opts, operands),
 	.n_operands_offset = offsetof(struct main_opts, n_operands),
 	.see_also = "p2v-doctor(1), p2v-inspect(1), p2v-assess(1), p2v-convert(1), p2v-prove(1), "
-		    "p2v-verify(1), p2v-job(1), p2v-run(1), p2v-enroll(1), p2v-agent-list(1), "
+		    "p2v-verify(1), p2v-job(1), p2v-enroll(1), p2v-agent-list(1), p2v-key(1), "
 		    "p2v-server(1), "
 		    "p2v-media(1), "
 		    "p2v-agent(1), "
@@ -104,6 +105,11 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < P2V_N(verbs); i++)
 		if (strcmp(argv[1], verbs[i]->word) == 0)
 			return run_verb(verbs[i], argc - 1, argv + 1);
+	/* For the build, as --help=man is. */
+	if (argc == 2 && strcmp(argv[1], "--help=completion") == 0) {
+		cli_complete_print(verbs, P2V_N(verbs), stdout);
+		return 0;
+	}
 	if (argc > 1 && argv[1][0] == '-') {
 		struct main_opts none = {0};
 		int r = p2v_opt_parse(&main_cmd, 2, argv, &none, &err);

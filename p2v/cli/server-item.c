@@ -20,12 +20,14 @@
  * so. "Match all" ends the block, so that nothing behind the file falls into it. */
 #define SSHD_BLOCK                                                                                 \
 	"Match User " SERVER_USER "\n"                                                             \
-	"    AuthorizedKeysFile /etc/p2v/authorized_keys\n"                                        \
-	"    AuthorizedKeysCommand {bin}/p2v-recv --dir {base} --keys /etc/p2v/authorized_keys "   \
+	"    AuthorizedKeysFile " SERVER_KEYS_ROOT " " SERVER_KEYS_OURS "\n"                       \
+	"    AuthorizedKeysCommand {bin}/p2v-recv --dir {base} --keys " SERVER_KEYS_ROOT           \
+	":" SERVER_KEYS_OURS " "                                                                   \
 	"lines %t %k\n"                                                                            \
 	"    AuthorizedKeysCommandUser " SERVER_USER "\n"                                          \
 	"    ExposeAuthInfo yes\n"                                                                 \
-	"    ForceCommand {bin}/p2v-recv --dir {base} --keys /etc/p2v/authorized_keys\n"           \
+	"    ForceCommand {bin}/p2v-recv --dir {base} --keys " SERVER_KEYS_ROOT                    \
+	":" SERVER_KEYS_OURS "\n"                                                                  \
 	"    AuthenticationMethods publickey\n"                                                    \
 	"    PermitTTY no\n"                                                                       \
 	"    PermitUserRC no\n"                                                                    \
@@ -40,7 +42,8 @@ static const char sysusers[] =
 	MADE_BY "u " SERVER_USER " - \"p2v migrations\" /var/lib/p2v /bin/sh\n"
 		"m " SERVER_USER " kvm\n";
 
-static const char sshd_fragment[] = MADE_BY SSHD_BLOCK;
+/* MaxStartups: a hundred agents may come in the same second. */
+static const char sshd_fragment[] = MADE_BY "MaxStartups 200:30:400\n" SSHD_BLOCK;
 
 static const char sshd_own[] = MADE_BY "Port {port}\n"
 				       "PidFile /run/p2v-sshd.pid\n"
@@ -121,10 +124,10 @@ const struct server_item server_items[] = {
 	{"{base}", 0750, true, NULL, false, false},
 	{CONTROL_CONFIG_PATH, 0644, false, config, true, false},
 	/* sshd reads it as root, and refuses one that others may write. */
-	{"/etc/p2v/authorized_keys", 0644, false, keys, true, false},
+	{SERVER_KEYS_ROOT, 0644, false, keys, true, false},
 	{"/usr/lib/sysusers.d/p2v.conf", 0644, false, sysusers, false, false},
 	{"/etc/ssh/sshd_config.d/50-p2v.conf", 0644, false, sshd_fragment, false, false},
-	{"/etc/p2v/sshd_config", 0644, false, sshd_own, false, true},
+	{SERVER_SSHD_CONFIG, 0644, false, sshd_own, false, true},
 	{"/etc/systemd/system/p2v-sshd.service", 0644, false, sshd_unit, false, true},
 	{"/etc/systemd/system/p2vd.service", 0644, false, p2vd_unit, false, false},
 };

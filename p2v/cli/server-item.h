@@ -14,6 +14,10 @@
 #include "p2v/core/err.h"
 
 #define SERVER_USER "p2v"
+/* The keys that root keeps by hand, and those of 'p2v key'. */
+#define SERVER_KEYS_ROOT   "/etc/p2v/authorized_keys"
+#define SERVER_KEYS_OURS   "/var/lib/p2v/authorized_keys"
+#define SERVER_SSHD_CONFIG "/etc/p2v/sshd_config"
 
 struct server_place {
 	const char *root; /* below which all of it lies; "" is this host */

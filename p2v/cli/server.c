@@ -19,9 +19,11 @@
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 #include "p2v/store/ledger.h"
 
-#define TOOL_MS 60000
+#define TOOL_MS	  60000
+#define FILE_MOST ((size_t)64 << 10)
 
 struct server_opts {
 	bool json, no_start;
@@ -371,9 +373,11 @@ static const struct {
 	}
 
 static const struct p2v_opt server_opts[] = {
-	OPT("base", "DIR", P2V_OPT_STR, base, "For the job directories (default /srv/p2v)."),
+	OPT("base", "DIR", P2V_OPT_STR, base,
+		"For the job directories (default: what p2vd.conf says, else /srv/p2v)."),
 	OPT("ssh-port", "PORT", P2V_OPT_U64, port,
-		"Run a sshd of our own there, too, for agents alone."),
+		"Run a sshd of our own there, too, for agents alone (default: where it runs "
+		"already)."),
 	OPT("root", "DIR", P2V_OPT_STR, root,
 		"init and check: below DIR instead of on this host, for packages; no user is made "
 		"and nothing is started."),
@@ -384,6 +388,8 @@ static const struct p2v_opt server_opts[] = {
 	P2V_OPT_END,
 };
 
+static const char *const server_words[] = {"init", "check", "backup", "token", NULL};
+
 static const struct p2v_cmd server_cmd = {
 	.name = "p2v server",
 	.operands = "init | check | backup FILE | token add ROLE NAME|list|revoke NAME",
@@ -391,7 +397,8 @@ static const struct p2v_cmd server_cmd = {
 	.max_operands = 4,
 	.summary = "set up the conversion server, check it, copy its ledger",
 	.text = "init makes the user p2v, the directories, what sshd needs to let agents in with "
-		"keys of /etc/p2v/authorized_keys (and those of p2v-enroll(1)) and nothing else, a "
+		"keys of /etc/p2v/authorized_keys, p2v-key(1) and p2v-enroll(1) and nothing else, "
+		"a "
 		"configuration and the "
 		"systemd units, and starts them. It may be run again at any time: what it made it "
 		"renews, what is the administrator's (p2vd.conf, authorized_keys) it leaves "
@@ -404,20 +411,51 @@ static const struct p2v_cmd server_cmd = {
 		"nowhere; what revoke takes away is gone at once.\n\n"
 		"Exit code 0: done, or all is fine. 1: failed, or something is not.",
 	.opts = server_opts,
+	.words = server_words,
 	.operands_offset = offsetof(struct server_opts, words),
 	.n_operands_offset = offsetof(struct server_opts, n_words),
 	.see_also = "p2v(1), p2v-job(1), p2v-doctor(1), p2vd(8), p2vd.conf(5), sshd_config(5)",
 };
 
+/* What was chosen when it was set up, so that a later init or check means the same. malloc'd. */
+static char *base_chosen(const char *root, const char *config_path)
+{
+	p2v_autofree char *path = p2v_strf("%s%s", root, CONTROL_CONFIG_PATH);
+	p2v_auto_config struct server_config config = {0};
+
+	/* One that is not good is for check to complain about. */
+	if (config_path || !path || control_config_load(path, false, &config, NULL) < 0)
+		return strdup("/srv/p2v");
+	return p2v_steal(config.base);
+}
+
+static uint64_t port_chosen(const char *root)
+{
+	p2v_autofree char *path = p2v_strf("%s" SERVER_SSHD_CONFIG, root);
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, line;
+	uint64_t port = 0;
+
+	if (!path || p2v_file_read(path, FILE_MOST, &text, NULL) < 0)
+		return 0;
+	rest = p2v_span_of(text.data, text.len);
+	while (p2v_line_next(&rest, &line))
+		if (p2v_span_starts(line, "Port ") &&
+			p2v_span_u64(p2v_span_skip(line, 5), 65535, &port))
+			return port;
+	return 0;
+}
+
 static int dispatch(const struct server_opts *o, struct p2v_err *err)
 {
+	const char *root = o->root ? o->root : "";
 	p2v_autofree char *bin = NULL, *sbin = NULL;
-	struct server_place place = {.root = o->root ? o->root : "",
-		.base = o->base ? o->base : "/srv/p2v",
-		.port = o->port};
+	p2v_autofree char *base = o->base ? strdup(o->base) : base_chosen(root, o->config);
+	struct server_place place = {
+		.root = root, .base = base, .port = o->port ? o->port : port_chosen(root)};
 
 	programs_find(o, &bin, &sbin);
-	if (!bin || !sbin)
+	if (!bin || !sbin || !base)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	place.bin = bin;
 	place.sbin = sbin;

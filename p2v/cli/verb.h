@@ -29,8 +29,8 @@ extern const struct verb cli_verify;
 extern const struct verb cli_job;
 extern const struct verb cli_enroll;
 extern const struct verb cli_agent;
+extern const struct verb cli_key;
 extern const struct verb cli_server_verb;
 extern const struct verb cli_media;
-extern const struct verb cli_run;
 
 #endif

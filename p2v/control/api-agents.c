@@ -14,7 +14,7 @@ static const struct p2v_json_field agent_action_fields[] = {
 	P2V_JSON_END,
 };
 const struct p2v_json_type control_agent_action_type = {
-	"agent action", sizeof(struct api_agent_action), agent_action_fields};
+	"agent_action", sizeof(struct api_agent_action), agent_action_fields};
 
 static const struct p2v_json_field door_action_fields[] = {
 	P2V_JSON_U64(struct api_door_action, for_s, P2V_JSON_REQUIRED),
@@ -22,7 +22,7 @@ static const struct p2v_json_field door_action_fields[] = {
 	P2V_JSON_END,
 };
 const struct p2v_json_type control_door_action_type = {
-	"door action", sizeof(struct api_door_action), door_action_fields};
+	"door_action", sizeof(struct api_door_action), door_action_fields};
 
 int control_run_agents(struct api_call *call, struct p2v_err *err)
 {

@@ -26,6 +26,15 @@ struct api_route {
 
 extern const struct api_route control_routes[]; /* ended by one without a path */
 
+/* Snapshots: api-snapshot.c. */
+int control_run_snapshots(struct api_call *call, struct p2v_err *err);
+int control_run_snapshot(struct api_call *call, struct p2v_err *err);
+
+/* Keys of agents: api-key.c. */
+int control_run_keys(struct api_call *call, struct p2v_err *err);
+int control_run_key_add(struct api_call *call, struct p2v_err *err);
+int control_run_key_revoke(struct api_call *call, struct p2v_err *err);
+
 /* The OpenAPI document, from the routes and the tables of their nouns. */
 int control_openapi(struct p2v_buf *out, struct p2v_err *err);
 /* For Prometheus. */

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "p2v/control/api-route.h"
+#include "p2v/control/key.h"
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/publish.h"
 #include "p2v/model/orders.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/snapshot.h"
 
 #define JSON	    "application/json"
 #define EVENTS_MOST 500
@@ -210,6 +212,17 @@ static int run_orders(struct api_call *call, struct p2v_err *err)
 	return p2v_json_encode(&ledger_job_type, &job, false, &call->answer->body, err);
 }
 
+/* Behind "history/N/", where the name begins so. */
+static const char *history_skip(const char *name)
+{
+	size_t n = strlen(STORE_HISTORY_DIR "/"), digits;
+
+	if (strncmp(name, STORE_HISTORY_DIR "/", n) != 0)
+		return name;
+	digits = strspn(name + n, "0123456789");
+	return digits && name[n + digits] == '/' ? name + n + digits + 1 : name;
+}
+
 /* Of a job directory only these are shown, and nothing that has a slash too many. */
 static bool file_shown(const char *name)
 {
@@ -220,6 +233,7 @@ static bool file_shown(const char *name)
 	for (size_t i = 0; i < P2V_N(names); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
+	name = history_skip(name);
 	for (size_t i = 0; i < P2V_N(dirs); i++) {
 		size_t n = strlen(dirs[i]);
 
@@ -304,6 +318,12 @@ const struct api_route control_routes[] = {
 		"plan.json, changes.json, output.json, proof.json, orders.json, job.log, "
 		"changes/*, proof/*",
 		NULL, NULL, "application/octet-stream", false, run_file},
+	{"GET", "/v1/jobs/{job}/snapshots", API_VIEWER,
+		"What its disks were: pristine, and after each conversion", NULL,
+		&store_snapshots_type, JSON, false, control_run_snapshots},
+	{"GET", "/v1/jobs/{job}/snapshots/{file}", API_VIEWER,
+		"What a snapshot, by its name, differs in from the pristine disk", NULL,
+		&model_changes_type, JSON, false, control_run_snapshot},
 	{"POST", "/v1/jobs/{job}/actions", API_OPERATOR,
 		"hold, approve, retry, cancel, rollback, handover, rm (administrators) or "
 		"priority",
@@ -324,6 +344,12 @@ const struct api_route control_routes[] = {
 		&store_door_type, JSON, false, control_run_door},
 	{"POST", "/v1/door", API_OPERATOR, "Let them ask, or not any more",
 		&control_door_action_type, &store_door_type, JSON, false, control_run_door_action},
+	{"GET", "/v1/keys", API_VIEWER, "Keys that agents may come with", NULL, &control_keys_type,
+		JSON, false, control_run_keys},
+	{"POST", "/v1/keys", API_ADMIN, "Lets a key in", &control_key_request_type,
+		&control_key_type, JSON, false, control_run_key_add},
+	{"POST", "/v1/keys/revoke", API_ADMIN, "Takes a key out, by its name or fingerprint",
+		&control_key_revoke_type, &control_keys_type, JSON, false, control_run_key_revoke},
 	{"GET", "/v1/events", API_VIEWER, "The audit log: who did what", NULL, &ledger_events_type,
 		JSON, true, run_events},
 	{"GET", "/v1/openapi.json", API_VIEWER, "This document", NULL, NULL, JSON, false,
@@ -364,8 +390,8 @@ static unsigned status_of(int kind)
 	static const struct {
 		int kind;
 		unsigned status;
-	} rows[] = {{P2V_EINVAL, 400}, {P2V_EREFUSED, 409}, {P2V_ENOTFOUND, 404}, {P2V_ELINK, 503},
-		{P2V_ETIMEDOUT, 503}, {P2V_ENOSPC, 507}};
+	} rows[] = {{P2V_EINVAL, 400}, {P2V_EREFUSED, 409}, {P2V_ENOTFOUND, 404}, {P2V_EEXIST, 409},
+		{P2V_ELINK, 503}, {P2V_ETIMEDOUT, 503}, {P2V_ENOSPC, 507}};
 
 	for (size_t i = 0; i < P2V_N(rows); i++)
 		if (rows[i].kind == kind)

@@ -27,13 +27,18 @@ static const struct p2v_json_field fields[] = {
 	P2V_JSON_STR(struct server_config, tls_cert, 0),
 	P2V_JSON_STR(struct server_config, tls_key, 0),
 	P2V_JSON_STR(struct server_config, tokens, 0),
+	P2V_JSON_STR(struct server_config, keys, 0),
 	P2V_JSON_U32(struct server_config, workers, 0),
+	P2V_JSON_U32(struct server_config, receivers, 0),
 	P2V_JSON_U32(struct server_config, priority, 0),
 	P2V_JSON_STRS(struct server_config, hold, 0),
 	P2V_JSON_STRS(struct server_config, windows, 0),
+	P2V_JSON_STRS(struct server_config, retention, 0),
 	P2V_JSON_U32(struct server_config, tries, 0),
 	P2V_JSON_U32(struct server_config, retry_s, 0),
 	P2V_JSON_STR(struct server_config, keep_free, 0),
+	P2V_JSON_STR(struct server_config, quota, 0),
+	P2V_JSON_STR(struct server_config, job_quota, 0),
 	P2V_JSON_STR(struct server_config, worker_memory, 0),
 	P2V_JSON_U32(struct server_config, nice, 0),
 	P2V_JSON_U32(struct server_config, lease_s, 0),
@@ -75,12 +80,18 @@ static const struct p2v_opt settings[] = {
 	SETTING("tokens", "FILE",
 		"Who may ask over the network (default /etc/p2v/tokens): p2v server token makes "
 		"it."),
+	SETTING("keys", "FILE",
+		"The SSH keys of agents (default /var/lib/p2v/authorized_keys): p2v key keeps it, "
+		"and sshd reads it."),
 	SETTING("program", "PATH", "The p2v that is run (default p2v, found in PATH)."),
 	SETTING("user", "NAME",
 		"As whom the workers run where p2vd is root. By default as p2vd itself."),
 	SETTING("format", "FORMAT",
 		"Of the output's disks: qcow2 (default), raw, vmdk, vhdx, vdi."),
 	SETTING("workers", "N", "How many stages run at once (default 1)."),
+	SETTING("receivers", "N",
+		"How many machines are received at once (default 16). The others wait in the order "
+		"in which they came, and see their place in the queue on their screens."),
 	SETTING("priority", "N",
 		"Of jobs that are new (default 5): the highest is taken first, among equals the "
 		"oldest."),
@@ -99,6 +110,21 @@ static const struct p2v_opt settings[] = {
 	SETTING("keep_free", "SIZE",
 		"Stages begin only while that much is free below base (default 5G); jobs wait with "
 		"that reason."),
+	SETTING("quota", "SIZE",
+		"How much all jobs together may hold (default 0: what the file system has). "
+		"Machines that there is no room for wait, before anything of theirs is sent: what "
+		"is used of their disks is reserved for them first, and neither keep_free nor what "
+		"is reserved for others counts as room."),
+	SETTING("job_quota", "SIZE",
+		"How much one machine may send (default 0: any amount). One that holds more is "
+		"refused."),
+	SETTING("retention", "[RULE, ...]",
+		"Which jobs are removed with their disks, and when: cancelled 30d, failed 90d, "
+		"waiting 60d (nothing has come for so long), proven 365d, handed-over 14d. The "
+		"time "
+		"is in d, h, m or s. By default none ever is. The audit log keeps what was "
+		"removed, "
+		"and why."),
 	SETTING("worker_memory", "SIZE",
 		"Address space that each process of a worker may have (default 0: no limit). A "
 		"worker's QEMU needs the guest's memory and some gigabytes more."),
@@ -129,6 +155,7 @@ const struct p2v_cmd control_config_page = {
 void control_config_finish(struct server_config *config)
 {
 	free(config->open);
+	free(config->rules);
 	free(config->home);
 	p2v_json_free(&control_config_type, config);
 }
@@ -142,7 +169,8 @@ static int texts_default(struct server_config *c, struct p2v_err *err)
 	} rows[] = {{&c->store, "/var/lib/p2v/ledger.db"}, {&c->base, "/srv/p2v"},
 		{&c->pool, "main"}, {&c->host, host}, {&c->socket, "/run/p2v/p2vd.sock"},
 		{&c->program, "p2v"}, {&c->keep_free, "5G"}, {&c->worker_memory, "0"},
-		{&c->format, "qcow2"}, {&c->tokens, "/etc/p2v/tokens"}};
+		{&c->quota, "0"}, {&c->job_quota, "0"}, {&c->format, "qcow2"},
+		{&c->tokens, "/etc/p2v/tokens"}, {&c->keys, "/var/lib/p2v/authorized_keys"}};
 
 	gethostname(host, sizeof(host) - 1);
 	for (size_t i = 0; i < P2V_N(rows); i++) {
@@ -160,10 +188,11 @@ static int numbers_check(struct server_config *c, struct p2v_err *err)
 	const struct {
 		const char *name;
 		uint32_t *at, value, most;
-	} rows[] = {{"workers", &c->workers, 1, 64}, {"priority", &c->priority, 5, 1000},
-		{"tries", &c->tries, 3, 100}, {"retry_s", &c->retry_s, 60, 86400},
-		{"nice", &c->nice, 5, 19}, {"lease_s", &c->lease_s, 60, 86400},
-		{"scan_s", &c->scan_s, 10, 86400}, {"stop_s", &c->stop_s, 20, 600}};
+	} rows[] = {{"workers", &c->workers, 1, 64}, {"receivers", &c->receivers, 16, 10000},
+		{"priority", &c->priority, 5, 1000}, {"tries", &c->tries, 3, 100},
+		{"retry_s", &c->retry_s, 60, 86400}, {"nice", &c->nice, 5, 19},
+		{"lease_s", &c->lease_s, 60, 86400}, {"scan_s", &c->scan_s, 10, 86400},
+		{"stop_s", &c->stop_s, 20, 600}};
 
 	for (size_t i = 0; i < P2V_N(rows); i++) {
 		if (*rows[i].at == 0)
@@ -198,6 +227,34 @@ static int windows_parse(struct server_config *c, struct p2v_err *err)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	for (size_t i = 0; r == 0 && i < c->n_windows; i++)
 		r = control_window_parse(c->windows[i], &c->open[i], err);
+	return r;
+}
+
+static int rules_parse(struct server_config *c, struct p2v_err *err)
+{
+	int r = 0;
+
+	c->rules = calloc(c->n_retention + 1, sizeof(*c->rules));
+	if (!c->rules)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	for (size_t i = 0; r == 0 && i < c->n_retention; i++)
+		r = control_retention_parse(c->retention[i], &c->rules[i], err);
+	return r;
+}
+
+static int sizes_parse(struct server_config *c, struct p2v_err *err)
+{
+	const struct {
+		const char *name, *text;
+		uint64_t *at;
+	} rows[] = {{"keep_free", c->keep_free, &c->keep_free_bytes},
+		{"quota", c->quota, &c->quota_bytes},
+		{"job_quota", c->job_quota, &c->job_quota_bytes},
+		{"worker_memory", c->worker_memory, &c->worker_memory_bytes}};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < P2V_N(rows); i++)
+		r = p2v_num_parse_bytes(rows[i].text, rows[i].name, rows[i].at, err);
 	return r;
 }
 
@@ -237,10 +294,9 @@ static int config_complete(struct server_config *c, struct p2v_err *err)
 	if (r == 0)
 		r = windows_parse(c, err);
 	if (r == 0)
-		r = p2v_num_parse_bytes(c->keep_free, "keep_free", &c->keep_free_bytes, err);
+		r = rules_parse(c, err);
 	if (r == 0)
-		r = p2v_num_parse_bytes(
-			c->worker_memory, "worker_memory", &c->worker_memory_bytes, err);
+		r = sizes_parse(c, err);
 	if (r == 0 && !model_name_ok(c->pool))
 		r = p2v_err_set(err, P2V_EINVAL, "pool: '%.80s' is not a name", c->pool);
 	if (r == 0 && !model_name_ok(c->host))

@@ -4,6 +4,7 @@
 
 /* p2vd.conf: YAML (p2v/core/yaml-doc.h), every setting optional. One table is the manual page. */
 
+#include "p2v/control/retention.h"
 #include "p2v/control/window.h"
 #include "p2v/core/json.h"
 #include "p2v/core/opt.h"
@@ -12,18 +13,19 @@
 
 struct server_config {
 	char *store, *base, *pool, *host, *socket, *program, *user, *format;
-	char *keep_free, *worker_memory;
-	char *listen, *tls_cert, *tls_key, *tokens;
-	char **hold, **windows;
-	size_t n_hold, n_windows;
-	uint32_t workers, priority, tries, retry_s, lease_s, scan_s, stop_s, nice;
+	char *keep_free, *quota, *job_quota, *worker_memory;
+	char *listen, *tls_cert, *tls_key, *tokens, *keys;
+	char **hold, **windows, **retention;
+	size_t n_hold, n_windows, n_retention;
+	uint32_t workers, receivers, priority, tries, retry_s, lease_s, scan_s, stop_s, nice;
 
 	/* What follows from the above. */
 	uint32_t gates; /* enum ledger_gate */
-	uint64_t keep_free_bytes, worker_memory_bytes;
+	uint64_t keep_free_bytes, quota_bytes, job_quota_bytes, worker_memory_bytes;
 	struct window *open;
-	uint32_t uid, gid; /* of the workers; 0: as we are */
-	char *home;	   /* of that user, or NULL */
+	struct retention *rules; /* n_retention of them */
+	uint32_t uid, gid;	 /* of the workers; 0: as we are */
+	char *home;		 /* of that user, or NULL */
 };
 
 extern const struct p2v_json_type control_config_type;

@@ -57,6 +57,8 @@ struct p2v_cmd {
 	const char *see_also;			   /* "p2v(1), p2v-recv(1)" */
 	/* Of the manual; 0 is 1. A page of section 5 is of a file: its rows are "name: ARG". */
 	int section;
+	/* What the first operand may be, ended by NULL; or NULL. For completion. */
+	const char *const *words;
 };
 
 /*

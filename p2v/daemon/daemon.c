@@ -17,8 +17,10 @@
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
+#include "p2v/daemon/tidy.h"
 #include "p2v/daemon/worker.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/queue.h"
 #include "p2v/store/status.h"
 
 #define TICK_MS	 500
@@ -36,7 +38,8 @@ struct daemon {
 	int lock_fd;
 	struct worker **workers; /* config->workers of them, or NULL */
 	uint64_t scanned_ms;
-	char *trouble; /* what the ledger said last, so that it is said once */
+	struct daemon_arrivals arrivals; /* during a scan */
+	char *trouble;			 /* what the ledger said last, so that it is said once */
 };
 
 static __attribute__((format(printf, 2, 3))) void say(const struct daemon *d, const char *fmt, ...)
@@ -116,6 +119,15 @@ static void tell_seen(const struct daemon *d, const char *name, enum ledger_stag
 
 /* ---- what is there ---- */
 
+/* Why it is not here yet. */
+static int remark(struct daemon *d, const char *name, struct p2v_err *err)
+{
+	p2v_autofree char *reason = daemon_arrival_reason(&d->arrivals, d->config->base, name);
+
+	return reason ? store_ledger_remark(d->ledger, d->config->pool, name, reason, err)
+		      : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
 static int see(void *ctx, const char *name, enum ledger_stage stage, struct p2v_err *err)
 {
 	struct daemon *d = ctx;
@@ -127,6 +139,21 @@ static int see(void *ctx, const char *name, enum ledger_stage stage, struct p2v_
 		say(d, "job %s: %s", name, ledger_stage_words[stage]);
 	if (r >= 0)
 		tell_seen(d, name, stage, r == 1);
+	return r < 0 || stage != LEDGER_WAITING ? r : remark(d, name, err);
+}
+
+/* What is there, then what has had its time. */
+static int look(struct daemon *d, struct p2v_err *err)
+{
+	int r = daemon_arrivals_read(d->config->base, &d->arrivals, err);
+
+	if (r == 0)
+		r = daemon_scan(d->config->base, see, d, err);
+	daemon_arrivals_finish(&d->arrivals);
+	if (r == 0)
+		r = daemon_tidy(d->config, d->ledger, err);
+	if (r > 0)
+		say(d, "%d jobs are removed by the rules of retention", r);
 	return r;
 }
 
@@ -138,7 +165,7 @@ static void scan(struct daemon *d)
 	if (d->scanned_ms && now - d->scanned_ms < d->config->scan_s * UINT64_C(1000))
 		return;
 	d->scanned_ms = now;
-	note_trouble(d, daemon_scan(d->config->base, see, d, &err), &err);
+	note_trouble(d, look(d, &err), &err);
 }
 
 static bool windows_open(const struct server_config *config)
@@ -187,11 +214,14 @@ static bool space_lacks(struct daemon *d, const struct job *job)
 	uint64_t free_bytes;
 
 	if (statvfs(d->config->base, &st) < 0 ||
-		!p2v_mul_u64(st.f_bavail, st.f_frsize, &free_bytes) ||
-		free_bytes >= d->config->keep_free_bytes)
+		!p2v_mul_u64(st.f_bavail, st.f_frsize, &free_bytes))
+		return false;
+	free_bytes -= p2v_min_u64(free_bytes, store_queue_reserved(d->config->base));
+	if (free_bytes >= d->config->keep_free_bytes)
 		return false;
 	/* Rounded to half a gigabyte, so that it does not change with each look. */
-	reason = p2v_strf("waits for room: %s are free below %s, and %s are to stay free",
+	reason = p2v_strf(
+		"waits for room: %s are free and not reserved below %s, and %s are to stay free",
 		p2v_num_bytes_text(p2v_align_down(free_bytes, P2V_GIB / 2), is), d->config->base,
 		p2v_num_bytes_text(d->config->keep_free_bytes, keep));
 	give_back(d, job, LEDGER_READY, d->config->retry_s, reason ? reason : "");
@@ -426,6 +456,8 @@ static int begin(struct daemon *d, struct p2v_err *err)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0)
 		r = trash_see(d->config->base, err);
+	if (r == 0)
+		r = daemon_limits_say(d->config, err);
 	if (r == 0)
 		r = store_ledger_open(d->config->store, &d->ledger, err);
 	if (r == 0)

@@ -8,6 +8,7 @@ static const struct p2v_json_field machine_disk_fields[] = {
 	P2V_JSON_STR(struct machine_disk, id, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct machine_disk, path, P2V_JSON_REQUIRED),
 	P2V_JSON_U64(struct machine_disk, size_bytes, P2V_JSON_REQUIRED),
+	P2V_JSON_U64(struct machine_disk, used_bytes, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct machine_disk, logical_sector_bytes, 0),
 	P2V_JSON_U32(struct machine_disk, physical_sector_bytes, 0),
 	P2V_JSON_STR(struct machine_disk, model, 0),

@@ -22,6 +22,7 @@ struct machine_disk {
 	char *id;
 	char *path; /* /dev/sda, or the file that poses as a disk */
 	uint64_t size_bytes;
+	uint64_t used_bytes;	       /* that will be sent, at most; 0: not known yet */
 	uint32_t logical_sector_bytes; /* 512 or 4096 */
 	uint32_t physical_sector_bytes;
 	char *model;

@@ -12,7 +12,6 @@
 
 #define AUTH_MAX  ((size_t)64 << 10)
 #define KEYS_MAX  ((size_t)4 << 20)
-#define LINE	  "restrict,command=\"exit 1\""
 #define KEY_TYPE  "ssh-ed25519" /* the one that a medium makes */
 #define KEY_BLOB  68		/* characters of base64 */
 #define BASE64	  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -40,13 +39,33 @@ bool recv_keys_have(struct p2v_span text, const char *key)
 	return false;
 }
 
-static int keys_have(const char *keys, const char *key, bool *ret, struct p2v_err *err)
+static int file_has(const char *path, const char *key, bool *ret, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	int r = p2v_file_read(keys, KEYS_MAX, &text, err);
+	int r = p2v_file_read(path, KEYS_MAX, &text, err);
 
 	if (r == 0)
 		*ret = recv_keys_have(p2v_span_of(text.data, text.len), key);
+	return r;
+}
+
+/* In one of the files. The first has to be there; a further one need not have been made yet. */
+static int keys_have(const char *keys, const char *key, bool *ret, struct p2v_err *err)
+{
+	struct p2v_span rest = p2v_span_str(keys);
+	bool found = false;
+	int r = 0;
+
+	for (bool first = true; r == 0 && !found && rest.n; first = false) {
+		p2v_autofree char *path = p2v_span_dup(p2v_span_until(rest, ':', &rest));
+
+		if (!path)
+			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+		if (first || p2v_file_exists(path))
+			r = file_has(path, key, &found, err);
+	}
+	if (r == 0)
+		*ret = found;
 	return r;
 }
 
@@ -107,8 +126,7 @@ int recv_key_line(const char *base, const char *keys, const char *type, const ch
 	bool known = true;
 	int r;
 
-	/* It becomes a line of authorized_keys: nothing else may be in it. sshd's ForceCommand
-	 * stands above the line's; where that is missing, the key opens nothing. */
+	/* It becomes a line of authorized_keys: nothing else may be in it. */
 	if (strcmp(type, KEY_TYPE) != 0 || strlen(blob) != KEY_BLOB ||
 		strspn(blob, BASE64) != KEY_BLOB)
 		return 0;
@@ -120,15 +138,15 @@ int recv_key_line(const char *base, const char *keys, const char *type, const ch
 	if (r < 0 || known)
 		return r;
 	if (store_agents_of_key(base, key, &agent, NULL) == 0) {
-		p2v_buf_addf(out, LINE " %s\n", key);
+		p2v_buf_addf(out, "restrict %s\n", key);
 		return p2v_buf_check(out, err);
 	}
 	r = store_agents_door(base, &door, err);
 	if (r == 0 && store_agents_door_open(&door)) {
 		if (door.from)
-			p2v_buf_addf(out, LINE ",from=\"%s\" %s\n", door.from, key);
+			p2v_buf_addf(out, "restrict,from=\"%s\" %s\n", door.from, key);
 		else
-			p2v_buf_addf(out, LINE " %s\n", key);
+			p2v_buf_addf(out, "restrict %s\n", key);
 		r = p2v_buf_check(out, err);
 	}
 	p2v_json_free(&store_door_type, &door);

@@ -13,6 +13,7 @@
 #include "p2v/core/publish.h"
 #include "p2v/model/check.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/snapshot.h"
 #include "p2v/store/status.h"
 #include "p2v/wire/msg.h"
 
@@ -182,8 +183,12 @@ static int noun_drop(const struct recv_job *job, const char *noun, struct p2v_er
 
 int recv_job_reopen(const struct recv_job *job, struct p2v_err *err)
 {
+	p2v_autofree char *history = p2v_path_join(job->dir, STORE_HISTORY_DIR);
 	int r = store_jobdir_drop_from(job->dir, STORE_FACTS, err);
 
+	/* Of another disk than the one that comes now. */
+	if (r == 0 && history)
+		p2v_dir_remove(history);
 	if (r == 0)
 		r = noun_drop(job, STORE_IMAGE, err);
 	if (r == 0)

@@ -27,8 +27,9 @@ static const struct p2v_opt opts[] = {
 		"Format of the images: qcow2 (default) or raw."},
 	{"name", 'n', "NAME", P2V_OPT_STR, SPEC(name), 0,
 		"Name of the job directory, whatever the machine calls itself."},
-	{"keys", 'k', "FILE", P2V_OPT_STR, SPEC(keys), 0,
-		"The authorized_keys file whose keys may send. Who was let in by sshd with another "
+	{"keys", 'k', "FILE[:FILE]...", P2V_OPT_STR, SPEC(keys), 0,
+		"The authorized_keys files whose keys may send. Who was let in by sshd with "
+		"another "
 		"key may only ask, until 'p2v enroll' has let it in. sshd has to say which key it "
 		"was: ExposeAuthInfo yes."},
 	P2V_OPT_END,

@@ -13,6 +13,7 @@
 #include "p2v/recv/intake.h"
 #include "p2v/recv/job.h"
 #include "p2v/recv/log.h"
+#include "p2v/recv/turn.h"
 
 #define PROGRAM "p2v-recv " P2V_VERSION
 #define FEATURES                                                                                   \
@@ -29,6 +30,7 @@ struct conversation {
 	struct peer peer;
 	struct recv_streams streams;
 	struct recv_job job;
+	struct store_queue *turn;   /* its ticket, or NULL */
 	struct recv_disk disk;	    /* the one that is open; io NULL: none */
 	bool refresh;		    /* its pass is a second one */
 	bool fresh[WIRE_DISKS_MAX]; /* verified on this connection */
@@ -166,9 +168,12 @@ static int admit(struct conversation *c, struct p2v_err *err)
 	if (r == 0) {
 		c->peer.alive_fd = c->job.lock_fd;
 		c->peer.log_fd = recv_log_open(c->job.dir);
-		streams_open(c);
+		r = recv_turn_wait(&c->peer, c->spec->base, &c->job, &c->turn, err);
 	}
-	return r < 0 ? r : admit_send(c, err);
+	if (r < 0)
+		return r;
+	streams_open(c);
+	return admit_send(c, err);
 }
 
 static int open_check(
@@ -390,6 +395,7 @@ static int finish(struct conversation *c, struct p2v_err *err)
 	if (r < 0)
 		return r;
 	finished.finished = (struct wire_finished){receipt.data, (uint32_t)receipt.len};
+	store_queue_leave(p2v_steal(c->turn), true);
 	r = recv_peer_send(&c->peer, &finished, err);
 	if (r == 0 && c->peer.terms.features & WIRE_FEATURE_STATUS)
 		follow(c);
@@ -466,6 +472,8 @@ int recv_run(const struct recv_spec *spec, struct link *link, struct p2v_err *er
 	}
 	recv_disk_finish(&c.disk);
 	recv_streams_finish(&c.streams);
+	/* Before the job is let go of: who has it may take the ticket. */
+	store_queue_leave(c.turn, false);
 	recv_job_finish(&c.job);
 	recv_caller_finish(&c.caller);
 	recv_peer_finish(&c.peer);

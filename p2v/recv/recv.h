@@ -16,7 +16,8 @@ struct recv_spec {
 	const char *base;   /* an existing directory */
 	const char *format; /* qcow2 or raw */
 	const char *name;   /* of the job; NULL: the machine's own */
-	const char *keys;   /* authorized_keys: who has another key may only ask; NULL: all may send
+	const char *keys;   /* authorized_keys, several with ':': who has another key may only ask;
+			     * NULL: all may send
 			     */
 	const struct recv_images *images; /* NULL: recv_images_qemu */
 };

@@ -10,6 +10,7 @@
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
+#include "p2v/store/snapshot.h"
 
 /* The nouns in the order in which they are made, each with the directories that belong to it. The
  * overlays in work/ hold what changes.json reports, so they go with it and with nothing later: the
@@ -82,17 +83,30 @@ static int drop_noun(const char *dir, const struct noun *noun, struct p2v_err *e
 	return 0;
 }
 
+static size_t noun_index(const char *noun)
+{
+	size_t i = 0;
+
+	while (i < P2V_N(nouns) && strcmp(nouns[i].file, noun) != 0)
+		i++;
+	return i;
+}
+
 int store_jobdir_drop_from(const char *dir, const char *noun, struct p2v_err *err)
 {
-	size_t first = 0;
+	size_t first = noun_index(noun);
 
-	while (first < P2V_N(nouns) && strcmp(nouns[first].file, noun) != 0)
-		first++;
 	if (first == P2V_N(nouns))
 		return p2v_err_set(err, P2V_EINVAL, "%s: '%.40s' is no part of a job", dir, noun);
 	if (nouns[first].kept)
 		return p2v_err_set(
 			err, P2V_EREFUSED, "%s: %s came from the source and is kept", dir, noun);
+	if (first <= noun_index(STORE_CHANGES)) {
+		int r = store_snapshot_keep(dir, err);
+
+		if (r < 0)
+			return r;
+	}
 	/* The last noun goes first and its mark before its files: a crash in between leaves a
 	 * job that is merely less far on. */
 	for (size_t i = P2V_N(nouns); i-- > first;) {

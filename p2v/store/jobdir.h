@@ -22,6 +22,7 @@
  *	  output/             NAME-diskN.qcow2, NAME.xml, NAME.sh, NAME_VARS.fd
  *	  proof.json          what was seen when it was booted
  *	  proof/              serial.log, screen.png, wire.pcap
+ *	  history/            what earlier conversions changed (p2v/store/snapshot.h)
  *	  job.log             what the workers of p2vd said
  *	  status.json         what p2vd says of it (p2v/store/status.h)
  *	  agent.log           what the agent said (LOG), of its last connections

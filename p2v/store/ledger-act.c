@@ -24,7 +24,7 @@ static const struct action {
 		"status IN ('ready', 'held') AND stage <> 'proven'", "cancelled"},
 	{"rollback", "wish = 'rollback', not_before = 0, tries = 0",
 		"wish = '' AND stage NOT IN ('waiting', 'received')", "rolled back"},
-	{"handover", "reason = 'handed over'",
+	{"handover", "reason = '" LEDGER_HANDED_OVER "'",
 		"stage = 'proven' AND status = 'ready' AND wish = ''",
 		"handed over: it is not proven"},
 	{"rm", "wish = 'rm', not_before = 0, tries = 0", "wish <> 'rm'", "removed"},

@@ -157,7 +157,8 @@ static int job_bring(
 	bool back = (int)stage < job->stage && stage != LEDGER_WAITING;
 	bool anew = stage == LEDGER_WAITING && job->status == LEDGER_FAILED;
 	const char *status = back ? "held" : anew ? "ready" : ledger_status_words[job->status];
-	const char *reason = back ? "brought back by hand" : anew ? "" : job->reason;
+	bool came = job->stage == LEDGER_WAITING && job->status == LEDGER_READY;
+	const char *reason = back ? "brought back by hand" : anew || came ? "" : job->reason;
 	const struct db_value values[] = {{NULL, (int64_t)job->id}, {ledger_stage_words[stage], 0},
 		{status, 0}, {reason, 0}, {NULL, (int64_t)job->lease}};
 	int r = store_ledger_one(db,
@@ -191,6 +192,17 @@ int store_ledger_seen(
 	int r = store_db_transact(ledger->db, see, &s, err);
 
 	return r < 0 ? p2v_err_wrap(err, r, "job %s", seen->name) : r;
+}
+
+int store_ledger_remark(struct ledger *ledger, const char *pool, const char *name,
+	const char *reason, struct p2v_err *err)
+{
+	const struct db_value values[] = {{pool, 0}, {name, 0}, {reason, 0}};
+
+	return store_ledger_one(ledger->db,
+		"UPDATE job SET reason = ?3 WHERE pool = ?1 AND name = ?2 AND stage = 'waiting'"
+		" AND status = 'ready' AND reason <> ?3 RETURNING " LEDGER_JOB_COLS,
+		values, P2V_N(values), NULL, err);
 }
 
 /* ---- the audit log ---- */

@@ -42,6 +42,9 @@ extern const char *const ledger_stage_words[];
 enum ledger_status { LEDGER_READY, LEDGER_HELD, LEDGER_FAILED, LEDGER_CANCELLED };
 extern const char *const ledger_status_words[];
 
+/* The reason of a proven job that has been handed over. */
+#define LEDGER_HANDED_OVER "handed over"
+
 /* What has to be done before anything else. */
 enum ledger_wish { LEDGER_NO_WISH, LEDGER_ROLLBACK, LEDGER_RM };
 extern const char *const ledger_wish_words[];
@@ -124,6 +127,10 @@ struct ledger_seen {
  * Returns 1 where something changed. */
 int store_ledger_seen(struct ledger *ledger, const struct ledger_seen *seen, const char *who,
 	struct p2v_err *err);
+
+/* Why a job that is waiting waits; no event. Returns 1 where it was another reason. */
+int store_ledger_remark(struct ledger *ledger, const char *pool, const char *name,
+	const char *reason, struct p2v_err *err);
 
 /*
  * What an operator may ask for, by its word: hold, approve, retry, cancel, rollback, handover (he

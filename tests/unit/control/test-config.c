@@ -85,7 +85,10 @@ static void mistakes_are_named(void **state)
 	} rows[] = {{"wrokers: 2\n", "wrokers"}, {"workers: 1000\n", "workers"},
 		{"hold: lunch\n", "hold: 'lunch'"}, {"windows: [\"25:00-26:00\"]\n", "25:00"},
 		{"keep_free: much\n", "keep_free"}, {"pool: ../x\n", "pool"},
-		{"host: \"a b\"\n", "host"}, {"- a\n", "line 1"}};
+		{"host: \"a b\"\n", "host"},
+		{"retention: [\"cancelled soon\"]\n", "cancelled soon"},
+		{"retention: [\"lost 3d\"]\n", "lost 3d"}, {"job_quota: x\n", "job_quota"},
+		{"- a\n", "line 1"}};
 	struct server_config c;
 
 	(void)state;

@@ -101,10 +101,10 @@ def main():
         return
     verdict = "failed" if wrong == "unproven" else "proven"
     proof = {"version": 1, "name": os.path.basename(folder), "verdict": verdict, "reason": "it is so", "checks": []}
+    changes = {"version": 1, "name": proof["name"], "changes": [
+        {"path": "/etc/fstab", "action": "modify", "kind": "text", "reason": "the old name is gone", "after_digest": "1"}]}
     for name in NOUNS[stage]:
-        told = os.path.join(folder, "say-" + name)
-        text = json.dumps(proof) if stage == "prove" else open(told).read() if os.path.exists(told) else "{}"
-        publish(folder, name, text)
+        publish(folder, name, json.dumps({"prove": proof, "changes": changes}.get(stage, {})))
     sys.exit(1 if verdict == "failed" else 0)
 
 

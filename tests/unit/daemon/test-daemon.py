@@ -75,7 +75,7 @@ class Server:
         self.conf = os.path.join(work, f"{host}.conf")
         self.log = open(os.path.join(work, f"{host}.log"), "ab")
         settings = {"store": store, "base": base, "socket": self.socket, "program": FAKE, "host": host, "workers": 2,
-                    "retry_s": 1, "scan_s": 1, "stop_s": 2, "keep_free": "1M", **settings}
+                    "keys": os.path.join(work, "authorized_keys"), "retry_s": 1, "scan_s": 1, "stop_s": 2, "keep_free": "1M", **settings}
         with open(self.conf, "w") as file:
             file.writelines(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
         self.process = None
@@ -295,7 +295,7 @@ def cancel_rollback_remove(scene):
     wait("it runs", lambda: (server.job("web02") or {}).get("running"))
     server.act("web02", "rm")
     wait("it is gone", lambda: not server.job("web02") and not os.path.exists(scene.path("web02")))
-    need(os.listdir(scene.base) == ["web01"], os.listdir(scene.base))
+    need(sorted(os.listdir(scene.base)) == [".limits.json", "web01"], os.listdir(scene.base))
     need(server.ask("GET", "/v1/jobs/web02")[0] == 404, "it is still there")
 
 
@@ -373,6 +373,18 @@ def conforms(document, schema, value, where):
             conforms(document, schema["items"], part, f"{where}[{i}]")
 
 
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEALLu5OboyXJayBu7wTzeOiniuogeO4YXExDZ3oZL75 someone"
+# A good one for each route that takes one, in the order of the document.
+BODIES = {
+    "/v1/jobs/{job}/actions": {"action": "priority", "priority": 7},
+    "/v1/jobs/{job}/orders": {"version": 1, "memory_bytes": 1 << 30, "hold": ["emission"]},
+    "/v1/agents/actions": {"action": "assign", "which": "0123abcd", "name": "db07"},
+    "/v1/door": {"for_s": 60, "from": "10.0.0.0/24"},
+    "/v1/keys": {"name": "campaign", "public_key": PUBLIC_KEY, "from": "10.0.0.0/24", "until": "20301231"},
+    "/v1/keys/revoke": {"key": "campaign"},
+}
+
+
 @case
 def api_is_as_its_document_says(scene):
     """Each route of the OpenAPI document answers as it says, right and wrong questions alike."""
@@ -382,8 +394,13 @@ def api_is_as_its_document_says(scene):
     # What is ordered comes before the disks have.
     scene.add("late", received=False)
     server.comes("late", "waiting")
+    # A machine that waits for a name.
+    os.mkdir(scene.path(".agents"), 0o700)
+    with open(scene.path(".agents", "0123abcd"), "w") as file:
+        json.dump({"version": 1, "id": "0123abcd", "wants": "localhost", "serial": "X1", "asked_s": int(time.time())}, file)
     document = server.get("/v1/openapi.json")
     need(document["openapi"].startswith("3."), document)
+    need(all(re.fullmatch(r"[\w.-]+", name) for name in document["components"]["schemas"]), document["components"]["schemas"].keys())
     error = {"$ref": "#/components/schemas/error"}
     tried = 0
     for template, methods in document["paths"].items():
@@ -391,10 +408,8 @@ def api_is_as_its_document_says(scene):
             continue
         for method, operation in methods.items():
             job = "late" if template.endswith("/orders") else "web01"
-            path = template.replace("{job}", job).replace("{file}", "proof.json")
-            body = {"action": "priority", "priority": 7} if "requestBody" in operation else None
-            if job == "late":
-                body = {"version": 1, "memory_bytes": 1 << 30, "hold": ["emission"]}
+            path = template.replace("{job}", job).replace("{file}", "pristine" if "snapshots" in template else "proof.json")
+            body = BODIES[template] if "requestBody" in operation else None
             if body:
                 conforms(document, operation["requestBody"]["content"]["application/json"]["schema"], body, path)
             status, headers, text = server.ask(method.upper(), path, body)
@@ -627,6 +642,130 @@ def the_operators_tool(scene):
              if e["what"] == "approve" and e["text"] == "go"), "who approved")
     server.stop()
     need("is p2vd running" in p2v("list", expect=1), "no server")
+
+
+@case
+def snapshots_and_what_differs(scene):
+    """p2v job snapshots and diff: the pristine disk, a conversion that was taken back, and the present one."""
+    server = scene.server()
+    scene.add("web01")
+    server.comes("web01", "proven")
+
+    def p2v(*words, expect=0):
+        done = subprocess.run([P2V, "job", *words, "--socket", server.socket], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        need(done.returncode == expect, f"p2v job {words}: {done.returncode} {done.stdout} {done.stderr}")
+        return done.stdout + done.stderr
+
+    def change(path, digest, action="modify", **more):
+        return {"path": path, "action": action, "kind": "text", "reason": f"why {path}", "after_digest": digest, **more}
+
+    os.makedirs(scene.path("web01", "history", "1", "changes"))
+    with open(scene.path("web01", "history", "1", "changes.json"), "w") as file:
+        json.dump({"version": 1, "name": "web01", "changes": [
+            change("/etc/fstab", "0"), change("/etc/old", "7", "create", diff="changes/0002.diff"), change("/etc/same", "5")]}, file)
+    with open(scene.path("web01", "history", "1", "changes", "0002.diff"), "w") as file:
+        file.write("--- /dev/null\n+++ b/etc/old\n+a line\x1b[31m\n")
+    with open(scene.path("web01", "changes.json"), "w") as file:
+        json.dump({"version": 1, "name": "web01", "changes": [
+            change("/etc/fstab", "3"), change("/etc/fstab", "1"), change("/etc/new", "2", "create"), change("/etc/same", "5")]}, file)
+    names = [(s["name"], s["state"], s.get("changes")) for s in json.loads(p2v("snapshots", "web01", "--json"))["snapshots"]]
+    need(names == [("pristine", "received", 0), ("conversion-1", "taken back", 3), ("conversion-2", "booted", 4)], names)
+    need("its changes alone are kept" in p2v("snapshots", "web01"), p2v("snapshots", "web01"))
+
+    def differ(*words):
+        found = json.loads(p2v("diff", "web01", *words, "--json"))
+        return [(file["action"], file["path"]) for file in found.get("files", [])]
+
+    need(differ() == [("modify", "/etc/fstab"), ("create", "/etc/new"), ("modify", "/etc/same")], differ())
+    need(differ("conversion-1", "conversion-2") == [("modify", "/etc/fstab"), ("create", "/etc/new"), ("delete", "/etc/old")],
+         differ("conversion-1", "conversion-2"))
+    need(differ("converted", "pristine") == [("modify", "/etc/fstab"), ("delete", "/etc/new"), ("modify", "/etc/same")],
+         differ("converted", "pristine"))
+    need(differ("converted", "conversion-2") == [], "the last one is another one")
+    text = p2v("diff", "web01", "pristine", "conversion-1", "--patch")
+    need("+a line" in text and "\x1b" not in text and "3 files" in text, text)
+    for words, code in ((("web01", "conversion-3"), 1), (("web01", "../x"), 2), (("web01", "a", "b", "c"), 2), ((), 2), (("none",), 1)):
+        p2v("diff", *words, expect=code)
+    scene.add("late", received=False)
+    server.comes("late", "waiting")
+    need(p2v("snapshots", "late") == "", "snapshots of what is not there")
+
+
+@case
+def keys_of_agents(scene):
+    """p2v key: a pair is made and its public half let in, listed, taken out; nothing of the asker's gets into the line."""
+    server = scene.server()
+    path = os.path.join(scene.work, "authorized_keys")
+
+    def p2v(*words, expect=0):
+        done = subprocess.run([P2V, "key", *words, "--socket", server.socket], stdin=subprocess.DEVNULL, cwd=scene.work,
+                              capture_output=True, text=True)
+        need(done.returncode == expect, f"p2v key {words}: {done.returncode} {done.stdout} {done.stderr}")
+        return done.stdout + done.stderr
+
+    need(p2v("list") == "", "keys of nobody")
+    said = p2v("new", "campaign", "--until", "20301231", "--from", "10.0.0.0/24,192.0.2.7")
+    need(os.stat(os.path.join(scene.work, "campaign")).st_mode & 0o777 == 0o600, "the private key is not private")
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", os.path.join(scene.work, "campaign.pub")], check=True,
+                           capture_output=True, text=True).stdout.split()[1]
+    need(shown in said, f"{shown}: {said}")
+    with open(path) as file:
+        line = file.read()
+    need(line.startswith(f'restrict,command="p2v-recv --dir {scene.base}",from="10.0.0.0/24,192.0.2.7",'
+                         'expiry-time="20301231" ssh-ed25519 AAAA') and line.endswith(" campaign\n"), line)
+    # sshd's own reader of such files takes it.
+    need(shown in subprocess.run(["ssh-keygen", "-l", "-f", path], check=True, capture_output=True, text=True).stdout, "ssh-keygen")
+    key, = json.loads(p2v("list", "--json"))["keys"]
+    need(key["fingerprint"] == shown and key["until"] == "20301231" and key["from"] == "10.0.0.0/24,192.0.2.7", key)
+    p2v("new", "campaign", expect=1)
+    p2v("new", "campaign", "--output", "other", expect=1)
+    need(not os.path.exists(os.path.join(scene.work, "other")), "a pair that nobody lets in is left")
+    p2v("new", "other", "--public", os.path.join(scene.work, "campaign.pub"), expect=1)
+    for words in (("new", "x y"), ("new",), ("juggle",), ("list", "all"), ("revoke",)):
+        p2v(*words, expect=2)
+    for bad in ({"name": "x", "public_key": "command=\"sh\" " + PUBLIC_KEY}, {"name": "x", "public_key": "ssh-ed25519 AAAA"},
+                {"name": "x", "public_key": PUBLIC_KEY, "from": "10.0.0.0/8\",command=\"sh"},
+                {"name": "x\nssh-ed25519", "public_key": PUBLIC_KEY}, {"name": "x", "public_key": PUBLIC_KEY, "until": "soon"},
+                {"name": "x", "public_key": "ssh-rsa" + PUBLIC_KEY[11:]}, {"public_key": PUBLIC_KEY}):
+        status, _, text = server.ask("POST", "/v1/keys", bad)
+        need(status == 400, f"{bad}: {status} {text}")
+    with open(path) as file:
+        need(file.read() == line, "the file is another one")
+    p2v("revoke", "campaign")
+    p2v("revoke", "campaign", expect=1)
+    need(p2v("list") == "", "a revoked key is listed")
+    what = [(e["what"], e["text"]) for e in server.get("/v1/events")["events"] if e["what"].startswith("key")]
+    need(what == [("key new", f"campaign {shown}"), ("key revoke", f"campaign {shown}")], what)
+
+
+@case
+def time_is_over(scene):
+    """The rules of retention remove what nobody needs, with its directory, say why, and touch nothing else."""
+    server = scene.server(retention=["cancelled 2s", "failed 3s", "waiting 2s", "handed-over 2s"], hold=["conversion"])
+    for name in ("kept", "cancelled", "handed", "proven"):
+        scene.add(name)
+    scene.add("failed", "plan refuse")
+    for name in ("kept", "cancelled", "handed", "proven"):
+        server.comes(name, "held")
+    for name in ("handed", "proven"):
+        server.act(name, "approve")
+    server.comes("handed", "proven")
+    server.comes("proven", "proven")
+    server.act("cancelled", "cancel")
+    server.act("handed", "handover")
+    scene.add("late", received=False)
+    with open(scene.path("late", ".lock"), "a") as lock:
+        # Its agent is there: it is not removed, however long that takes.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait("they are gone", lambda: sorted(server.jobs()) == ["kept", "late", "proven"])
+        time.sleep(3)
+        need(scene.has("late", "machine.json"), "it was removed while it came")
+    wait("it is gone", lambda: sorted(server.jobs()) == ["kept", "proven"])
+    need(sorted(n for n in os.listdir(scene.base) if n[0] != ".") == ["kept", "proven"], os.listdir(scene.base))
+    why = {(e["name"], e["text"]) for e in server.get("/v1/events")["events"] if e["what"] == "rm"}
+    need(why == {("cancelled", "retention: cancelled 2s"), ("failed", "retention: failed 3s"),
+                 ("handed", "retention: handed-over 2s"), ("late", "retention: waiting 2s")}, why)
 
 
 @case

@@ -13,6 +13,7 @@
 #include "p2v/model/image.h"
 #include "p2v/model/receipt.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/queue.h"
 #include "p2v/store/status.h"
 #include "p2v/wire/greet.h"
 #include "tests/unit/recv/scripted.h"
@@ -693,6 +694,27 @@ static void test_busy_waits(void **state)
 	assert_int_equal(scripted_end(&s), P2V_ELINK);
 }
 
+/* Where there are limits, who comes second waits, and is told his place. */
+static void test_queue(void **state)
+{
+	const struct store_limits limits = {.receivers = 1};
+	p2v_autofree char *path = p2v_path_join(base, STORE_LIMITS);
+	struct scripted first, second;
+
+	(void)state;
+	assert_int_equal(store_limits_save(base, &limits, NULL), 0);
+	scripted_start(&first, base, "qcow2");
+	scripted_admitted(&first, "queue01", UUID, DISK_BYTES);
+	scripted_start(&second, base, "qcow2");
+	scripted_greet(&second);
+	scripted_inventory(&second, "queue02", UUID, DISK_BYTES);
+	assert_int_equal(scripted_hear(&second, WIRE_WAIT).wait.position, 1);
+	assert_int_equal(scripted_end(&first), P2V_ELINK);
+	scripted_hear(&second, WIRE_ADMIT);
+	assert_int_equal(scripted_end(&second), P2V_ELINK);
+	assert_int_equal(unlink(path), 0);
+}
+
 /* A pipe beside the control connection, opened as an agent does; HELLO is said. */
 static void data_start(struct scripted *s, const struct digest *token)
 {
@@ -826,6 +848,7 @@ int main(void)
 		cmocka_unit_test(test_refresh_reads_back),
 		cmocka_unit_test(test_converted_is_not_refreshed),
 		cmocka_unit_test(test_busy_waits),
+		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_data_connection),
 		cmocka_unit_test(test_data_connection_left_open),
 		cmocka_unit_test(test_data_connection_of_nobody),

@@ -13,6 +13,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/store/jobdir.h"
+#include "p2v/store/snapshot.h"
 
 static char *dir;
 
@@ -74,6 +75,49 @@ static void drop_output_keeps_what_it_is_made_from(void **state)
 	assert_true(there(STORE_CHANGES));
 	/* Again: nothing is there, nothing is wrong. */
 	assert_int_equal(store_jobdir_drop_from(dir, STORE_OUTPUT, NULL), 0);
+}
+
+static void write_changes(void)
+{
+	static const char text[] =
+		"{\"version\":1,\"name\":\"web01\",\"changes\":[{\"path\":\"/a\","
+		"\"action\":\"modify\",\"kind\":\"text\",\"reason\":\"r\","
+		"\"diff\":\"changes/0001.diff\"}]}";
+
+	fill();
+	assert_int_equal(
+		p2v_publish_bytes(dir, STORE_CHANGES, text, sizeof(text) - 1, 0600, NULL), 0);
+}
+
+static void what_is_taken_back_is_kept_as_changes(void **state)
+{
+	p2v_auto_snapshots struct snapshots all = {0};
+	p2v_auto_changes struct changes changes = {0};
+
+	(void)state;
+	write_changes();
+	assert_int_equal(store_jobdir_drop_from(dir, STORE_FACTS, NULL), 0);
+	assert_false(there(STORE_CHANGES));
+	assert_false(there(STORE_CHANGES_DIR));
+	assert_true(there(STORE_HISTORY_DIR "/1/changes/0001.diff"));
+	write_changes();
+	/* To make the output anew takes nothing back. */
+	assert_int_equal(store_jobdir_drop_from(dir, STORE_OUTPUT, NULL), 0);
+	assert_false(there(STORE_HISTORY_DIR "/2"));
+	assert_int_equal(store_jobdir_drop_from(dir, STORE_CHANGES, NULL), 0);
+	write_changes();
+	assert_int_equal(store_snapshots_load(dir, &all, NULL), 0);
+	assert_int_equal(all.n_snapshots, 4);
+	assert_string_equal(all.snapshots[0].name, "pristine");
+	assert_string_equal(all.snapshots[2].name, "conversion-2");
+	assert_string_equal(all.snapshots[2].state, "taken back");
+	assert_string_equal(all.snapshots[3].name, "conversion-3");
+	assert_int_equal(store_snapshot_changes(dir, "conversion-2", &changes, NULL), 0);
+	assert_string_equal(changes.changes[0].diff, "history/2/changes/0001.diff");
+	model_changes_finish(&changes);
+	assert_int_equal(
+		store_snapshot_changes(dir, "conversion-4", &changes, NULL), P2V_ENOTFOUND);
+	assert_int_equal(store_snapshot_changes(dir, "../x", &changes, NULL), P2V_ENOTFOUND);
 }
 
 static void drop_facts_keeps_the_image(void **state)
@@ -146,6 +190,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			drop_output_keeps_what_it_is_made_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_taken_back_is_kept_as_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(drop_facts_keeps_the_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			drop_refuses_the_source_and_strangers, setup, teardown),
