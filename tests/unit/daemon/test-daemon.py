@@ -855,6 +855,6 @@ def main():
     sys.exit(1 if failed or not cases else 0)
 
 
-P2VD, P2V, *WORDS = sys.argv[1:]
+P2VD, P2V, *WORDS = [os.path.abspath(word) if i < 2 else word for i, word in enumerate(sys.argv[1:])]
 POSTGRES = "--postgres" in WORDS
 main()
