@@ -21,9 +21,11 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "netplan", "ext4"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "ifupdown", "ext4"},
 	{"x86_64", "systemd", "systemd-boot", "uefi", "initramfs-tools", "networkd", "btrfs"},
+	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub2", "uefi", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub-legacy", "bios", "initramfs-tools", "ifupdown", "ext4"},
+	{"i686", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},
 	{"i686", "systemd", "extlinux", "bios", "initramfs-tools", "ifupdown", "ext3"},
 };
 
@@ -42,15 +44,6 @@ static bool all_network(const struct facts_os *os, const char *dialect)
 		if (!plan_is(os->nics[i].dialect, dialect) && !plan_is(os->nics[i].kind, "name"))
 			return false;
 	return true;
-}
-
-/* GRUB 2 with entry files (BLS), or arguments in its environment: no test has booted one. */
-static bool has_untried_entries(const struct facts_bootloader *b)
-{
-	for (size_t i = 0; plan_is(b->kind, "grub2") && i < b->n_configs; i++)
-		if (strstr(b->configs[i], "/loader/entries/") || strstr(b->configs[i], "/grubenv"))
-			return true;
-	return false;
 }
 
 /* Secure Boot, or 4096-byte sectors: no test has booted a guest with them. */
@@ -91,7 +84,7 @@ void plan_grade(struct planning *p)
 
 	p->plan->grade = p->plan->n_blockers ? GRADE_COPIED : GRADE_GENERIC;
 	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers ||
-		has_untried_entries(&os->bootloader) || has_untried_hardware(p))
+		has_untried_hardware(p))
 		return;
 	for (size_t i = 0; i < P2V_N(proven); i++)
 		if (plan_is(os->arch, proven[i].arch) && plan_is(os->init, proven[i].init) &&
