@@ -56,7 +56,7 @@ struct lanes {
 	struct p2v_err told; /* why a lane is over or connects anew; to be shown once */
 	/* the putting thread's */
 	enum tune tune;
-	uint64_t tune_ms, tune_bytes, tune_busy_ns, began_ms, put_bytes;
+	uint64_t tune_ms, tune_bytes, tune_busy_ns, tune_cpu_ns, began_ms, put_bytes;
 	uint64_t base_rate;
 };
 
@@ -477,6 +477,7 @@ int lanes_drained(struct lanes *all, struct p2v_err *err)
 #define TRIAL_MS      1500
 #define TUNE_FOR_MS   20000
 #define BUSY_PERCENT  75 /* of the time in its link: what bounds it may be that */
+#define CPU_PERCENT   60 /* of a processor for its link: less, and it waits for the network */
 #define GAIN_PERMILLE 1143
 
 static unsigned lanes_sensible(void)
@@ -492,6 +493,7 @@ static void window_begin(struct lanes *all, enum tune tune)
 	all->tune_ms = p2v_now_ms();
 	all->tune_bytes = all->put_bytes;
 	all->tune_busy_ns = atomic_load(&all->spec.load->busy_ns[SEND_STAGE_LINK]);
+	link_cpu_ns(all->spec.control->link, &all->tune_cpu_ns);
 }
 
 static uint64_t window_rate(const struct lanes *all, uint64_t passed_ms)
@@ -506,12 +508,18 @@ static void tune_end(struct lanes *all)
 	all->spec.streams->n = 1 + lanes_in(all, LANE_SERVING);
 }
 
-/* Every thread of the link was busy nearly all the time. */
+/* Every thread of the link was busy nearly all the time, and not with waiting for the network: a
+ * second connection through the same one gains nothing, and no repeats are found while there are
+ * two. */
 static bool link_is_busy(struct lanes *all, uint64_t passed_ms)
 {
 	uint64_t busy_ns =
 		atomic_load(&all->spec.load->busy_ns[SEND_STAGE_LINK]) - all->tune_busy_ns;
+	uint64_t cpu_ns = 0;
 
+	if (link_cpu_ns(all->spec.control->link, &cpu_ns) &&
+		(cpu_ns - all->tune_cpu_ns) / 1000000 * 100 < passed_ms * CPU_PERCENT)
+		return false;
 	return busy_ns / 1000000 * 100 >= passed_ms * BUSY_PERCENT * lanes_count(all);
 }
 

@@ -79,6 +79,14 @@ void link_cancel(struct link *l)
 	l->ops->cancel(l);
 }
 
+bool link_cpu_ns(struct link *l, uint64_t *ret_ns)
+{
+	if (!l->ops->cpu_ns)
+		return false;
+	*ret_ns = l->ops->cpu_ns(l);
+	return true;
+}
+
 const char *link_words(struct link *l, char buf[LINK_WORDS_MAX])
 {
 	buf[0] = '\0';

@@ -37,6 +37,8 @@ struct link_ops {
 	void (*words)(struct link *l, char *buf, size_t n);
 	/* Optional: how the bytes are kept secret on the way. Constant. */
 	const char *(*methods)(struct link *l);
+	/* Optional: the processor time that sending has taken on this machine, in ns. */
+	uint64_t (*cpu_ns)(struct link *l);
 	/* Optional: the descriptors that it reads from and writes to. */
 	void (*fds)(struct link *l, int *ret_in, int *ret_out);
 	void (*close)(struct link *l); /* frees what the kind owns, and l */
@@ -61,6 +63,9 @@ int link_wait(struct link *l, int timeout_ms, struct p2v_err *err);
 int link_shutdown_write(struct link *l, struct p2v_err *err);
 /* Makes running and later calls return P2V_ECANCELED soon. */
 void link_cancel(struct link *l);
+/* The processor time that sending has taken on this machine so far, in ns; false: it does not know.
+ */
+bool link_cpu_ns(struct link *l, uint64_t *ret_ns);
 /* The last line that the far program wrote to its stderr, printable ASCII only; "" for none. */
 #define LINK_WORDS_MAX 256
 const char *link_words(struct link *l, char buf[LINK_WORDS_MAX]);

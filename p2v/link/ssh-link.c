@@ -325,9 +325,23 @@ static int write_locked(struct ssh_link *s, const char *buf, size_t n, struct p2
 	return 0;
 }
 
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t ssh_cpu_ns(struct link *l)
+{
+	return atomic_load(&ssh_of(l)->write_cpu_ns);
+}
+
 static int ssh_write(struct link *l, const void *buf, size_t n, struct p2v_err *err)
 {
 	struct ssh_link *s = ssh_of(l);
+	uint64_t since_ns = thread_cpu_ns();
 	int r;
 
 	pthread_mutex_lock(&s->lock);
@@ -336,6 +350,7 @@ static int ssh_write(struct link *l, const void *buf, size_t n, struct p2v_err *
 	else
 		r = write_locked(s, buf, n, err);
 	pthread_mutex_unlock(&s->lock);
+	atomic_fetch_add(&s->write_cpu_ns, thread_cpu_ns() - since_ns);
 	return r;
 }
 
@@ -452,6 +467,7 @@ const struct link_ops ssh_link_ops = {
 	.wait = ssh_wait_readable,
 	.shutdown_write = ssh_shutdown_write,
 	.cancel = ssh_cancel,
+	.cpu_ns = ssh_cpu_ns,
 	.words = ssh_words,
 	.methods = ssh_methods,
 	.close = ssh_close,

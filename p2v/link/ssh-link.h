@@ -32,6 +32,7 @@ struct ssh_link {
 	int fd;
 	int read_wake_fd, write_wake_fd;
 	atomic_bool canceled;
+	_Atomic uint64_t write_cpu_ns;
 
 	pthread_mutex_t lock; /* guards all below */
 	LIBSSH2_SESSION *session;

@@ -162,7 +162,7 @@ int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, cons
 	int r = disk_paths(&disk, dir, index, format, size_bytes, err);
 
 	if (r == 0 && p2v_file_exists(disk.path) && p2v_file_exists(disk.journal_path))
-		r = recv_journal_open(disk.journal_path, size_bytes, &journal, err);
+		r = recv_journal_look(disk.journal_path, size_bytes, &journal, err);
 	recv_disk_finish(&disk);
 	if (r == 0)
 		*ret = journal;

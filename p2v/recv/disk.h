@@ -54,7 +54,8 @@ struct recv_disk {
 int recv_disk_open(struct recv_disk *disk, const struct recv_images *images, const char *dir,
 	uint16_t index, const char *format, uint64_t size_bytes, struct p2v_err *err);
 void recv_disk_finish(struct recv_disk *disk);
-/* The journal of a disk that may have been received before; NULL where there is none yet. */
+/* The journal of a disk that may have been received before, without its leaves; NULL where there is
+ * none yet. */
 int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, const char *format,
 	struct journal **ret, struct p2v_err *err);
 

@@ -28,7 +28,7 @@
 struct journal {
 	pthread_mutex_t lock; /* all of it, once it is open */
 	char *path;
-	int fd, leaves_fd;
+	int fd, leaves_fd;	  /* leaves_fd -1: none are kept */
 	uint64_t size_bytes, end; /* end: where the next record goes */
 	struct bitmap durable;	  /* grain is on stable storage */
 	struct bitmap data;	  /* and its leaf is in leaves_fd, else it is zero */
@@ -204,8 +204,9 @@ static int journal_apply(struct journal *j, const struct record *rec, struct p2v
 		block_bitmap_clear_range(&j->data, rec->first, rec->count);
 		break;
 	case JOURNAL_DATA:
-		if (write_all(j->leaves_fd, rec->leaves, (size_t)rec->n_leaves * LEAF_BYTES,
-			    rec->first * LEAF_BYTES) < 0)
+		if (j->leaves_fd >= 0 &&
+			write_all(j->leaves_fd, rec->leaves, (size_t)rec->n_leaves * LEAF_BYTES,
+				rec->first * LEAF_BYTES) < 0)
 			return p2v_err_errno(err, errno, "%s: leaves", j->path);
 		block_bitmap_set_range(&j->durable, rec->first, rec->count);
 		block_bitmap_set_range(&j->data, rec->first, rec->count);
@@ -317,8 +318,8 @@ static int leaves_open(struct journal *j, struct p2v_err *err)
 	return 0;
 }
 
-int recv_journal_open(
-	const char *path, uint64_t size_bytes, struct journal **ret, struct p2v_err *err)
+static int journal_open(const char *path, uint64_t size_bytes, bool leaves, struct journal **ret,
+	struct p2v_err *err)
 {
 	p2v_auto(recv_journal_free) struct journal *j = calloc(1, sizeof(*j));
 	uint64_t grains = block_grains(size_bytes);
@@ -340,7 +341,7 @@ int recv_journal_open(
 		r = block_bitmap_init(&j->data, grains, err);
 	if (r == 0)
 		r = block_bitmap_init(&j->unproved, grains, err);
-	if (r == 0)
+	if (r == 0 && leaves)
 		r = leaves_open(j, err);
 	if (r == 0) {
 		block_bitmap_set_range(&j->unproved, 0, grains);
@@ -352,6 +353,18 @@ int recv_journal_open(
 		return r;
 	*ret = p2v_steal(j);
 	return 0;
+}
+
+int recv_journal_open(
+	const char *path, uint64_t size_bytes, struct journal **ret, struct p2v_err *err)
+{
+	return journal_open(path, size_bytes, true, ret, err);
+}
+
+int recv_journal_look(
+	const char *path, uint64_t size_bytes, struct journal **ret, struct p2v_err *err)
+{
+	return journal_open(path, size_bytes, false, ret, err);
 }
 
 void recv_journal_free(struct journal *j)

@@ -63,6 +63,9 @@ struct journal;
 /* Opens or makes path. A journal of another size is P2V_EFORMAT. */
 int recv_journal_open(
 	const char *path, uint64_t size_bytes, struct journal **ret, struct p2v_err *err);
+/* The same to ask for anything but leaves: it keeps none, so it costs reading the records once. */
+int recv_journal_look(
+	const char *path, uint64_t size_bytes, struct journal **ret, struct p2v_err *err);
 void recv_journal_free(struct journal *j); /* pending records are lost; NULL is fine */
 P2V_DEFINE_CLEANUP(struct journal *, recv_journal_free);
 

@@ -135,6 +135,13 @@ static void test_proved(void **state)
 	assert_int_equal(unproved(j, 0), 7002);
 	assert_int_equal(unproved(j, 9), 10002);
 	assert_int_equal(unproved(j, 12), 20009);
+	n = recv_journal_durable(j);
+	recv_journal_free(j);
+	/* Who only looks learns the same, but no leaf. */
+	assert_int_equal(recv_journal_look(path, SIZE, &j, NULL), 0);
+	assert_int_equal(unproved(j, 12), 20009);
+	assert_int_equal(recv_journal_durable(j), n);
+	assert_int_equal(recv_journal_leaf(j, 10, durable, want, NULL), P2V_EIO);
 	recv_journal_free(j);
 }
 
