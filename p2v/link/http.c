@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "p2v/core/stop.h"
+
 #define DIGEST_PREFIX "sha256:"
 #define DIGEST_BYTES  32
 #define REDIRECTS_MAX 5L
@@ -89,6 +91,17 @@ static int digest_check(struct body *body, const uint8_t *want, struct p2v_err *
 		"it is not the file that was meant: its digest is " DIGEST_PREFIX "%s", hex);
 }
 
+/* Ctrl-C ends it. */
+static int go_on(void *ctx, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
+{
+	(void)ctx;
+	(void)total;
+	(void)now;
+	(void)up_total;
+	(void)up;
+	return p2v_stop_check(NULL) < 0;
+}
+
 static void options_set(CURL *curl, const struct link_http_spec *spec, struct body *body, char *why)
 {
 	curl_easy_setopt(curl, CURLOPT_URL, spec->url);
@@ -101,6 +114,8 @@ static void options_set(CURL *curl, const struct link_http_spec *spec, struct bo
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, go_on);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, body_take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
 	/* The pinned key, or the digest, says who it is; a chain of certificates would add a clock
@@ -119,6 +134,8 @@ static int fetch(CURL *curl, const struct body *body, const char *why, struct p2
 		return 0;
 	if (body->too_large)
 		return p2v_err_set(err, P2V_EFORMAT, "it has more than %zu bytes", body->max_bytes);
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		return p2v_stop_check(err);
 	if (body->write_errno)
 		return p2v_err_errno(err, body->write_errno, "write");
 	if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)

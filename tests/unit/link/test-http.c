@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -189,6 +190,28 @@ static void test_not_believed(void **state)
 	}
 }
 
+static void test_into_a_file(void **state)
+{
+	p2v_autofree char *url = p2v_strf("https://127.0.0.1:%u/config", port);
+	struct link_http_spec spec = {url, digest, NULL, 4096, WAIT_MS};
+	char got[256] = "what was there before, and is longer";
+	struct p2v_err err = {0};
+	int fd = memfd_create("fetched", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(write(fd, got, sizeof(got)), sizeof(got));
+	if (link_http_fetch(&spec, fd, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(pread(fd, got, sizeof(got), 0), strlen(BODY));
+	assert_memory_equal(got, BODY, strlen(BODY));
+	spec.digest = "sha256:"
+		      "0000000000000000000000000000000000000000000000000000000000000000";
+	assert_int_equal(link_http_fetch(&spec, fd, &err), P2V_EREFUSED);
+	spec.digest = NULL;
+	assert_int_equal(link_http_fetch(&spec, fd, &err), P2V_EINVAL);
+	close(fd);
+}
+
 static void test_not_reached(void **state)
 {
 	p2v_autofree char *closed = p2v_strf("http://127.0.0.1:%u/config", free_port());
@@ -206,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_believed),
 		cmocka_unit_test(test_not_believed),
+		cmocka_unit_test(test_into_a_file),
 		cmocka_unit_test(test_not_reached),
 	};
 
