@@ -5,6 +5,7 @@
 
 #include "p2v/cli/assessment.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 #include "p2v/core/text.h"
 
 #define COLUMNS	 80
@@ -82,9 +83,12 @@ static void change_row(const struct assessment *a, size_t first, size_t max, str
 {
 	const char *text = op_text(&a->changes[first]);
 	p2v_autobuf struct p2v_buf row = {0};
-	size_t n = 0;
+	size_t n = 0, end = strlen(text);
 
-	p2v_buf_addf(&row, "%s:", text);
+	/* A step's own reason is a sentence. */
+	if (p2v_span_ends(p2v_span_str(text), "."))
+		end--;
+	p2v_buf_addf(&row, "%.*s:", (int)end, text);
 	for (size_t i = first; i < a->n_changes; i++) {
 		bool again = false;
 
