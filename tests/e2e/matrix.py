@@ -136,7 +136,7 @@ def print_parts(job):
         system = json.load(file)["systems"][0]
     with open(os.path.join(job, "plan.json")) as file:
         plan = json.load(file)
-    kinds = {"initramfs": {kernel["initramfs"]["kind"] for kernel in system["kernels"]},
+    kinds = {"initramfs": {kernel["initramfs"]["kind"] for kernel in system["kernels"] if not kernel.get("rescue")},
              "network": {nic.get("dialect", "") for nic in system["nics"] if nic["kind"] != "name"}}
     print(f"    grade {plan['grade']}: {system['arch']}, {system['bootloader']['kind']}, {plan['firmware']}, "
           f"{kinds['initramfs']}, {kinds['network']}, {system['root']}")
