@@ -11,8 +11,7 @@
 #define NAME_COLUMNS 20
 #define AGE_COLUMNS  12
 
-/* text, printable, cut to so many columns; a cut one ends in "...". */
-static void cut_add(struct p2v_buf *out, const char *text, size_t columns)
+void cli_cut_add(struct p2v_buf *out, const char *text, size_t columns)
 {
 	p2v_autobuf struct p2v_buf clean = {0};
 	const char *p;
@@ -37,12 +36,11 @@ static void cut_add(struct p2v_buf *out, const char *text, size_t columns)
 	p2v_buf_add_str(out, columns > 3 ? "..." : "");
 }
 
-/* The same, filled up with blanks. */
-static void cell_add(struct p2v_buf *out, const char *text, size_t columns)
+void cli_cell_add(struct p2v_buf *out, const char *text, size_t columns)
 {
 	size_t before = out->len, width;
 
-	cut_add(out, text, columns);
+	cli_cut_add(out, text, columns);
 	if (out->failed)
 		return;
 	p2v_buf_add_str(out, "");
@@ -100,10 +98,10 @@ void cli_jobs_print(const struct jobs *jobs, size_t columns, struct p2v_buf *out
 		doing_add(&doing, job, jobs->now_s);
 		age_text(job->changed_s, jobs->now_s, age);
 		p2v_buf_addf(out, "%4llu ", (unsigned long long)job->id);
-		cell_add(out, job->name, NAME_COLUMNS);
-		cell_add(out, job->state, 10);
-		cell_add(out, age, AGE_COLUMNS);
-		cut_add(out, doing.failed ? "" : (const char *)doing.data, rest);
+		cli_cell_add(out, job->name, NAME_COLUMNS);
+		cli_cell_add(out, job->state, 10);
+		cli_cell_add(out, age, AGE_COLUMNS);
+		cli_cut_add(out, doing.failed ? "" : (const char *)doing.data, rest);
 		while (!out->failed && out->data[out->len - 1] == ' ')
 			out->len--;
 		p2v_buf_add_str(out, "\n");

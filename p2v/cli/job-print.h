@@ -13,4 +13,9 @@ void cli_jobs_print(const struct jobs *jobs, size_t columns, struct p2v_buf *out
 void cli_job_print(
 	const struct job *job, const struct events *events, size_t columns, struct p2v_buf *out);
 
+/* text, printable, cut to so many columns; a cut one ends in "...". */
+void cli_cut_add(struct p2v_buf *out, const char *text, size_t columns);
+/* The same, filled up with blanks to a column more. */
+void cli_cell_add(struct p2v_buf *out, const char *text, size_t columns);
+
 #endif

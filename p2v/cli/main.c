@@ -14,7 +14,8 @@
 #include "p2v/core/stop.h"
 
 static const struct verb *const verbs[] = {&cli_doctor, &cli_inspect, &cli_assess, &cli_convert,
-	&cli_prove, &cli_verify, &cli_job, &cli_enroll, &cli_agent, &cli_key, &cli_server_verb,
+	&cli_prove, &cli_verify, &cli_job, &cli_run, &cli_enroll, &cli_agent, &cli_key,
+	&cli_server_verb,
 	&cli_media};
 
 struct main_opts {
@@ -47,7 +48,8 @@ static const struct p2v_cmd main_cmd = {
 	.operands_offset = offsetof(struct main_opts, operands),
 	.n_operands_offset = offsetof(struct main_opts, n_operands),
 	.see_also = "p2v-doctor(1), p2v-inspect(1), p2v-assess(1), p2v-convert(1), p2v-prove(1), "
-		    "p2v-verify(1), p2v-job(1), p2v-enroll(1), p2v-agent-list(1), p2v-key(1), "
+		    "p2v-verify(1), p2v-job(1), p2v-run(1), p2v-enroll(1), p2v-agent-list(1), "
+		    "p2v-key(1), "
 		    "p2v-server(1), "
 		    "p2v-media(1), "
 		    "p2v-agent(1), "

@@ -32,5 +32,6 @@ extern const struct verb cli_agent;
 extern const struct verb cli_key;
 extern const struct verb cli_server_verb;
 extern const struct verb cli_media;
+extern const struct verb cli_run;
 
 #endif

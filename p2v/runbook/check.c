@@ -164,6 +164,8 @@ static int cutover_check(const struct check *c, int node, const struct runbook_s
 			"handover needs the interface where the physical machine would answer");
 	if (!cut->refresh_min != !cut->refresh.n_run)
 		return wrong(c, node, "cutover", "refresh and refresh_min go together");
+	if (runbook_approves(server, "final") && !cut->final.n_run)
+		return wrong(c, node, "approve", "final is said, and cutover has no final");
 	if (cut->refresh.n_run && !cut->final.n_run)
 		return wrong(c, node, "cutover", "refresh without final: nothing ends it");
 	return 0;

@@ -14,7 +14,7 @@
 #define GRACE_MS  5000
 
 const char *const campaign_hook_words[] = {
-	"refresh", "final", "before", "after", "handover", "failed", NULL};
+	"refresh", "final", "before", "after", "handover", "failed", "rollback", NULL};
 
 static const struct p2v_json_field fields[] = {
 	P2V_JSON_U32(struct campaign_hook_news, version, 0),
@@ -35,7 +35,7 @@ const struct runbook_hook *campaign_hook_of(
 {
 	const struct runbook_hook *const hooks[] = {&server->cutover.refresh,
 		&server->cutover.final, &server->hooks.before, &server->hooks.after,
-		&server->cutover.handover, &server->hooks.failed};
+		&server->cutover.handover, &server->hooks.failed, &server->cutover.rollback};
 
 	return hooks[which];
 }

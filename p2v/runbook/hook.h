@@ -20,6 +20,7 @@ enum campaign_hook {
 	CAMPAIGN_HOOK_AFTER,
 	CAMPAIGN_HOOK_HANDOVER,
 	CAMPAIGN_HOOK_FAILED,
+	CAMPAIGN_HOOK_ROLLBACK,
 };
 extern const char *const campaign_hook_words[];
 

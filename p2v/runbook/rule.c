@@ -43,8 +43,11 @@ const struct runbook_rule runbook_rules[] = {
 		"When its last pass or its conversion may begin, by the clock of the host where "
 		"the runbook is run",
 		0},
-	{&runbook_server_type, "approve", "^(conversion|emission)$", "conversion or emission",
-		"Before these it waits for a person: p2v job approve", 0},
+	{&runbook_server_type, "approve", "^(final|conversion|emission)$",
+		"final, conversion or emission",
+		"Before these it waits for a person: p2v run --approve before its last pass, p2v "
+		"job approve before the others",
+		0},
 	{&runbook_server_type, "networks", NULL, NULL, "Where its network cards lead", 0},
 	{&runbook_server_type, "checks", NULL, NULL,
 		"What has to answer on the isolated wire before it counts as proven", 0},
@@ -76,6 +79,8 @@ const struct runbook_rule runbook_rules[] = {
 		"Starts the virtual machine where it belongs; not before nobody answers with the "
 		"physical one's addresses on the interface",
 		0},
+	{&runbook_cutover_type, "rollback", NULL, NULL,
+		"Stops the virtual machine that was handed over; for p2v run --rollback", 0},
 	{&runbook_cutover_type, "interface", "^[A-Za-z0-9._@-]{1,15}$",
 		"a network interface of this host", "Where the physical machine would answer", 0},
 	{&model_orders_network_type, "mac", "^([0-9a-f]{2}:){5}[0-9a-f]{2}$",

@@ -41,6 +41,7 @@ static const struct p2v_json_field cutover_fields[] = {
 	P2V_JSON_OBJ(struct runbook_cutover, refresh, 0, &runbook_hook_type),
 	P2V_JSON_OBJ(struct runbook_cutover, final, 0, &runbook_hook_type),
 	P2V_JSON_OBJ(struct runbook_cutover, handover, 0, &runbook_hook_type),
+	P2V_JSON_OBJ(struct runbook_cutover, rollback, 0, &runbook_hook_type),
 	P2V_JSON_STR(struct runbook_cutover, interface, 0),
 	P2V_JSON_END,
 };

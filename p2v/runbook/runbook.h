@@ -18,6 +18,8 @@
  *	    memory: 8G
  */
 
+#include <stdio.h>
+
 #include "p2v/control/window.h"
 #include "p2v/core/json.h"
 #include "p2v/model/orders.h"
@@ -47,6 +49,7 @@ struct runbook_cutover {
 	struct runbook_hook refresh;  /* sends what has changed while the server runs */
 	struct runbook_hook final;    /* stops the server and has it send its last pass */
 	struct runbook_hook handover; /* starts the virtual machine where it belongs */
+	struct runbook_hook rollback; /* stops it there again */
 	char *interface; /* of this host, where the physical machine must not answer then */
 };
 
@@ -93,7 +96,7 @@ int runbook_load(const char *path, struct runbook *ret, struct p2v_err *err);
 void runbook_finish(struct runbook *runbook);
 #define p2v_auto_runbook __attribute__((cleanup(runbook_finish)))
 
-/* Whether a person has to approve of it before `point`: conversion, emission. */
+/* Whether a person has to approve of it before `point`: final, conversion, emission. */
 bool runbook_approves(const struct runbook_server *server, const char *point);
 /* There is a pass before the last one. */
 bool runbook_cuts_over(const struct runbook_server *server);
@@ -102,5 +105,7 @@ bool runbook_cuts_over(const struct runbook_server *server);
 int runbook_orders(const struct runbook_server *server, struct orders *ret, struct p2v_err *err);
 /* The JSON schema (draft 2020-12) of a runbook, as JSON or YAML reads it. */
 int runbook_schema(struct p2v_buf *out, struct p2v_err *err);
+/* p2v-runbook(5). */
+int runbook_manual(FILE *out, struct p2v_err *err);
 
 #endif

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/runbook/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/span.h"
 
-#define SUFFIX ".state.json"
+#define SUFFIX	     ".state.json"
+#define APPROVED     ".approved"
+#define APPROVED_MAX ((size_t)1 << 20)
 
 const char *const campaign_step_words[] = {"waiting", "copying", "hot", "final", "ready",
-	"converting", "proven", "done", "failed", "skipped", NULL};
+	"converting", "proven", "done", "failed", "rolled-back", NULL};
 
 static const struct p2v_json_field server_fields[] = {
 	P2V_JSON_STR(struct campaign_server, name, P2V_JSON_REQUIRED),
@@ -23,9 +30,10 @@ static const struct p2v_json_field server_fields[] = {
 	P2V_JSON_BOOL(struct campaign_server, by_job, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct campaign_server, ordered, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct campaign_server, rolled, P2V_JSON_OMIT),
-	P2V_JSON_U32(struct campaign_server, people, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct campaign_server, guarded, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct campaign_server, hooks, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct campaign_server, passes, P2V_JSON_OMIT),
+	P2V_JSON_U64(struct campaign_server, pass_ms, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct campaign_server, receipt, 0),
 	P2V_JSON_STR(struct campaign_server, final_receipt, 0),
 	P2V_JSON_U64(struct campaign_server, seen_s, P2V_JSON_OMIT),
@@ -151,4 +159,74 @@ void campaign_note(struct campaign_server *server, const char *text)
 
 	free(server->note);
 	server->note = copy;
+}
+
+static int path_of(const char *runbook_path, const char *suffix, char **ret, struct p2v_err *err)
+{
+	p2v_autofree char *dir = NULL, *file = NULL;
+	int r = campaign_file(runbook_path, suffix, &dir, &file, err);
+
+	if (r < 0)
+		return r;
+	*ret = p2v_path_join(dir, file);
+	return *ret ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+int campaign_lock(const char *runbook_path, int *ret_fd, struct p2v_err *err)
+{
+	p2v_autofree char *path = NULL;
+	p2v_autoclose int fd = -1;
+	int r = path_of(runbook_path, ".lock", &path, err);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return p2v_err_errno(err, errno, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return p2v_err_set(err, P2V_EREFUSED,
+			"%s: another p2v run is at work on this runbook", runbook_path);
+	*ret_fd = p2v_steal_fd(&fd);
+	return 0;
+}
+
+int campaign_approve(const char *runbook_path, const char *server, struct p2v_err *err)
+{
+	p2v_autofree char *path = NULL, *line = NULL;
+	p2v_autoclose int fd = -1;
+	int r = path_of(runbook_path, APPROVED, &path, err);
+
+	if (r < 0)
+		return r;
+	line = p2v_strf("%llu %s\n", (unsigned long long)time(NULL), server);
+	if (!line)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line) || fsync(fd) < 0)
+		return p2v_err_errno(err, errno, "%s", path);
+	return 0;
+}
+
+bool campaign_approved(const char *runbook_path, const char *server, uint64_t since_s)
+{
+	p2v_autofree char *path = NULL;
+	p2v_autobuf struct p2v_buf text = {0};
+	struct p2v_span rest, line;
+
+	if (path_of(runbook_path, APPROVED, &path, NULL) < 0 ||
+		p2v_file_read(path, APPROVED_MAX, &text, NULL) < 0)
+		return false;
+	rest = p2v_span_of(text.data, text.len);
+	while (rest.n) {
+		struct p2v_span after, name, when;
+		uint64_t at;
+
+		line = p2v_span_until(rest, '\n', &after);
+		when = p2v_span_until(line, ' ', &name);
+		if (p2v_span_eq(name, server) && p2v_span_u64(when, INT64_MAX, &at) &&
+			at >= since_s)
+			return true;
+		rest = after;
+	}
+	return false;
 }

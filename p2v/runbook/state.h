@@ -20,7 +20,7 @@ enum campaign_step {
 	CAMPAIGN_PROVEN,     /* being handed over */
 	CAMPAIGN_DONE,
 	CAMPAIGN_FAILED,
-	CAMPAIGN_SKIPPED, /* not wanted this time */
+	CAMPAIGN_ROLLED, /* rolled back on request: rests until it is retried */
 };
 extern const char *const campaign_step_words[];
 
@@ -32,10 +32,12 @@ struct campaign_server {
 	char *job_name;
 	char *note;  /* why it waits or has failed, for people; or NULL */
 	bool by_job; /* it failed because its job did */
-	bool ordered, rolled;
-	uint32_t people; /* enum ledger_gate: where the server itself wants an approval */
-	uint32_t hooks;	 /* done, a bit each (hook.h) */
+	bool ordered;
+	bool rolled;	/* it had gone on without its orders, and was brought back for them */
+	bool guarded;	/* nobody answered in its place, and its handover was begun */
+	uint32_t hooks; /* done, a bit each (hook.h) */
 	uint32_t passes;
+	uint64_t pass_ms;	       /* how long the last one took */
 	char *receipt, *final_receipt; /* when the last pass ended, and the last hot one */
 	uint64_t seen_s, copied_s, refreshed_s, final_s, approved_s, proven_s, done_s;
 };
@@ -60,8 +62,16 @@ void campaign_state_finish(struct campaign_state *state);
 
 /* The server's state, added where it is new; NULL for want of memory. */
 struct campaign_server *campaign_server_of(struct campaign_state *state, const char *name);
-/* note: printf into it; NULL: none. */
+/* Replaces its note; NULL: none. */
 void campaign_note(struct campaign_server *server, const char *text);
+
+/* One p2v run at a time works on a runbook: P2V_EREFUSED. ret_fd: the lock, to be closed. */
+int campaign_lock(const char *runbook_path, int *ret_fd, struct p2v_err *err);
+/* A person has said that the server's last pass may begin: a line "TIME NAME" in
+ * RUNBOOK.approved. */
+int campaign_approve(const char *runbook_path, const char *server, struct p2v_err *err);
+/* Whether somebody has since then. */
+bool campaign_approved(const char *runbook_path, const char *server, uint64_t since_s);
 
 /* RUNBOOK less its .yaml or .yml, with this at its end: "weekend" ".state.json"; and its folder. */
 int campaign_file(const char *runbook_path, const char *suffix, char **ret_dir, char **ret_name,

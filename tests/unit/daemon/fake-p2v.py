@@ -104,7 +104,12 @@ def main():
     changes = {"version": 1, "name": proof["name"], "changes": [
         {"path": "/etc/fstab", "action": "modify", "kind": "text", "reason": "the old name is gone", "after_digest": "1"}]}
     for name in NOUNS[stage]:
-        publish(folder, name, json.dumps({"prove": proof, "changes": changes}.get(stage, {})))
+        told = os.path.join(folder, "say-" + name)
+        text = json.dumps({"prove": proof, "changes": changes}.get(stage, {}))
+        if stage != "prove" and os.path.exists(told):
+            with open(told) as file:
+                text = file.read()
+        publish(folder, name, text)
     sys.exit(1 if verdict == "failed" else 0)
 
 
