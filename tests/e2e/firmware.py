@@ -6,6 +6,7 @@ usage: firmware.py [--build DIR] [CASE...]"""
 
 import os
 import socket
+import subprocess
 import time
 
 import media
@@ -37,16 +38,16 @@ def drives(steps, iso, image=None):
     return argv + (["-drive", f"if=none,id=medium,format=raw,readonly=on,file={iso}"] if iso else [])
 
 
-def known(steps, argv, name, **facts):
+def known(steps, argv, name, job="web01", **facts):
     """Boots, and waits for the machine's inventory on the server, which must say these things."""
     with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=LIMIT_S + 30, name=name) as machine:
-        machine.wait("the inventory", lambda: os.path.exists(os.path.join(steps.jobs, "web01", "machine.json")), LIMIT_S)
+        machine.wait("the inventory", lambda: os.path.exists(os.path.join(steps.jobs, job, "machine.json")), LIMIT_S)
         print(f"      {machine.seconds():.0f} s: the server knows it", flush=True)
         text = machine.serial_text()
         image = machine.screenshot() if os.environ.get("P2V_KEEP_SCREENS") else None
     if image:
         os.replace(image, os.path.join(os.environ["P2V_KEEP_SCREENS"], f"{name}.png"))
-    told = steps.noun("web01", "machine.json")
+    told = steps.noun(job, "machine.json")
     for key, value in facts.items():
         cases.need(told.get(key) == value, f"{key} is told as {told.get(key)}, and is {value}")
     return text
@@ -141,6 +142,80 @@ def pxe(steps):
     argv = [*media.web01(), *drives(steps, None), *wire(steps, f"tftp={folder}", "bootfile=p2v.ipxe"), "-boot", "n",
             "-device", "ide-hd,id=disk,drive=drive,bus=ide.0", "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"]
     known(steps, argv, "pxe", firmware="bios")
+
+
+def words_boot(steps, words, *more):
+    """The same system by its kernel, with these words on its command line."""
+    folder = os.path.join(steps.work, "files")
+    if not os.path.exists(folder):
+        os.makedirs(folder)
+        media.build(steps, "amd64", folder, settings="limit=64K", verb="pxe")
+        with open(os.path.join(folder, "all.img"), "wb") as out:
+            for name in "initrd.img", "config.img":
+                with open(os.path.join(folder, name), "rb") as file:
+                    out.write(file.read())
+    with open(os.path.join(folder, "p2v.ipxe.example")) as file:
+        kernel = next(line for line in file if line.startswith("kernel ")).split("initrd=config.img ", 1)[1].strip()
+    return [*media.web01(), *drives(steps, None), "-kernel", os.path.join(folder, "vmlinuz"), "-initrd",
+            os.path.join(folder, "all.img"), "-append", f"{kernel} {words}", "-device", "ide-hd,id=disk,drive=drive,bus=ide.0",
+            *more]
+
+
+class Https:
+    """openssl's web server with a certificate of its own, which nobody but the pinned key speaks for."""
+
+    def __init__(self, folder, port):
+        self.folder = folder
+        key, cert = (os.path.join(folder, name) for name in ("key.pem", "cert.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                        "-subj", "/CN=campaign"], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "x509", "-in", cert, "-pubkey", "-noout"], check=True, capture_output=True).stdout
+        der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=public, check=True, capture_output=True).stdout
+        digest = subprocess.run(["openssl", "dgst", "-sha256", "-binary"], input=der, check=True, capture_output=True).stdout
+        self.pin = "sha256//" + subprocess.run(["base64", "-w0"], input=digest, check=True, capture_output=True).stdout.decode()
+        self.process = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-key", key, "-cert", cert, "-WWW",
+                                         "-quiet"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@CASES.add
+def settings_by_url(steps):
+    """p2v.config=https://...: with another key than the pinned one it halts as told; with that one it is obeyed."""
+    folder, port = os.path.join(steps.work, "www"), vm.free_port()
+    os.makedirs(folder)
+    with open(os.path.join(folder, "campaign"), "w") as file:
+        file.write("name=by-url limit=64K\n")
+    card = ["-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"]
+    net = wire(steps, f"guestfwd=tcp:10.0.2.101:443-cmd:/usr/bin/python3 {media.RELAY} {port}")
+    with Https(folder, port) as https:
+        other = "sha256//" + "A" * 43 + "="
+        words = "p2v.config=https://10.0.2.101/campaign p2v.on-failure=poweroff p2v.config-key="
+        with vm.heavy_lock(), vm.Vm(words_boot(steps, words + other, *net, *card), steps.work, limit_s=LIMIT_S + 30,
+                                    name="other-key") as machine:
+            machine.process.wait(timeout=LIMIT_S)
+            print(f"      {machine.seconds():.0f} s: another key: it switched itself off", flush=True)
+            cases.need("10.0.2.101" in machine.serial_text(), "it does not say why")
+        cases.need(not os.listdir(steps.jobs), f"it did not stop: {os.listdir(steps.jobs)}")
+        known(steps, words_boot(steps, words + https.pin, *net, *card), "by-url", job="by-url", firmware="bios")
+
+
+@CASES.add
+def bond(steps):
+    """Two cards as one, with a fixed address."""
+    macs = ["00:1b:21:aa:bb:01", "00:1b:21:aa:bb:11"]
+    cards = ["-netdev", "hubport,id=up,hubid=0,netdev=wire"]
+    for i, mac in enumerate(macs):
+        cards += ["-netdev", f"hubport,id=port{i},hubid=0", "-device", f"e1000,netdev=port{i},mac={mac}"]
+    words = f"p2v.bond=active-backup:{','.join(macs)} p2v.address=10.0.2.33/24 p2v.gateway=10.0.2.2"
+    text = known(steps, words_boot(steps, words, *wire(steps), *cards), "bond", firmware="bios")
+    cases.need("p2vbond 10.0.2.33/24" in text, text[-3000:])
 
 
 if __name__ == "__main__":

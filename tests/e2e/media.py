@@ -5,8 +5,10 @@ itself. The machine's network is QEMU's own, with that one port of the server in
 usage: media.py [--build DIR] [CASE...]"""
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 import daemon
@@ -241,6 +243,62 @@ def hot_then_cold(steps):
     cases.need(second["digest"] != first["digest"], "the second pass changed nothing")
     cases.need(second["sent_bytes"] < first["sent_bytes"] / 10, f"it sent all again: {second['sent_bytes']} bytes")
     print(f"      the first pass sent {first['sent_bytes']} bytes, the second {second['sent_bytes']}", flush=True)
+    same_digest(steps, image, "web01")
+
+
+def asking_server(steps, trusted):
+    """sshd as `p2v server init` sets it up: new keys may ask. What it runs for that must lie where only root writes."""
+    shutil.copy(steps.program("p2v-recv"), trusted)
+    recv = f"{trusted}/p2v-recv --dir {steps.jobs} --keys {steps.daemon.path('authorized_keys')}"
+    steps.stop_server()
+    steps.start_server(config=[f"AuthorizedKeysCommand {recv} lines %t %k", f"AuthorizedKeysCommandUser {steps.user}",
+                               "ExposeAuthInfo yes", f"ForceCommand {recv}"])
+
+
+def let_in(steps, machine, server_side):
+    """The door, the code on the screen, and what it opens."""
+    look = machine.vga_text
+
+    def words():
+        return " ".join(look().split())
+
+    def p2v(*argv):
+        return steps.run("p2v", [steps.program("p2v"), *argv, "--socket", server_side.socket]).stdout
+
+    machine.wait("the shut door", lambda: "p2v enroll --open" in words(), limit_s=BOOT_S)
+    print(f"      {machine.seconds():.0f} s: the door is shut", flush=True)
+    p2v("enroll", "--open", "1")
+    code = machine.wait("a code", lambda: re.search(r"p2v enroll ([0-9A-Z]{4}-[0-9A-Z]{4})", words()), limit_s=BOOT_S).group(1)
+    show(machine)
+    waiting = p2v("agent", "list")
+    cases.need("7B5TM12" in waiting and code not in waiting, waiting)
+    cases.need(not os.path.exists(os.path.join(steps.jobs, "web01")), "a job was made before it was let in")
+    p2v("enroll", code, "--name", "web01")
+    wait_done(machine, look)
+    print(f"      {machine.seconds():.0f} s: let in by its code, and copied", flush=True)
+
+
+@CASES.add
+def enrolled(steps):
+    """A medium without a key: the door is shut, then its screen shows a code, and who types that lets it in."""
+    image = server.image_path("debian12-bios")
+    iso = build(steps, "amd64", os.path.join(steps.work, "keyless.iso"), identity=False)
+    disk = vm.overlay_create(image, "raw", os.path.join(steps.work, "keyless.qcow2"))
+    argv = [*web01(), *hardware("ide"), *wire(steps), "-drive", f"if=none,id=drive,format=qcow2,file={disk}",
+            "-drive", f"if=none,id=medium,format=raw,readonly=on,file={iso}", "-device", "ide-cd,id=cd,drive=medium,bus=ide.1",
+            "-boot", "d", "-rtc", "base=utc", "-no-reboot"]
+    trusted = tempfile.mkdtemp(prefix="p2v-media.", dir="/run")
+    server_side = daemon.Daemon(steps)
+    try:
+        os.chmod(trusted, 0o755)
+        asking_server(steps, trusted)
+        server_side.start()
+        with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=BOOT_S + SEND_S, name="keyless") as machine:
+            let_in(steps, machine, server_side)
+    finally:
+        server_side.stop()
+        shutil.rmtree(trusted)
+        steps.restart_server()
     same_digest(steps, image, "web01")
 
 
