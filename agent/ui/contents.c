@@ -108,6 +108,23 @@ uint64_t ui_contents_used(const struct ui_contents *c)
 	return sum;
 }
 
+size_t ui_contents_at(const struct ui_contents *c, const char *label, uint64_t *ret_before)
+{
+	uint64_t before = 0;
+
+	for (size_t i = 0; label && i < c->n_disks; i++) {
+		const char *path = c->disks[i].path;
+		size_t n = strlen(path), of = strlen(label);
+
+		if (of > n && label[of - n - 1] == ':' && strcmp(label + of - n, path) == 0) {
+			*ret_before = before;
+			return i + 1;
+		}
+		before += c->disks[i].used_bytes;
+	}
+	return 0;
+}
+
 uint64_t ui_contents_ms(const struct ui_contents *c, const struct machine *m)
 {
 	uint64_t rate = 0;

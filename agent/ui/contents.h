@@ -40,6 +40,9 @@ void ui_contents_finish(struct ui_contents *c);
 /* NULL where the disk is none of them. */
 const struct ui_disk_contents *ui_contents_disk(const struct ui_contents *c, const char *path);
 uint64_t ui_contents_used(const struct ui_contents *c);
+/* Of all disks: what was done before the one that label ("web01:/dev/sdb") ends with. Its number
+ * from 1; 0: none of them. */
+size_t ui_contents_at(const struct ui_contents *c, const char *label, uint64_t *ret_before);
 /* How long the copy takes at the speed of the cards' link, or of an old disk where that is less; 0:
  * not known. */
 uint64_t ui_contents_ms(const struct ui_contents *c, const struct machine *m);

@@ -17,6 +17,7 @@
 #define TICK_MS	    500
 #define WIDTH	    76
 #define HEIGHT	    20
+#define COPY_ROW    10
 #define STATUS_ROW  11
 #define SCALE_ROW   14
 #define MESSAGE_ROW 15
@@ -35,7 +36,7 @@ struct button {
 };
 
 struct view {
-	newtComponent form, where, status, scale, messages, buttons[BUTTONS_MAX];
+	newtComponent form, where, copy, status, scale, messages, buttons[BUTTONS_MAX];
 	const struct button *rows[BUTTONS_MAX];
 	size_t n_buttons;
 };
@@ -165,13 +166,17 @@ static void box_set(newtComponent co, const struct p2v_buf *text)
 	newtTextboxSetText(co, text->data ? (const char *)text->data : "");
 }
 
-static void view_refresh(const struct view *v, const struct ui_state *state)
+static void view_refresh(const struct view *v, const struct ui_screen *s)
 {
-	p2v_autobuf struct p2v_buf where = {0}, status = {0}, messages = {0};
+	const struct ui_state *state = &s->state;
+	p2v_autobuf struct p2v_buf where = {0}, copy = {0}, status = {0}, messages = {0};
 
 	ui_text_where(state, &where);
 	box_set(v->where, &where);
-	ui_text_status(state, &status);
+	if (state->phase != UI_SENDING && state->phase != UI_DONE)
+		ui_text_copy(&s->contents, &s->machine, &copy);
+	box_set(v->copy, &copy);
+	ui_text_status(state, &s->contents, &status);
 	box_set(v->status, &status);
 	for (size_t i = state->n_messages > 3 ? state->n_messages - 3 : 0; i < state->n_messages;
 		i++)
@@ -220,6 +225,7 @@ static void view_open(struct view *v, const struct ui_screen *s)
 	newtCenteredWindow(WIDTH, HEIGHT, "p2v " P2V_VERSION);
 	machine_show(v->form, s);
 	v->where = box(v->form, 7, 3);
+	v->copy = box(v->form, COPY_ROW, 1);
 	v->status = box(v->form, STATUS_ROW, 3);
 	if (s->state.phase == UI_SENDING) {
 		v->scale = newtScale(1, SCALE_ROW, WIDTH - 2, 100);
@@ -267,7 +273,7 @@ static enum after phase_show(struct ui_screen *s)
 	struct view v;
 
 	view_open(&v, s);
-	view_refresh(&v, &s->state);
+	view_refresh(&v, s);
 	while (then == STAY && s->state.phase == phase && !p2v_stop_requested()) {
 		newtFormRun(v.form, &end);
 		if (end.reason == NEWT_EXIT_ERROR)
@@ -275,7 +281,7 @@ static enum after phase_show(struct ui_screen *s)
 		else if (end.reason == NEWT_EXIT_COMPONENT)
 			then = pressed(s, &v, end.u.co);
 		state_read(s);
-		view_refresh(&v, &s->state);
+		view_refresh(&v, s);
 	}
 	view_close(&v);
 	return then;

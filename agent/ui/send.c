@@ -22,7 +22,7 @@
 
 /* A line of progress. */
 struct event {
-	char *event, *label, *unit, *text;
+	char *event, *label, *unit, *text, *bottleneck;
 	uint64_t done, total, rate, eta_ms;
 };
 
@@ -31,6 +31,7 @@ static const struct p2v_json_field event_fields[] = {
 	P2V_JSON_STR(struct event, label, 0),
 	P2V_JSON_STR(struct event, unit, 0),
 	P2V_JSON_STR(struct event, text, 0),
+	P2V_JSON_STR(struct event, bottleneck, 0),
 	P2V_JSON_U64(struct event, done, 0),
 	P2V_JSON_U64(struct event, total, 0),
 	P2V_JSON_U64(struct event, rate, 0),
@@ -84,6 +85,7 @@ bool ui_send_line(struct ui_state *state, struct p2v_span line)
 	if (strcmp(e.event, "progress") == 0) {
 		ui_text_set(&state->label, e.label);
 		ui_text_set(&state->unit, e.unit);
+		ui_text_set(&state->bottleneck, e.bottleneck);
 		state->done = e.done;
 		state->total = e.total;
 		state->rate = e.rate;

@@ -33,6 +33,7 @@ static const struct p2v_json_field state_fields[] = {
 	P2V_JSON_U64(struct ui_state, attempt, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct ui_state, label, 0),
 	P2V_JSON_STR(struct ui_state, unit, 0),
+	P2V_JSON_STR(struct ui_state, bottleneck, 0),
 	P2V_JSON_U64(struct ui_state, done, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct ui_state, total, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct ui_state, rate, P2V_JSON_OMIT),

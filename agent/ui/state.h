@@ -55,7 +55,7 @@ struct ui_state {
 	uint64_t seconds_left;
 	uint64_t attempt; /* of sending, from 1 */
 	/* of p2v-agent's progress */
-	char *label, *unit;
+	char *label, *unit, *bottleneck;
 	uint64_t done, total, rate, eta_ms;
 	char **messages; /* the last ones */
 	size_t n_messages;

@@ -56,6 +56,17 @@ void ui_text_where(const struct ui_state *state, struct p2v_buf *out)
 	word(out, "", state->name);
 }
 
+void ui_text_copy(const struct ui_contents *contents, const struct machine *m, struct p2v_buf *out)
+{
+	uint64_t ms = ui_contents_ms(contents, m);
+	char used[P2V_NUM_TEXT], time[P2V_NUM_TEXT];
+
+	if (ms)
+		p2v_buf_addf(out, "Copy     %s are used, which takes %s or so",
+			p2v_num_bytes_text(ui_contents_used(contents), used),
+			p2v_num_ms_text(ms, time));
+}
+
 unsigned ui_text_percent(const struct ui_state *state)
 {
 	if (!state->total)
@@ -87,10 +98,37 @@ static void progress(const struct ui_state *state, struct p2v_buf *out)
 		p2v_buf_addf(out, "  %s left", p2v_num_ms_text(state->eta_ms, left));
 }
 
+/* The whole, where there are several disks; and what it waits for. */
+static void progress_whole(
+	const struct ui_state *state, const struct ui_contents *contents, struct p2v_buf *out)
+{
+	uint64_t before = 0, total = contents ? ui_contents_used(contents) : 0;
+	size_t at = contents ? ui_contents_at(contents, state->label, &before) : 0;
+	char left[P2V_NUM_TEXT];
+
+	if (!state->total || !state->unit || strcmp(state->unit, "bytes") != 0)
+		return;
+	p2v_buf_add_str(out, "\n");
+	if (at && contents->n_disks > 1 && total) {
+		uint64_t done = before + state->done < total ? before + state->done : total;
+
+		p2v_buf_addf(out, "disk %zu of %zu, %u %% of all", at, contents->n_disks,
+			(unsigned)((double)done * 100 / (double)total));
+		if (state->rate)
+			p2v_buf_addf(out, ", %s left for all",
+				p2v_num_ms_text((uint64_t)((double)(total - done) * 1000 /
+							   (double)state->rate),
+					left));
+		p2v_buf_add_str(out, state->bottleneck ? "; " : "");
+	}
+	word(out, "bound by ", state->bottleneck);
+}
+
 static const char *const titles[] = {
 	"Getting ready: ", "Waiting for you: ", "", "", "Done: ", "Failed: "};
 
-void ui_text_status(const struct ui_state *state, struct p2v_buf *out)
+void ui_text_status(
+	const struct ui_state *state, const struct ui_contents *contents, struct p2v_buf *out)
 {
 	size_t phase = (size_t)state->phase;
 
@@ -101,6 +139,8 @@ void ui_text_status(const struct ui_state *state, struct p2v_buf *out)
 		p2v_buf_addf(out, "\nTries again in %" PRIu64 " s", state->seconds_left);
 	if (state->phase == UI_SENDING && state->attempt > 1)
 		p2v_buf_addf(out, " (attempt %" PRIu64 ")", state->attempt);
-	if (state->phase == UI_SENDING)
+	if (state->phase == UI_SENDING) {
 		progress(state, out);
+		progress_whole(state, contents, out);
+	}
 }

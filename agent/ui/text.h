@@ -16,8 +16,11 @@ void ui_text_disk(
 	const struct machine_disk *d, const struct ui_contents *contents, struct p2v_buf *out);
 /* Network, server and name: a line each. */
 void ui_text_where(const struct ui_state *state, struct p2v_buf *out);
-/* What is being done, and how far it is. */
-void ui_text_status(const struct ui_state *state, struct p2v_buf *out);
+/* How much there is to copy, and how long that takes; nothing where it is not known. */
+void ui_text_copy(const struct ui_contents *contents, const struct machine *m, struct p2v_buf *out);
+/* What is being done, and how far it is. contents: NULL: not known. */
+void ui_text_status(
+	const struct ui_state *state, const struct ui_contents *contents, struct p2v_buf *out);
 /* 0 to 100. */
 unsigned ui_text_percent(const struct ui_state *state);
 

@@ -47,7 +47,8 @@ static const struct p2v_opt build_opts[] = {
 		"Its host key: a public key file, a known_hosts file, or the fingerprint."},
 	{"identity", 'i', "KEY", P2V_OPT_STR, O(identity), 0,
 		"Private key to put on the medium. Who has the medium has the key: let it do "
-		"nothing but p2v-recv (see 'p2v media key')."},
+		"nothing but p2v-recv (see 'p2v media key'). Without it the machine makes a key in "
+		"its memory, and is let in by the code on its screen (p2v-enroll(1))."},
 	{"config", 'c', "FILE", P2V_OPT_STR, O(config), 0,
 		"More settings for the medium, for all machines or by MAC address, serial number "
 		"or UUID: p2v-boot(1) has the list."},
@@ -88,7 +89,8 @@ const struct p2v_cmd cli_media_build_cmd = {
 		"  p2v media build -o p2v.iso --server p2v@10.0.0.5 --host-key "
 		"/etc/ssh/ssh_host_ed25519_key.pub --identity campaign\n\n" SECRET,
 	.opts = build_opts,
-	.see_also = "p2v(1), p2v-boot(1), p2v-agent(1), p2v-media-pxe(1), p2v-media-key(1)",
+	.see_also = "p2v(1), p2v-boot(1), p2v-agent(1), p2v-enroll(1), p2v-media-pxe(1), "
+		    "p2v-media-key(1)",
 };
 
 const struct p2v_cmd cli_media_pxe_cmd = {

@@ -12,6 +12,7 @@
 
 #define AUTH_MAX  ((size_t)64 << 10)
 #define KEYS_MAX  ((size_t)4 << 20)
+#define LINE	  "restrict,command=\"exit 1\""
 #define KEY_TYPE  "ssh-ed25519" /* the one that a medium makes */
 #define KEY_BLOB  68		/* characters of base64 */
 #define BASE64	  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -126,7 +127,8 @@ int recv_key_line(const char *base, const char *keys, const char *type, const ch
 	bool known = true;
 	int r;
 
-	/* It becomes a line of authorized_keys: nothing else may be in it. */
+	/* It becomes a line of authorized_keys: nothing else may be in it. sshd's ForceCommand
+	 * stands above the line's; where that is missing, the key opens nothing. */
 	if (strcmp(type, KEY_TYPE) != 0 || strlen(blob) != KEY_BLOB ||
 		strspn(blob, BASE64) != KEY_BLOB)
 		return 0;
@@ -138,15 +140,15 @@ int recv_key_line(const char *base, const char *keys, const char *type, const ch
 	if (r < 0 || known)
 		return r;
 	if (store_agents_of_key(base, key, &agent, NULL) == 0) {
-		p2v_buf_addf(out, "restrict %s\n", key);
+		p2v_buf_addf(out, LINE " %s\n", key);
 		return p2v_buf_check(out, err);
 	}
 	r = store_agents_door(base, &door, err);
 	if (r == 0 && store_agents_door_open(&door)) {
 		if (door.from)
-			p2v_buf_addf(out, "restrict,from=\"%s\" %s\n", door.from, key);
+			p2v_buf_addf(out, LINE ",from=\"%s\" %s\n", door.from, key);
 		else
-			p2v_buf_addf(out, "restrict %s\n", key);
+			p2v_buf_addf(out, LINE " %s\n", key);
 		r = p2v_buf_check(out, err);
 	}
 	p2v_json_free(&store_door_type, &door);

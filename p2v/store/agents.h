@@ -24,7 +24,7 @@
 #define STORE_AGENTS_WAITING	128	/* so many wait at once */
 #define STORE_AGENTS_ONE_PLACE	32	/* of them from one address */
 #define STORE_AGENTS_ALL	1024	/* waiting or let in */
-#define STORE_AGENTS_AWAY_S	3600	/* one that is not connected is forgotten then */
+#define STORE_AGENTS_AWAY_S	900	/* one that is not connected is forgotten then */
 #define STORE_AGENTS_CODE_S	86400	/* a code is good for so long */
 #define STORE_AGENTS_ENROLLED_S 2592000 /* a key that was let in, unless told: 30 days */
 

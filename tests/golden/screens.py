@@ -39,12 +39,13 @@ MAP = {"version": 1, "disks": [{"path": "/dev/sda", "used_bytes": 80 << 30, "reg
     {"depth": 0, "length_bytes": 140 << 30, "used_bytes": 79 << 30, "what": "partition 2 (LVM2_member)"},
     {"depth": 1, "length_bytes": 100 << 30, "used_bytes": 71 << 30, "what": "vg0/root (ext4)",
      "why_used": "ext4: its journal was not replayed: all copied"},
-    {"depth": 1, "length_bytes": 8 << 30, "used_bytes": 8 << 30, "what": "vg0/secret (crypto_LUKS)"}]}]}
+    {"depth": 1, "length_bytes": 8 << 30, "used_bytes": 8 << 30, "what": "vg0/secret (crypto_LUKS)"}]},
+    {"path": "/dev/sdc", "used_bytes": 40 << 30, "regions": []}]}
 STATES = {
     "asking": ASKING,
     "counting": {**TOLD, "phase": "counting", "text": "starts by itself", "seconds_left": 7},
     "sending": {**TOLD, "phase": "sending", "text": "sending the disks", "attempt": 2, "label": "7B5TM12:/dev/sda",
-                "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000,
+                "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000, "bottleneck": "link",
                 "messages": ["the link was lost; trying again", "connected again"]},
     "enrol": {**TOLD, "phase": "sending", "text": "waiting for the server", "attempt": 1, "unit": "steps",
               "label": "the server: this machine is not known here; on the server, say: p2v enroll K7QF-2M4D"},

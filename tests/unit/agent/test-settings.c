@@ -297,7 +297,7 @@ static void test_progress(void **unused)
 	assert_false(ui_send_line(&state, p2v_span_str("{\"event\":7}")));
 	assert_int_equal(ui_text_percent(&state), 50);
 	assert_int_equal(state.n_messages, 1);
-	ui_text_status(&state, &text);
+	ui_text_status(&state, NULL, &text);
 	assert_non_null(strstr((char *)text.data,
 		"web01:/dev/sda  512 MiB of 1.00 GiB (50 %)  100 MiB/s  5.0 s left"));
 	for (int i = 0; i < 20; i++)
