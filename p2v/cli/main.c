@@ -15,8 +15,7 @@
 
 static const struct verb *const verbs[] = {&cli_doctor, &cli_inspect, &cli_assess, &cli_convert,
 	&cli_prove, &cli_verify, &cli_job, &cli_run, &cli_enroll, &cli_agent, &cli_key,
-	&cli_server_verb,
-	&cli_media};
+	&cli_server_verb, &cli_media};
 
 struct main_opts {
 	const char **operands;

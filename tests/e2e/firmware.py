@@ -5,12 +5,13 @@ the firmware is what the machine really has. The copy itself is media.py's.
 usage: firmware.py [--build DIR] [CASE...]"""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
 
 import media
-from lib import cases, server, uefi, vm
+from lib import cases, server, uefi, vlan, vm
 
 CASES = cases.Cases()
 OVMF = "/usr/share/OVMF"
@@ -132,24 +133,57 @@ def secure_boot(steps):
     known(steps, argv, "secure-boot", firmware="uefi", secure_boot=True)
 
 
-@CASES.add
-def pxe(steps):
-    """`p2v media pxe`, over DHCP and TFTP, with the script for iPXE as it was written."""
-    folder = os.path.join(steps.work, "tftp")
-    os.makedirs(folder)
-    media.build(steps, "amd64", folder, settings="limit=64K", verb="pxe")
-    os.rename(os.path.join(folder, "p2v.ipxe.example"), os.path.join(folder, "p2v.ipxe"))
-    argv = [*media.web01(), *drives(steps, None), *wire(steps, f"tftp={folder}", "bootfile=p2v.ipxe"), "-boot", "n",
-            "-device", "ide-hd,id=disk,drive=drive,bus=ide.0", "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"]
-    known(steps, argv, "pxe", firmware="bios")
-
-
-def words_boot(steps, words, *more):
-    """The same system by its kernel, with these words on its command line."""
+def pxe_files(steps):
+    """What `p2v media pxe` makes, once."""
     folder = os.path.join(steps.work, "files")
     if not os.path.exists(folder):
         os.makedirs(folder)
         media.build(steps, "amd64", folder, settings="limit=64K", verb="pxe")
+    return folder
+
+
+def pxe_boot(steps, bootfile, name):
+    """Over DHCP and TFTP."""
+    net = wire(steps, f"tftp={pxe_files(steps)}", f"bootfile={bootfile}")
+    argv = [*media.web01(), *drives(steps, None), *net, "-boot", "n", "-device", "ide-hd,id=disk,drive=drive,bus=ide.0",
+            "-device", "e1000,netdev=wire,mac=00:1b:21:aa:bb:01"]
+    known(steps, argv, name, firmware="bios")
+
+
+@CASES.add
+def pxe(steps):
+    """`p2v media pxe` with the script for iPXE as it was written."""
+    folder = pxe_files(steps)
+    shutil.copy(os.path.join(folder, "p2v.ipxe.example"), os.path.join(folder, "p2v.ipxe"))
+    pxe_boot(steps, "p2v.ipxe", "pxe")
+
+
+@CASES.add
+def pxe_pxelinux(steps):
+    """The same with PXELINUX."""
+    folder = pxe_files(steps)
+    for path in "/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/modules/bios/ldlinux.c32":
+        if not os.path.exists(path):
+            server.skip(f"{path} is not installed")
+        shutil.copy(path, folder)
+    os.makedirs(os.path.join(folder, "pxelinux.cfg"), exist_ok=True)
+    shutil.copy(os.path.join(folder, "pxelinux.cfg.example"), os.path.join(folder, "pxelinux.cfg", "default"))
+    pxe_boot(steps, "pxelinux.0", "pxelinux")
+
+
+@CASES.add
+def pxe_grub(steps):
+    """The same with GRUB, as grub-mknetdir sets it up."""
+    folder = pxe_files(steps)
+    steps.run("grub", ["grub-mknetdir", f"--net-directory={folder}", "--subdir=grub", "-d", "/usr/lib/grub/i386-pc"])
+    shutil.copy(os.path.join(folder, "grub.cfg.example"), os.path.join(folder, "grub", "grub.cfg"))
+    pxe_boot(steps, "grub/i386-pc/core.0", "pxe-grub")
+
+
+def words_boot(steps, words, *more):
+    """The same system by its kernel, with these words on its command line."""
+    folder = pxe_files(steps)
+    if not os.path.exists(os.path.join(folder, "all.img")):
         with open(os.path.join(folder, "all.img"), "wb") as out:
             for name in "initrd.img", "config.img":
                 with open(os.path.join(folder, name), "rb") as file:
@@ -207,15 +241,19 @@ def settings_by_url(steps):
 
 
 @CASES.add
-def bond(steps):
-    """Two cards as one, with a fixed address."""
+def bond_vlan(steps):
+    """Two cards as one, on it a VLAN with its tag, and in that a fixed address."""
     macs = ["00:1b:21:aa:bb:01", "00:1b:21:aa:bb:11"]
-    cards = ["-netdev", "hubport,id=up,hubid=0,netdev=wire"]
-    for i, mac in enumerate(macs):
-        cards += ["-netdev", f"hubport,id=port{i},hubid=0", "-device", f"e1000,netdev=port{i},mac={mac}"]
-    words = f"p2v.bond=active-backup:{','.join(macs)} p2v.address=10.0.2.33/24 p2v.gateway=10.0.2.2"
-    text = known(steps, words_boot(steps, words, *wire(steps), *cards), "bond", firmware="bios")
-    cases.need("p2vbond 10.0.2.33/24" in text, text[-3000:])
+    words = f"p2v.bond=active-backup:{','.join(macs)} p2v.vlan=120 p2v.address=10.0.2.33/24 p2v.gateway=10.0.2.2"
+    with vlan.Trunk(steps.work, 120) as trunk:
+        net = [*wire(steps), *trunk.argv]
+        for hub, name in (0, "wire"), (0, "plain"), (1, "tagged"):
+            net += ["-netdev", f"hubport,id=hub-{name},hubid={hub},netdev={name}"]
+        for i, mac in enumerate(macs):
+            net += ["-netdev", f"hubport,id=port{i},hubid=1", "-device", f"e1000,netdev=port{i},mac={mac}"]
+        text = known(steps, words_boot(steps, words, *net), "bond-vlan", firmware="bios")
+    cases.need("p2vlan 10.0.2.33/24" in text, text[-3000:])
+    cases.need(trunk.carried > 100, f"{trunk.carried} frames went through the VLAN")
 
 
 if __name__ == "__main__":

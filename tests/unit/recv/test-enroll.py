@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -209,6 +210,28 @@ def campaign(place):
     need(done.returncode == 3 and b"ExposeAuthInfo" in done.stderr, done)
 
 
+def audit(place):
+    """Who decided what stands in the ledger."""
+    ledger = sqlite3.connect(f"file:{place.path('ledger.db')}?mode=ro", uri=True)
+    events = ledger.execute("SELECT what, who, text FROM event").fetchall()
+    for word in "door", "enroll", "assign", "forget":
+        need(any(what == word and "root" in who for what, who, _ in events), f"no {word} in {events}")
+    need(any("web01" in text for what, _, text in events if what == "enroll"), events)
+
+
+def misuse(place):
+    """What is said wrongly changes nothing, and says how."""
+    for words in (["enroll", "K7QF-2M4D", "--open", "1"], ["enroll", "--name", "x"], ["enroll", "--from", "10.0.0.0/8"],
+                  ["enroll", "--open", "1", "--shut"], ["enroll", "--open", "9999"],
+                  ["enroll", "--open", "1", "--from", '10.0.0.1" ssh-rsa'], ["agent", "assign", "x"], ["agent", "list", "x"],
+                  ["agent", "frobnicate"]):
+        place.p2v(*words, expect=2)
+    place.p2v("enroll", "0000-0000", expect=1)
+    place.p2v("agent", "rm", "nobody", expect=1)
+    need("shut" in place.p2v("enroll"), "the door is open")
+    need("No machine waits" in place.p2v("agent", "list"), place.p2v("agent", "list"))
+
+
 def main():
     if os.geteuid() != 0:
         print("SKIP: root is needed for sshd's AuthorizedKeysCommand")
@@ -221,7 +244,7 @@ def main():
             file.truncate(8 << 20)
         place.start()
         key, thief = (sshd.keygen(place.path(name)) for name in ("key", "thief"))
-        for case, words in (door, [key]), (enrolled, [key, thief]), (bound, [key]), (campaign, []):
+        for case, words in (misuse, []), (door, [key]), (enrolled, [key, thief]), (bound, [key]), (campaign, []), (audit, []):
             case(place, *words)
             print(f"ok {case.__name__}", flush=True)
     except AssertionError as error:
