@@ -81,6 +81,29 @@ static bool widen(uint32_t a, uint32_t b, unsigned *prefix)
 	return true;
 }
 
+/* QEMU's network has no tags: what stands in a VLAN is not on it. Where all do, it is of no use to
+ * the guest whatever it is, and as good as another. */
+static bool is_beside(const struct output_nic *nic, const char *address)
+{
+	for (size_t i = 0; nic->n_tagged < nic->n_addresses && i < nic->n_tagged; i++)
+		if (strcmp(nic->tagged[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+static bool is_beside_gateway(const struct output_nic *nic, uint32_t gateway)
+{
+	uint32_t address;
+	unsigned prefix;
+
+	for (size_t i = 0; i < nic->n_addresses; i++)
+		if (is_beside(nic, nic->addresses[i]) &&
+			emit_ip4_parse(nic->addresses[i], &address, &prefix) &&
+			((address ^ gateway) & mask_of(prefix)) == 0)
+			return true;
+	return false;
+}
+
 /* The address by which the card reaches its gateway, else its first one. */
 static bool main_address(
 	const struct output_nic *nic, uint32_t gateway, uint32_t *ret, unsigned *ret_prefix)
@@ -92,7 +115,8 @@ static bool main_address(
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		bool reaches;
 
-		if (!emit_ip4_parse(nic->addresses[i], &address, &prefix))
+		if (is_beside(nic, nic->addresses[i]) ||
+			!emit_ip4_parse(nic->addresses[i], &address, &prefix))
 			continue;
 		reaches = gateway && ((address ^ gateway) & mask_of(prefix)) == 0;
 		if (!found || reaches) {
@@ -111,8 +135,10 @@ struct emit_usernet emit_usernet_of(const struct output_nic *nic)
 	struct emit_usernet ret = {0};
 	uint32_t main = 0, net, address, gateway = 0, host;
 	unsigned prefix = MAX_PREFIX, p;
-	bool has_gateway = nic->gateway && emit_ip4_parse(nic->gateway, &gateway, &p);
+	bool has_gateway = nic->gateway && emit_ip4_parse(nic->gateway, &gateway, &p) &&
+			   !is_beside_gateway(nic, gateway);
 
+	gateway = has_gateway ? gateway : 0;
 	if (!main_address(nic, gateway, &main, &prefix))
 		return ret;
 	ret.set = true;
@@ -120,7 +146,8 @@ struct emit_usernet emit_usernet_of(const struct output_nic *nic)
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		unsigned both = prefix;
 
-		if (!emit_ip4_parse(nic->addresses[i], &address, &p))
+		if (is_beside(nic, nic->addresses[i]) ||
+			!emit_ip4_parse(nic->addresses[i], &address, &p))
 			continue;
 		both = p < both ? p : both;
 		if (widen(main, address, &both))

@@ -216,6 +216,28 @@ static void usernet_is(const char *net, const char *host, const char *dns, const
 	free(gw);
 }
 
+/* What has a tag does not shape the network of what has none. */
+static void usernet_leaves_vlans_out(void **state)
+{
+	char plain[] = "192.0.2.10/24", tagged[] = "10.30.0.10/24", gateway[] = "10.30.0.1";
+	char *both[] = {tagged, plain};
+	struct plan_tag tag = {tagged, 30};
+	struct output_nic nic = {.addresses = both,
+		.n_addresses = 2,
+		.tagged = &tag,
+		.n_tagged = 1,
+		.gateway = gateway};
+	struct emit_usernet got = emit_usernet_of(&nic);
+
+	(void)state;
+	assert_string_equal(got.net, "192.0.2.0/24");
+	assert_string_equal(got.host, "192.0.2.254");
+	nic.n_addresses = 1;
+	got = emit_usernet_of(&nic);
+	assert_string_equal(got.net, "10.30.0.0/24");
+	assert_string_equal(got.host, "10.30.0.1");
+}
+
 static void usernet_takes_the_guests_shape(void **state)
 {
 	(void)state;
@@ -359,6 +381,7 @@ int main(void)
 		cmocka_unit_test(args_place_emulated_disks),
 		cmocka_unit_test(slots_never_collide),
 		cmocka_unit_test(check_names_what_does_not_fit),
+		cmocka_unit_test(usernet_leaves_vlans_out),
 		cmocka_unit_test(usernet_takes_the_guests_shape),
 		cmocka_unit_test(xml_escapes_everything),
 		cmocka_unit_test(domain_is_valid_whatever_the_strings),
