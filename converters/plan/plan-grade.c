@@ -20,6 +20,8 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "netplan", "ext4"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "ifupdown", "ext4"},
+	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkd", "xfs"},
+	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkmanager", "btrfs"},
 	{"x86_64", "systemd", "systemd-boot", "uefi", "initramfs-tools", "networkd", "btrfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "lvm/xfs"},
@@ -46,19 +48,6 @@ static bool all_network(const struct facts_os *os, const char *dialect)
 	return true;
 }
 
-/* Secure Boot, or 4096-byte sectors: no test has booted a guest with them. */
-static bool has_untried_hardware(const struct planning *p)
-{
-	const struct machine *machine = p->machine;
-
-	if (p->plan->secure_boot)
-		return true;
-	for (size_t i = 0; i < machine->n_disks; i++)
-		if (machine->disks[i].logical_sector_bytes > 512)
-			return true;
-	return false;
-}
-
 /* The same words for this system's root. */
 static bool root_is(const struct planning *p, const char *words)
 {
@@ -83,8 +72,7 @@ void plan_grade(struct planning *p)
 	const struct facts_os *os = p->os;
 
 	p->plan->grade = p->plan->n_blockers ? GRADE_COPIED : GRADE_GENERIC;
-	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers ||
-		has_untried_hardware(p))
+	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers)
 		return;
 	for (size_t i = 0; i < P2V_N(proven); i++)
 		if (plan_is(os->arch, proven[i].arch) && plan_is(os->init, proven[i].init) &&
