@@ -109,6 +109,9 @@ int run_hive_edit(struct guest *g, const struct plan_step *step, struct apply_de
  * with a `to`: to that place below the step's path. */
 int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
+/* ntfs-heads: the step's path is a volume's device; `heads` goes into its boot sector. */
+int run_ntfs_heads(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
 /* cmd-write: each `line` ends in CR LF. */
 int edit_cmd_write(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);

@@ -13,6 +13,7 @@
 #include "converters/inspect/windows.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
+#include "p2v/guest/sector.h"
 
 #define LOADER_MAX ((uint64_t)16 << 20)
 /* BCD: objects by GUID, elements by number; 16000049 is testsigning. */
@@ -168,11 +169,25 @@ static int look_elsewhere(struct windows *win)
 	return m == P2V_EUNSUPPORTED || m == 0 ? r : p2v_err_set(win->in->err, m, "%s", why.text);
 }
 
+/* The boot code of XP and 2003 asks the BIOS by cylinder, head and sector, and counts with the
+ * heads that its own sector names. */
+static void read_heads(struct windows *win)
+{
+	uint8_t sector[GUEST_SECTOR_BYTES];
+
+	if (win->w->major >= 6 ||
+		guest_sector_read(win->in->g, win->in->os->root, sector, NULL) < 0)
+		return;
+	if (memcmp(sector + 3, "NTFS    ", 8) == 0)
+		win->w->heads = (uint32_t)(sector[0x1a] | sector[0x1b] << 8);
+}
+
 int windows_boot(struct windows *win)
 {
 	struct facts_bootloader *b = &win->in->os->bootloader;
 	int r = find_place(win);
 
+	read_heads(win);
 	if (r == 0)
 		r = read_bcd(win, "/Boot/BCD");
 	if (r == 0)

@@ -11,13 +11,11 @@
  * UEFI: the entries were in the old machine's memory; without any the firmware starts what lies at
  * the removable path. What lies there may be another system's, long gone; it is kept beside.
  */
-void plan_windows_boot(struct planning *p)
+static void plan_removable(struct planning *p)
 {
 	const struct facts_windows *w = plan_windows(p);
 	char from[512], to[512];
 
-	if (!plan_is(p->plan->firmware, "uefi"))
-		return;
 	if (!*plan_text(w->boot_loader)) {
 		plan_warn(p, "Windows' boot manager was not found on an EFI system partition: the "
 			     "new firmware may not find what to start");
@@ -34,6 +32,50 @@ void plan_windows_boot(struct planning *p)
 		"The machine's boot entries stay behind in its firmware; without any, the new "
 		"firmware starts what lies here.");
 	plan_arg(p, "from", from);
+}
+
+static uint64_t disk_bytes(const struct planning *p)
+{
+	const char *id = "";
+
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		if (plan_is(p->facts->filesystems[i].device, p->os->root))
+			id = plan_text(p->facts->filesystems[i].disk);
+	for (size_t i = 0; i < p->facts->n_disks; i++)
+		if (*id && plan_is(p->facts->disks[i].id, id))
+			return p->facts->disks[i].size_bytes;
+	return 0;
+}
+
+/* The heads that SeaBIOS shows for a disk, by its size; the old machine's BIOS may have shown
+ * others, and then the boot code of XP and 2003 reads somewhere else. */
+static void plan_heads(struct planning *p)
+{
+	static const struct {
+		uint64_t below_bytes;
+		uint32_t heads;
+	} rows[] = {{UINT64_C(2114445312), 64}, {UINT64_C(4228374780), 128}, {UINT64_MAX, 255}};
+	uint64_t size = disk_bytes(p);
+	char text[16];
+	size_t i = 0;
+
+	while (size >= rows[i].below_bytes)
+		i++;
+	if (!size || !plan_windows(p)->heads || plan_windows(p)->heads == rows[i].heads)
+		return;
+	snprintf(text, sizeof(text), "%u", rows[i].heads);
+	plan_step(p, "ntfs-heads", p->os->root,
+		"The boot sector counts on a disk with %u heads; the virtual machine's has %u.",
+		plan_windows(p)->heads, rows[i].heads);
+	plan_arg(p, "heads", text);
+}
+
+void plan_windows_boot(struct planning *p)
+{
+	if (plan_is(p->plan->firmware, "uefi"))
+		plan_removable(p);
+	else
+		plan_heads(p);
 }
 
 /* Hyper-V's interfaces that KVM has, as libvirt calls them; each needs those before it. */
@@ -70,6 +112,10 @@ void plan_windows_board(struct planning *p)
 		if (plan_windows_version(p) >= hyperv[i].from)
 			p->r = p2v_json_add_str(
 				&p->plan->hyperv, &p->plan->n_hyperv, hyperv[i].name, p->err);
+	if (p->plan->secure_boot && p->virtio_disk && !plan_is(plan_windows(p)->role, "client"))
+		plan_warn(p, "with Secure Boot, servers load only drivers that Microsoft has "
+			     "tested (WHQL), such as those of RHEL; where Windows stops for that "
+			     "(INACCESSIBLE_BOOT_DEVICE), switch Secure Boot off in the domain");
 	/* 11 does not start without one when it is upgraded, and is not supported without. */
 	p->plan->tpm = plan_is(p->os->id, "win11") && plan_is(p->plan->firmware, "uefi");
 	if (p->plan->tpm)

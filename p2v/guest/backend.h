@@ -24,6 +24,10 @@ struct guest_ops {
 	int (*mount)(struct guest *g, const char *device, const char *mountpoint,
 		const char *options, struct p2v_err *err);
 	int (*umount_all)(struct guest *g, struct p2v_err *err);
+	/* The first 512 bytes of a volume; NULL both: there are no volumes. */
+	int (*read_sector)(struct guest *g, const char *device, uint8_t *ret, struct p2v_err *err);
+	int (*write_sector)(
+		struct guest *g, const char *device, const uint8_t *bytes, struct p2v_err *err);
 
 	int (*stat)(struct guest *g, const char *path, bool follow, struct guest_stat *ret,
 		struct p2v_err *err);

@@ -14,6 +14,7 @@
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
 #include "p2v/guest/fs-door.h"
+#include "p2v/guest/sector.h"
 
 #define DEFAULT_LAUNCH_MS 300000
 #define DEFAULT_CALL_MS	  1200000
@@ -330,6 +331,31 @@ static int fs_umount_all(struct guest *g, struct p2v_err *err)
 	return done(fs_handle(g), guestfs_umount_all(fs_handle(g)), err, "unmount");
 }
 
+static int fs_read_sector(struct guest *g, const char *device, uint8_t *ret, struct p2v_err *err)
+{
+	guestfs_h *h = fs_handle(g);
+	size_t n = 0;
+	p2v_autofree char *bytes = guestfs_pread_device(h, device, GUEST_SECTOR_BYTES, 0, &n);
+
+	if (!bytes)
+		return fs_err(h, err, "read its first sector");
+	if (n != GUEST_SECTOR_BYTES)
+		return p2v_err_set(err, P2V_EFORMAT, "is smaller than a sector");
+	memcpy(ret, bytes, n);
+	return 0;
+}
+
+static int fs_write_sector(
+	struct guest *g, const char *device, const uint8_t *bytes, struct p2v_err *err)
+{
+	guestfs_h *h = fs_handle(g);
+	int n = guestfs_pwrite_device(h, device, (const char *)bytes, GUEST_SECTOR_BYTES, 0);
+
+	if (n >= 0 && n != GUEST_SECTOR_BYTES)
+		return p2v_err_set(err, P2V_EIO, "wrote only a part of its first sector");
+	return done(h, n, err, "write its first sector");
+}
+
 static int fs_close(struct guest *g, struct p2v_err *err)
 {
 	return done(
@@ -352,6 +378,8 @@ static const struct guest_ops fs_ops = {
 	.storage = fs_storage,
 	.mount = fs_mount,
 	.umount_all = fs_umount_all,
+	.read_sector = fs_read_sector,
+	.write_sector = fs_write_sector,
 	.stat = fs_stat,
 	.read_link = fs_read_link,
 	.read = fs_read,

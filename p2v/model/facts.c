@@ -206,6 +206,7 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_BOOL(struct facts_windows, install_restricted, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_windows, san_policy, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_windows, auto_reboot, P2V_JSON_OMIT),
+	P2V_JSON_U32(struct facts_windows, heads, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_windows, hal, 0),
 	P2V_JSON_STRS(struct facts_windows, dirty, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_windows, pending, P2V_JSON_OMIT),

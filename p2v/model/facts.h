@@ -212,6 +212,7 @@ struct facts_windows {
 	bool install_restricted; /* a policy keeps new devices from being installed */
 	uint32_t san_policy;	 /* 0: not set */
 	uint32_t auto_reboot;	 /* it restarts by itself after a crash; 0: it does not */
+	uint32_t heads; /* XP and 2003: of the disk that its boot sector counts on; 0: not known */
 	char *hal;    /* XP and 2003: the board that it was installed for, acpiapic_mp; else NULL */
 	char **dirty; /* hives that were not written back in full */
 	size_t n_dirty;

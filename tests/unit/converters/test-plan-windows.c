@@ -395,6 +395,25 @@ static void test_removable_path(void **state)
 	assert_null(step_of(s, "/Windows/Boot/EFI/BOOT/BOOTX64.EFI"));
 }
 
+static void test_heads(void **state)
+{
+	struct scene *s = *state;
+
+	s->windows.major = 5;
+	s->windows.minor = 2;
+	s->windows.driver_database = false;
+	s->windows.heads = 240;
+	s->disks[0].size_bytes = UINT64_C(36) << 30;
+	make(s);
+	assert_int_equal(count(s, "", "heads", "255"), 1);
+	s->disks[0].size_bytes = UINT64_C(1) << 30;
+	make(s);
+	assert_int_equal(count(s, "", "heads", "64"), 1);
+	s->windows.heads = 64;
+	make(s);
+	assert_int_equal(count(s, "", "heads", "64"), 0);
+}
+
 int main(void)
 {
 #define ROW(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -409,6 +428,7 @@ int main(void)
 		ROW(test_what_stands_in_the_way),
 		ROW(test_sealed_volume),
 		ROW(test_removable_path),
+		ROW(test_heads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
