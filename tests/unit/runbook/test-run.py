@@ -348,7 +348,7 @@ waves:
         file.write("secret\n")
     os.chmod(key, 0o600)
     scene.book("name: weekend\nwaves:\n- name: one\n  servers:\n"
-               f"  - {{name: a, size: 60G, keys: ['all:file:{key}'], hooks: {{before: {{run: 'true'}}}}}}\n")
+               f"  - {{name: a, size: 60M, keys: ['all:file:{key}'], hooks: {{before: {{run: 'true'}}}}}}\n")
     text = scene.run("--check")
     need("The runbook can be run" in text and "secret" not in text, text)
     scene.daemon.terminate()
