@@ -12,7 +12,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libgnutls28-dev libssl-dev libexpat1-dev \
 	python3-hivex python3-libregf tesseract-ocr \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf ovmf-ia32 kmod \
-	openssh-server openssh-client openssl zstd lz4 diffutils \
+	openssh-server openssh-client curl openssl zstd lz4 diffutils \
 	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin \
 	util-linux procps iproute2 iputils-ping ethtool passwd fdisk cpio grub-pc-bin grub2-common pxelinux syslinux-common initramfs-tools-core \

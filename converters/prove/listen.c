@@ -138,6 +138,22 @@ void prove_vm_knock(struct prove_vm *vm)
 	}
 }
 
+static bool port_open(const struct prove_vm *vm, uint16_t port)
+{
+	for (size_t i = 0; i < vm->n_nics; i++)
+		for (size_t k = 0; k < vm->nics[i].wire.n_ports; k++)
+			if (vm->nics[i].wire.ports[k].number == port &&
+				vm->nics[i].wire.ports[k].open)
+				return true;
+	return false;
+}
+
+void prove_vm_ask_services(struct prove_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_services; i++)
+		prove_service_ask(&vm->services[i], port_open(vm, vm->services[i].port));
+}
+
 int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err)
 {
 	p2v_autofree char *path = p2v_path_join(vm->work, "screen.bin");

@@ -87,6 +87,7 @@ static int look(struct watch *w, struct p2v_err *err)
 		w->ask_ms = now;
 		answer(w);
 		prove_vm_knock(&w->vm);
+		prove_vm_ask_services(&w->vm);
 		w->sights.agent |= prove_vm_agent(&w->vm);
 		r = look_at_disks(w, err);
 		if (r == 0)
@@ -116,6 +117,9 @@ static bool is_over(struct watch *w, const struct proof *so_far)
 	}
 	if (so_far->verdict == VERDICT_PROVEN || prove_has_failed(&w->sights))
 		return true;
+	/* What its owner asked for may take as long as the time limit allows. */
+	if (prove_services_missing(w->vm.services, w->vm.n_services))
+		return false;
 	if (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))
 		return now - w->changed_ms >= w->timeout_ms / SETTLE_UP;
 	/* The system is up and its network may still come. */
@@ -129,6 +133,8 @@ static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
 
 	w->sights.serial = &w->vm.serial;
 	w->sights.screen = &w->vm.screen;
+	w->sights.services = w->vm.services;
+	w->sights.n_services = w->vm.n_services;
 	w->sights.picture = prove_is_windows(w->vm.output) ? &w->vm.picture : NULL;
 	w->sights.ground = w->vm.ground;
 	r = prove_verdict(&w->sights, w->vm.output, w->vm.nics, w->vm.n_nics, &next, err);
@@ -203,7 +209,8 @@ int prove_run(const char *dir, const struct output *output, const struct prove_o
 			options->accel);
 	r = store_jobdir_drop_from(dir, STORE_PROOF, err);
 	if (r == 0)
-		r = prove_vm_start(&w.vm, dir, output, options->accel, err);
+		r = prove_vm_start(&w.vm, dir, output, options->accel, options->checks,
+			options->n_checks, err);
 	w.start_ms = w.changed_ms = p2v_now_ms();
 	w.timeout_ms =
 		options->timeout_ms ? options->timeout_ms : (kvm ? KVM_TIMEOUT_MS : TCG_TIMEOUT_MS);

@@ -17,6 +17,7 @@
  *	disk-driver  the guest's own driver wrote to its disk (a boot loader only reads)
  *	network      the guest announces the address on the card's wire
  *	answer       it answers a TCP connection to port 22, be it with a refusal
+ *	service      what its orders want to answer does: a TCP port, an HTTP status (service.h)
  *	dhcp         a card without a static address asks for one; required only of the first card
  *of a machine that has no static address at all agent        the guest agent answers; never
  *required
@@ -36,6 +37,7 @@
 #include <stdint.h>
 
 #include "p2v/core/progress.h"
+#include "p2v/model/orders.h"
 #include "p2v/model/output.h"
 #include "p2v/model/proof.h"
 
@@ -45,6 +47,8 @@ struct prove_options {
 	/* Typed in turn where the serial line asks for the passphrase of an encrypted volume. */
 	const char *const *passphrases;
 	size_t n_passphrases;
+	const struct orders_check *checks; /* what has to answer before it is proven */
+	size_t n_checks;
 };
 
 /* Writes DIR/proof/ and, last, DIR/proof.json. A verdict of any kind is success (0); an error means

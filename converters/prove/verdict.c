@@ -154,6 +154,21 @@ static bool add_network_checks(const struct output *output, const struct prove_n
 	return ok;
 }
 
+static bool add_service_checks(const struct prove_sights *s, struct proof *proof)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < s->n_services; i++) {
+		const struct prove_service *service = &s->services[i];
+
+		ok = add_check(proof, "service", service->ok, true,
+			p2v_strf("port %u%s%s: %s", service->port,
+				service->wanted->http ? ", " : "",
+				service->wanted->http ? service->wanted->http : "", service->seen));
+	}
+	return ok;
+}
+
 bool prove_has_failed(const struct prove_sights *s)
 {
 	return seen_on(s, true) || s->panicked || s->reset_loop || s->locked;
@@ -253,6 +268,7 @@ int prove_verdict(const struct prove_sights *sights, const struct output *output
 			   : add_boot_checks(sights, output, proof) &&
 					  add_unit_check(sights->serial, proof)) &&
 		  add_network_checks(output, nics, n_nics, windows, proof) &&
+		  add_service_checks(sights, proof) &&
 		  add_check(proof, "agent", sights->agent, false,
 			  strdup(sights->agent ? "answered guest-sync" : "no answer"));
 

@@ -17,8 +17,10 @@ struct prove_sights {
 	/* A Windows' pictures, read; else NULL. ground: of the last one. */
 	const struct prove_console *picture;
 	struct prove_ground ground;
-	bool unread;		  /* there is nothing here to read them with */
-	uint64_t stop;		  /* the number of its crash, 0: not known */
+	bool unread;   /* there is nothing here to read them with */
+	uint64_t stop; /* the number of its crash, 0: not known */
+	const struct prove_service *services;
+	size_t n_services;
 	uint64_t writes, flushes; /* of all disks together */
 	bool agent;
 	bool locked;		   /* a passphrase is asked for that nobody has */

@@ -98,20 +98,6 @@ static int make_dirs(struct prove_vm *vm, const char *dir, struct p2v_err *err)
 
 /* ---- the isolated wire ---- */
 
-/* A port of loopback that nobody has now. It is let go and QEMU takes it a moment later. */
-static int free_port(uint16_t *ret, struct p2v_err *err)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	p2v_autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t n = sizeof(in);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&in, n) < 0 ||
-		getsockname(fd, (struct sockaddr *)&in, &n) < 0)
-		return p2v_err_errno(err, errno, "a port on loopback");
-	*ret = ntohs(in.sin_port);
-	return 0;
-}
-
 /* Appends the forward of one card's IPv4 addresses; QEMU 7.2 forwards no IPv6. */
 static int add_probes(struct prove_vm *vm, size_t nic, struct p2v_buf *out, struct p2v_err *err)
 {
@@ -128,13 +114,50 @@ static int add_probes(struct prove_vm *vm, size_t nic, struct p2v_buf *out, stru
 		if (!probe)
 			return no_memory(vm, err);
 		*probe = (struct prove_probe){.nic = nic, .address = i, .fd = -1};
-		r = free_port(&probe->port, err);
+		r = prove_port_find(&probe->port, err);
 		if (r < 0)
 			return r;
 		inet_ntop(AF_INET, wire->addresses[i].bytes, text, sizeof(text));
 		p2v_buf_addf(out, ",hostfwd=tcp:127.0.0.1:%u-%s:22", probe->port, text);
 	}
 	return p2v_buf_check(out, err);
+}
+
+/* The card whose network leads to the services, and the guest's address there; "": what the user
+ * network gives it. */
+static size_t service_nic(const struct prove_vm *vm, char address[INET_ADDRSTRLEN])
+{
+	*address = '\0';
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		const struct prove_wire *wire = &vm->nics[i].wire;
+
+		for (size_t k = 0; k < wire->n_addresses; k++)
+			if (!wire->addresses[k].v6 && !wire->addresses[k].vlan) {
+				inet_ntop(AF_INET, wire->addresses[k].bytes, address,
+					INET_ADDRSTRLEN);
+				return i;
+			}
+	}
+	return 0;
+}
+
+/* Where they are looked for on the wire; and behind the card's options, their forwards. */
+static int add_services(struct prove_vm *vm, char **options, struct p2v_err *err)
+{
+	char address[INET_ADDRSTRLEN];
+	size_t nic = service_nic(vm, address);
+	p2v_autobuf struct p2v_buf all = {0};
+
+	if (!vm->n_services || !vm->n_nics)
+		return 0;
+	for (size_t i = 0; i < vm->n_services && i < PROVE_WIRE_PORTS; i++)
+		vm->nics[nic].wire.ports[vm->nics[nic].wire.n_ports++].number =
+			vm->services[i].port;
+	p2v_buf_add_str(&all, options[nic]);
+	prove_services_forward(vm->services, vm->n_services, address, &all);
+	free(options[nic]);
+	options[nic] = p2v_buf_take_str(&all);
+	return options[nic] ? 0 : no_memory(vm, err);
 }
 
 static int make_wires(struct prove_vm *vm, char **options, struct p2v_err *err)
@@ -350,7 +373,7 @@ static void free_strings(char **strings, size_t n)
 }
 
 int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *output,
-	const char *accel, struct p2v_err *err)
+	const char *accel, const struct orders_check *wanted, size_t n_wanted, struct p2v_err *err)
 {
 	char **files = calloc(output->n_disks + 1, sizeof(*files));
 	char **options = calloc(output->n_nics + 1, sizeof(*options));
@@ -377,6 +400,12 @@ int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *ou
 		r = copy_nvram(vm, err);
 	if (r == 0)
 		r = make_wires(vm, options, err);
+	if (r == 0)
+		r = prove_services_new(wanted, n_wanted, &vm->services, err);
+	if (r == 0) {
+		vm->n_services = n_wanted;
+		r = add_services(vm, options, err);
+	}
 	if (r == 0)
 		r = launch(vm, accel, files, options, err);
 	free_strings(files, output->n_disks);
@@ -407,6 +436,7 @@ void prove_vm_finish(struct prove_vm *vm)
 		p2v_dir_remove(vm->work);
 	free(vm->nics);
 	free(vm->probes);
+	prove_services_free(vm->services, vm->n_services);
 	free(vm->dir);
 	free(vm->work);
 	free(vm->proof);

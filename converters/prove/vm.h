@@ -21,6 +21,7 @@
 #include "converters/prove/console.h"
 #include "converters/prove/picture.h"
 #include "converters/prove/qmp.h"
+#include "converters/prove/service.h"
 #include "converters/prove/wire.h"
 #include "p2v/model/machine.h"
 #include "p2v/model/output.h"
@@ -56,11 +57,14 @@ struct prove_vm {
 	size_t n_nics;
 	struct prove_probe *probes;
 	size_t n_probes;
+	struct prove_service *services;
+	size_t n_services;
 };
 
-/* Prepares and starts. vm is finished by the caller in any case. */
+/* Prepares and starts. vm is finished by the caller in any case. wanted: what is to answer once it
+ * runs; lives as long as vm. */
 int prove_vm_start(struct prove_vm *vm, const char *dir, const struct output *output,
-	const char *accel, struct p2v_err *err);
+	const char *accel, const struct orders_check *wanted, size_t n_wanted, struct p2v_err *err);
 /* Stops QEMU and removes the overlays; logs and dumps stay. Zero-initialised is fine. */
 void prove_vm_finish(struct prove_vm *vm);
 
@@ -75,6 +79,8 @@ int prove_vm_read_wires(struct prove_vm *vm, struct p2v_err *err);
 /* Knocks at each address that has not answered yet, which makes QEMU ask for it by ARP; in a VLAN
  * we ask. */
 void prove_vm_knock(struct prove_vm *vm);
+/* Asks for each service that has not answered as it should. */
+void prove_vm_ask_services(struct prove_vm *vm);
 /* Reads the text screen. */
 int prove_vm_read_screen(struct prove_vm *vm, struct p2v_err *err);
 int prove_vm_screenshot(struct prove_vm *vm, struct p2v_err *err);

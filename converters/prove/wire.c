@@ -153,17 +153,26 @@ static void read_arp(struct prove_wire *wire, struct p2v_rd rd)
 		answered(wire, find(wire, false, ip), "ARP reply");
 }
 
-static void read_tcp(const struct prove_wire *wire, struct prove_address *a, struct p2v_rd rd)
+static void accepted(struct prove_wire *wire, uint16_t port)
 {
+	for (size_t i = 0; i < wire->n_ports; i++)
+		wire->ports[i].open = wire->ports[i].open || wire->ports[i].number == port;
+}
+
+/* On this wire only the guest lets anybody in: QEMU's network leads nowhere. */
+static void read_tcp(struct prove_wire *wire, struct prove_address *a, struct p2v_rd rd)
+{
+	uint16_t port = p2v_rd_be16(&rd);
 	uint8_t flags;
 
-	p2v_rd_bytes(&rd, 13);
+	p2v_rd_bytes(&rd, 11);
 	flags = p2v_rd_u8(&rd);
 	if (rd.failed)
 		return;
-	if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+	if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		answered(wire, a, "TCP SYN/ACK");
-	else if (flags & TCP_RST)
+		accepted(wire, port);
+	} else if (flags & TCP_RST)
 		answered(wire, a, "TCP RST");
 }
 

@@ -22,6 +22,7 @@
 #include "p2v/model/output.h"
 
 #define PROVE_WIRE_ADDRESSES 16
+#define PROVE_WIRE_PORTS     16
 
 struct prove_address {
 	bool v6;
@@ -40,6 +41,11 @@ struct prove_wire {
 	struct prove_address addresses[PROVE_WIRE_ADDRESSES];
 	size_t n_addresses;
 	bool dhcp; /* asked for an address */
+	struct prove_port {
+		uint16_t number;
+		bool open;	   /* a connection to it was accepted */
+	} ports[PROVE_WIRE_PORTS]; /* that are looked for */
+	size_t n_ports;
 	uint64_t frames;
 	unsigned vlan;		  /* innermost tag of the frame that is being read; 0: none */
 	bool has_header, swapped; /* byte order of the file */

@@ -236,6 +236,8 @@ static const struct check checks[] = {
 		look_appliance},
 	{CONVERT, "XFS guests", "/usr/lib/x86_64-linux-gnu/guestfs/supermin.d/packages-xfs",
 		"guests with XFS cannot be converted: install libguestfs-xfs", look_file},
+	{PROVE, "HTTP checks", "/usr/bin/curl",
+		"a machine that has to answer by HTTP cannot be proven: install curl", look_file},
 	{PROVE, "UEFI firmware", "/usr/share/OVMF/OVMF_CODE_4M.fd",
 		"UEFI machines cannot be started: install ovmf", look_file},
 };

@@ -81,7 +81,8 @@ static const struct p2v_cmd prove_cmd = {
 		"the "
 		"kernel, the root file system mounted from the virtual disk, the guest's own "
 		"driver "
-		"writing to it, a login prompt, and each static address answering on the wire.\n\n"
+		"writing to it, a login prompt, each static address answering on the wire, and the "
+		"TCP ports and HTTP answers that orders.json asks for (checks; p2v-runbook(5)).\n\n"
 		"proof.json says what was found; the serial log, a screenshot and every frame on "
 		"the wire "
 		"lie in DIR/proof.\n\n"
@@ -115,6 +116,8 @@ static int run_with_keys(const char *dir, const struct output *output, const str
 		texts[i] = keys.items[i].text;
 	options->passphrases = texts;
 	options->n_passphrases = keys.n_items;
+	options->checks = orders.checks;
+	options->n_checks = orders.n_checks;
 	return prove_run(dir, output, options, progress, proof, err);
 }
 

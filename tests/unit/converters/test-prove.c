@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -355,6 +357,30 @@ static void wire_knows_answers(void **state)
 	}
 }
 
+/* Only who lets somebody in has the port open. */
+static void wire_knows_open_ports(void **state)
+{
+	static const uint8_t rst[14] = {0x01, 0xbb, [13] = 0x14},
+			     synack[14] = {0x01, 0xbb, [13] = 0x12};
+	struct prove_wire wire;
+
+	(void)state;
+	for (int open = 0; open < 2; open++) {
+		p2v_autobuf struct p2v_buf b = {0};
+		size_t taken;
+
+		prove_wire_init(&wire, &nic);
+		wire.ports[0].number = 80;
+		wire.ports[1].number = 443;
+		wire.n_ports = 2;
+		add_header(&b);
+		add_ip4(&b, 6, 10, open ? synack : rst, 14);
+		assert_int_equal(prove_wire_feed(&wire, b.data, b.len, &taken, NULL), 0);
+		assert_false(wire.ports[0].open);
+		assert_int_equal(wire.ports[1].open, open);
+	}
+}
+
 static void wire_knows_dhcp_and_ipv6(void **state)
 {
 	static const uint8_t discover[8] = {0, 68, 0, 67};
@@ -520,6 +546,72 @@ static void expect(struct scene *s, int verdict, const char *part)
 
 static const char whole[] = "Linux version 6\nEXT4-fs (vda1): mounted filesystem\nweb01 login: ";
 
+static void verdict_needs_what_was_ordered(void **state)
+{
+	const struct orders_check wanted = {.tcp = 443, .http = (char[]){"/health"}};
+	struct prove_service service = {.wanted = &wanted, .port = 443, .seen = "HTTP 503"};
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, whole);
+	s.sights.services = &service;
+	s.sights.n_services = 1;
+	expect(&s, VERDICT_PARTIAL, "port 443, /health: HTTP 503");
+	service.ok = true;
+	expect(&s, VERDICT_PROVEN, "everything");
+}
+
+/* A server of one answer, which ends with us. */
+static void answer_http(struct prove_service *service, const char *text)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(service->near)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	if (fork() == 0) {
+		char asked[512] = "";
+		int peer = accept(fd, NULL, NULL);
+		bool right = read(peer, asked, sizeof(asked) - 1) > 0 &&
+			     strstr(asked, "GET /health HTTP/1.") == asked;
+
+		(void)!write(peer, text, right ? strlen(text) : 0);
+		_exit(0);
+	}
+	close(fd);
+	prove_service_ask(service, true);
+	assert_true(wait(NULL) > 0);
+}
+
+static void services_are_asked(void **state)
+{
+	const struct orders_check wanted[] = {
+		{.tcp = 8080, .http = (char[]){"/health"}, .status = 204}, {.tcp = 443}};
+	struct prove_service *services = NULL;
+	p2v_autobuf struct p2v_buf forward = {0};
+
+	(void)state;
+	assert_int_equal(prove_services_new(wanted, 2, &services, NULL), 0);
+	prove_services_forward(services, 2, "192.0.2.10", &forward);
+	assert_non_null(strstr((char *)forward.data, "-192.0.2.10:8080,hostfwd=tcp:127.0.0.1:"));
+	prove_service_ask(&services[1], false);
+	assert_false(services[1].ok);
+	prove_service_ask(&services[1], true);
+	assert_true(services[1].ok);
+	prove_service_ask(&services[0], true); /* nobody listens */
+	assert_string_equal(services[0].seen, "no answer by HTTP");
+	answer_http(&services[0], "HTTP/1.0 503 no\r\n\r\n");
+	assert_string_equal(services[0].seen, "HTTP 503");
+	assert_true(prove_services_missing(services, 2));
+	answer_http(&services[0], "HTTP/1.0 204 yes\r\n\r\n");
+	assert_true(services[0].ok);
+	assert_false(prove_services_missing(services, 2));
+	prove_services_free(services, 2);
+}
+
 static void verdict_is_what_was_seen(void **state)
 {
 	struct scene s;
@@ -590,6 +682,9 @@ int main(void)
 		cmocka_unit_test(qmp_talks),
 		cmocka_unit_test(qmp_hears_why_windows_stopped),
 		cmocka_unit_test(qmp_reads_block_statistics),
+		cmocka_unit_test(wire_knows_open_ports),
+		cmocka_unit_test(services_are_asked),
+		cmocka_unit_test(verdict_needs_what_was_ordered),
 		cmocka_unit_test(verdict_is_what_was_seen),
 		cmocka_unit_test(verdict_needs_writes_and_dhcp),
 	};
