@@ -13,8 +13,8 @@
 #include "p2v/wire/codec.h"
 
 #define WORKERS_MAX  32u
-#define ITEM_BYTES   (2 * SEND_CHUNK_BYTES + (64 << 10)) /* a chunk, and its frame */
-#define TELL_MS	     2000				 /* between two PROGRESS */
+#define ITEM_BYTES   (SEND_CHUNK_BYTES + (64 << 10)) /* a chunk's frame */
+#define TELL_MS	     2000			     /* between two PROGRESS */
 #define PAUSE_MS     100
 #define CHUNK_GRAINS (SEND_CHUNK_BYTES / BLOCK_GRAIN_BYTES)
 #define PARTS_MAX    (CHUNK_GRAINS / 2) /* of a chunk in which every other grain differs */
@@ -28,9 +28,9 @@ struct part {
 /* What travels through the pump. */
 struct item {
 	struct send_piece piece;
-	bool deferred; /* it could not be read: nothing is sent, and the fold is in vain */
-	bool pulled;   /* out of order, for the receiver's sake: not part of the fold */
-	uint8_t *bytes;
+	bool deferred;	/* it could not be read: nothing is sent, and the fold is in vain */
+	bool pulled;	/* out of order, for the receiver's sake: not part of the fold */
+	uint8_t *bytes; /* what was read; the worker's */
 	struct digest leaves[SEND_KEEP_GRAINS];
 	/* a piece that is read to be compared: what the receiver has */
 	bool compare, durable[CHUNK_GRAINS];
@@ -50,6 +50,7 @@ struct pipeline {
 	struct have *have;
 	struct wire_range pull;
 	/* the workers' */
+	uint8_t **buffers; /* one each, for one piece after the other: it stays in their caches */
 	struct wire_codec **codecs;
 	struct send_trial *trials;
 	struct send_adapt adapt;       /* the drain's, too */
@@ -68,7 +69,7 @@ static size_t items_for(unsigned workers)
 
 unsigned send_workers_fit(unsigned wanted, const struct send_compress *compress)
 {
-	size_t each = send_compress_memory_bytes(compress->level) + SEND_CHUNK_BYTES;
+	size_t each = send_compress_memory_bytes(compress->level) + 2 * SEND_CHUNK_BYTES;
 	unsigned n = wanted < WORKERS_MAX ? wanted : WORKERS_MAX;
 
 	while (n > 1 && n * each + items_for(n) * ITEM_BYTES > SEND_MEMORY_BYTES)
@@ -120,14 +121,6 @@ static int read_piece(struct pipeline *p, struct item *item, struct p2v_err *err
 	return r;
 }
 
-/* Where: by the workers, several pieces at once, as disks and page caches like it; but one after
- * the other and in order from a disk that fails. */
-static int read_by(struct pipeline *p, bool worker, struct item *item, struct p2v_err *err)
-{
-	return item->piece.kind == SEND_READ && worker != p->pass->rescue ? read_piece(p, item, err)
-									  : 0;
-}
-
 /* What the receiver asked for ahead of the stream. */
 static bool pull_next(struct pipeline *p, struct item *item)
 {
@@ -170,10 +163,8 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 	item->n_parts = 0;
 	item->zero_bytes = item->kept_bytes = 0;
 	p2v_buf_reset(&item->frames);
-	if (pull_next(p, item)) {
-		r = read_by(p, false, item, err);
-		return r < 0 ? r : 1;
-	}
+	if (pull_next(p, item))
+		return 1;
 	if (p->have && p->at < p->pass->source->io->size_bytes) {
 		r = have_span(p->have, p->at / BLOCK_GRAIN_BYTES, &span, err);
 		if (r < 0)
@@ -185,8 +176,7 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 		return 0;
 	p->at += item->piece.length;
 	span_copy(p, item, span);
-	r = read_by(p, false, item, err);
-	return r < 0 ? r : 1;
+	return 1;
 }
 
 /* What of bytes [at, at + n) of the piece went before. Over one connection only: chunks of several
@@ -267,9 +257,12 @@ static int pack_differing(
 
 static int pack_data(struct pipeline *p, unsigned worker, struct item *item, struct p2v_err *err)
 {
-	int r = read_by(p, true, item, err);
-	uint64_t since_ns = send_load_now_ns();
+	uint64_t since_ns;
+	int r;
 
+	item->bytes = p->buffers[worker];
+	r = read_piece(p, item, err);
+	since_ns = send_load_now_ns();
 	if (r < 0 || item->deferred)
 		return r;
 	r = item->compare ? pack_differing(p, worker, item, err)
@@ -446,7 +439,7 @@ static int no_memory(struct p2v_err *err)
 	return p2v_err_set(err, P2V_ENOMEM, "no memory for chunks to send");
 }
 
-static int codecs_make(struct pipeline *p, struct p2v_err *err)
+static int workers_make(struct pipeline *p, struct p2v_err *err)
 {
 	static const struct send_compress none = {WIRE_LEVEL_RAW, false};
 	bool zstd = p->pass->conn->terms.features & WIRE_FEATURE_ZSTD;
@@ -454,12 +447,17 @@ static int codecs_make(struct pipeline *p, struct p2v_err *err)
 	int r = 0;
 
 	p->codecs = calloc(n, sizeof(struct wire_codec *));
+	p->buffers = calloc(n, sizeof(*p->buffers));
 	send_adapt_init(&p->adapt, zstd ? p->pass->compress : &none);
 	p->trials = calloc(n, sizeof(*p->trials));
-	if (!p->codecs || !p->trials)
+	if (!p->codecs || !p->buffers || !p->trials)
 		return no_memory(err);
-	for (unsigned i = 0; i < n && r == 0; i++)
+	for (unsigned i = 0; i < n && r == 0; i++) {
+		p->buffers[i] = block_buffer_new(SEND_CHUNK_BYTES);
+		if (!p->buffers[i])
+			return no_memory(err);
 		r = wire_codec_new(BLOCK_GRAIN_BYTES, WIRE_LEVEL_RAW, &p->codecs[i], err);
+	}
 	return r;
 }
 
@@ -476,10 +474,8 @@ static int pipeline_make(struct pipeline *p, struct p2v_err *err)
 		struct item *item = &p->items[p->n_items];
 
 		p->pool[p->n_items] = item;
-		item->bytes = block_buffer_new(SEND_CHUNK_BYTES);
 		/* At once and for good: doubling would take twice as much. */
-		if (!item->bytes ||
-			!p2v_buf_reserve(&item->frames, SEND_CHUNK_BYTES + SEND_FRAME_HEAD_BYTES)) {
+		if (!p2v_buf_reserve(&item->frames, SEND_CHUNK_BYTES + SEND_FRAME_HEAD_BYTES)) {
 			p->n_items++;
 			return no_memory(err);
 		}
@@ -495,18 +491,19 @@ static int pipeline_make(struct pipeline *p, struct p2v_err *err)
 		if (r < 0)
 			return r;
 	}
-	return codecs_make(p, err);
+	return workers_make(p, err);
 }
 
 static void pipeline_finish(struct pipeline *p)
 {
-	for (size_t i = 0; i < p->n_items; i++) {
-		free(p->items[i].bytes);
+	for (size_t i = 0; i < p->n_items; i++)
 		p2v_buf_finish(&p->items[i].frames);
-	}
 	for (unsigned i = 0; p->codecs && i < p->pass->n_workers; i++)
 		wire_codec_free(p->codecs[i]);
+	for (unsigned i = 0; p->buffers && i < p->pass->n_workers; i++)
+		free(p->buffers[i]);
 	free(p->codecs);
+	free(p->buffers);
 	free(p->trials);
 	free(p->items);
 	free(p->pool);

@@ -21,7 +21,7 @@ struct item {
 	bool gone;
 	struct p2v_buf payload; /* msg points into it */
 	struct wire_msg msg;
-	uint8_t *scratch; /* WIRE_CHUNK_MAX bytes */
+	uint8_t *scratch; /* the worker's */
 	struct wire_unpacked data;
 	struct block_repeat repeats[WIRE_REPEATS_MAX];
 	size_t n_repeats;
@@ -47,6 +47,7 @@ struct intake {
 	bool failed;	      /* under the lock; why: the first one's words */
 	struct p2v_err why;
 	struct wire_codec *codecs[WORKERS];
+	uint8_t *scratch[WORKERS]; /* WIRE_CHUNK_MAX bytes for one chunk after the other: cached */
 	struct item items[ITEMS];
 };
 
@@ -271,6 +272,7 @@ static int intake_work(void *ctx, unsigned worker, void *of, struct p2v_err *err
 
 	if (item->msg.type != WIRE_CHUNK)
 		return 0;
+	item->scratch = in->scratch[worker];
 	r = chunk_allowed(in, chunk, err);
 	if (r == 0)
 		r = chunk_ready(in, worker, item, err);
@@ -449,12 +451,12 @@ static int intake_check(void *ctx, struct p2v_err *err)
 
 static void intake_free(struct intake *in)
 {
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < WORKERS; i++) {
 		wire_codec_free(in->codecs[i]);
-	for (unsigned i = 0; i < ITEMS; i++) {
-		p2v_buf_finish(&in->items[i].payload);
-		free(in->items[i].scratch);
+		free(in->scratch[i]);
 	}
+	for (unsigned i = 0; i < ITEMS; i++)
+		p2v_buf_finish(&in->items[i].payload);
 	pthread_cond_destroy(&in->noted);
 	pthread_mutex_destroy(&in->lock);
 	free(in);
@@ -474,10 +476,8 @@ static int intake_new(struct intake **ret, struct p2v_err *err)
 
 		if (r < 0)
 			return r;
-	}
-	for (unsigned i = 0; i < ITEMS; i++) {
-		in->items[i].scratch = block_buffer_new(WIRE_CHUNK_MAX);
-		if (!in->items[i].scratch)
+		in->scratch[i] = block_buffer_new(WIRE_CHUNK_MAX);
+		if (!in->scratch[i])
 			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	}
 	*ret = p2v_steal(in);
