@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "p2v/block/pump.h"
+#include "p2v/block/xxh3.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/num.h"
 

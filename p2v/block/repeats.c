@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <xxhash.h>
 
+#include "p2v/block/xxh3.h"
 #include "p2v/core/num.h"
 
 #define UNIT	     BLOCK_REPEAT_UNIT
