@@ -27,6 +27,9 @@ static char s_uuid[] = "11111111-2222-3333-4444-555555555555", s_local[] = "loca
 static char s_address[] = "192.0.2.10/24", s_gateway[] = "192.0.2.1";
 static char *addresses[] = {s_address};
 
+static char s_relaxed[] = "relaxed", s_spinlocks[] = "spinlocks", s_vpindex[] = "vpindex",
+	    s_synic[] = "synic", s_stimer[] = "stimer", s_evil[] = "a b";
+
 struct fixture {
 	struct output output;
 	struct output_disk disks[70];
@@ -333,6 +336,33 @@ static void domain_is_valid_whatever_the_strings(void **state)
 	xml_check(&xml);
 }
 
+static void domain_for_windows(void **state)
+{
+	static char windows[] = "windows",
+		    *hyperv[] = {s_relaxed, s_spinlocks, s_vpindex, s_synic, s_stimer},
+		    *evil[] = {s_evil};
+	struct emit_description_input in = {.dir = "/tmp/job"};
+	p2v_autobuf struct p2v_buf xml = {0};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.output.os = windows;
+	f.output.hyperv = hyperv;
+	f.output.n_hyperv = P2V_N(hyperv);
+	f.output.tpm = true;
+	in.output = &f.output;
+	assert_int_equal(emit_domain_write(&in, &xml, NULL), 0);
+	xml_check(&xml);
+	assert_non_null(strstr((char *)xml.data, "<spinlocks state='on' retries='8191'/>"));
+	assert_non_null(strstr((char *)xml.data, "<clock offset='localtime'>"));
+	assert_non_null(strstr((char *)xml.data, "<timer name='hpet' present='no'/>"));
+	assert_non_null(strstr((char *)xml.data, "<backend type='emulator' version='2.0'/>"));
+	f.output.hyperv = evil;
+	f.output.n_hyperv = 1;
+	assert_int_equal(emit_domain_write(&in, &xml, NULL), P2V_EFORMAT);
+}
+
 static void script_is_shell_and_quotes(void **state)
 {
 	const char *const check[] = {"sh", "-n", NULL};
@@ -385,6 +415,7 @@ int main(void)
 		cmocka_unit_test(usernet_takes_the_guests_shape),
 		cmocka_unit_test(xml_escapes_everything),
 		cmocka_unit_test(domain_is_valid_whatever_the_strings),
+		cmocka_unit_test(domain_for_windows),
 		cmocka_unit_test(script_is_shell_and_quotes),
 		cmocka_unit_test(info_reads_what_qemu_img_says),
 	};
