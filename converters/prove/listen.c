@@ -12,15 +12,12 @@
 #include "converters/prove/words.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
-#include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
-#include "p2v/core/stop.h"
 
 #define MAX_LOG_BYTES  (8 << 20)
 #define MAX_WIRE_BYTES (64 << 20)
 #define TEXT_SCREEN    0xb8000 /* VGA colour text memory */
 #define COMMAND_MS     20000
-#define READ_MS	       60000
 
 static int log_bytes(struct prove_vm *vm, const char *bytes, size_t n, struct p2v_err *err)
 {
@@ -214,31 +211,11 @@ static void keep(struct prove_console *seen, const struct prove_console *now)
 	}
 }
 
-static int read_words(struct prove_vm *vm, const struct prove_picture *picture, struct p2v_err *err)
-{
-	static const char *const argv[] = {
-		PROVE_READER, "stdin", "stdout", "--psm", "11", "-l", "eng", NULL};
-	p2v_autobuf struct p2v_buf page = {0}, text = {0};
-	struct prove_console now = {.output = vm->output};
-	int r = prove_picture_for_reading(picture, &page, err);
-
-	if (r < 0)
-		return r;
-	/* Words that cannot be read are no words; the time that it takes is bounded. */
-	r = p2v_proc_run(argv, page.data, page.len, READ_MS, &text, NULL);
-	if (r == P2V_ECANCELED)
-		return p2v_stop_check(err);
-	if (r < 0)
-		return 0;
-	prove_words_read((const char *)text.data, text.len, &now);
-	keep(&vm->picture, &now);
-	return 0;
-}
-
 int prove_vm_read_picture(struct prove_vm *vm, struct p2v_err *err)
 {
 	p2v_autofree char *path = p2v_path_join(vm->work, "screen.ppm");
 	p2v_autobuf struct p2v_buf bytes = {0};
+	struct prove_console now = {.output = vm->output};
 	struct prove_picture picture;
 	uint64_t digest;
 	int r = dump_screen(vm, path, "ppm", err);
@@ -254,7 +231,10 @@ int prove_vm_read_picture(struct prove_vm *vm, struct p2v_err *err)
 		return 0;
 	vm->picture_digest = digest;
 	vm->ground = prove_picture_ground(&picture);
-	return p2v_proc_exists(PROVE_READER) ? read_words(vm, &picture, err) : 0;
+	r = prove_words_of_picture(&picture, &now, err);
+	if (r == 0)
+		keep(&vm->picture, &now);
+	return r;
 }
 
 void prove_vm_type(struct prove_vm *vm, const char *line)

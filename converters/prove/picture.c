@@ -6,8 +6,8 @@
 
 #include "p2v/core/cleanup.h"
 
-/* Letters of a screen are 8 to 16 points high; tesseract wants 20 or more. */
-#define LARGE_WIDTH 1600
+/* Letters of a screen are 8 to 16 points high; what reads them wants 20 and more. */
+#define LARGE_WIDTH 2560
 
 static bool is_blank(uint8_t c)
 {

@@ -6,7 +6,11 @@
 
 #include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
 #include "p2v/core/span.h"
+#include "p2v/core/stop.h"
+
+#define READ_MS 60000
 
 /* Stops that a move to other hardware brings, by number and by the name that 8 and later show.
  * Numbers and names: Microsoft's "Bug Check Code Reference". */
@@ -75,6 +79,7 @@ static const struct {
 		       "not signed as this Windows wants it"},
 	{"0xc0000225", "Windows' loader does not find what its boot configuration names "
 		       "(0xC0000225)"},
+	{"0xc00000e9", "Windows' loader cannot read its disk (0xC00000E9)"},
 	{"0xc000000e", "Windows' loader does not find its disk (0xC000000E): the boot "
 		       "configuration names another one"},
 	{"0xc000000f", "Windows' loader does not find its boot configuration (0xC000000F)"},
@@ -150,12 +155,21 @@ static char plain(unsigned char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? (char)c : '\0';
 }
 
+/* "0x", "0xc": how many zeros follow is misread. */
+static bool begins_number(const struct p2v_buf *out)
+{
+	const uint8_t *end = out->data + out->len;
+
+	return (out->len >= 2 && memcmp(end - 2, "ox", 2) == 0) ||
+	       (out->len >= 3 && memcmp(end - 3, "oxc", 3) == 0);
+}
+
 static void add_plain(const char *text, size_t n, struct p2v_buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		char c = plain((unsigned char)text[i]);
 
-		if (c)
+		if (c && !(c == 'o' && begins_number(out)))
 			p2v_buf_add(out, &c, 1);
 	}
 }
@@ -175,7 +189,7 @@ static const char *shows_stop(const struct p2v_buf *text, const struct stop *s, 
 {
 	if (has(text, s->name))
 		return s->name;
-	snprintf(number, 32, "stop: 0x%08x", s->code);
+	snprintf(number, 32, "stop: 0x%08x (0x", s->code);
 	if (has(text, number))
 		return number;
 	snprintf(number, 32, "stop code: 0x%x", s->code);
@@ -223,8 +237,12 @@ static bool read_failure(
 			return fail(text, n, words, stops[i].reason, ret);
 	}
 	for (size_t i = 0; i < P2V_N(statuses); i++)
-		if (has(plain_text, statuses[i].text))
-			return fail(text, n, statuses[i].text, statuses[i].reason, ret);
+		for (size_t k = 0; k < 2; k++) {
+			snprintf(number, sizeof(number), "%s: %s", k ? "error code" : "status",
+				statuses[i].text);
+			if (has(plain_text, number))
+				return fail(text, n, number, statuses[i].reason, ret);
+		}
 	for (size_t i = 0; i < P2V_N(pages); i++)
 		if (has(plain_text, pages[i].text))
 			return fail(text, n, pages[i].text, pages[i].reason, ret);
@@ -243,6 +261,23 @@ void prove_words_read(const char *text, size_t n, struct prove_console *ret)
 			note(text, n, logins[i], ret->login);
 			return;
 		}
+}
+
+int prove_words_of_picture(
+	const struct prove_picture *picture, struct prove_console *ret, struct p2v_err *err)
+{
+	/* 11: words wherever they stand. */
+	static const char *const argv[] = {
+		PROVE_READER, "stdin", "stdout", "--psm", "11", "-l", "eng", NULL};
+	p2v_autobuf struct p2v_buf page = {0}, text = {0};
+	int r = p2v_proc_exists(PROVE_READER) ? prove_picture_for_reading(picture, &page, err)
+					      : P2V_ENOTFOUND;
+
+	if (r == P2V_ENOTFOUND)
+		return 0;
+	if (r == 0 && p2v_proc_run(argv, page.data, page.len, READ_MS, &text, NULL) == 0)
+		prove_words_read((const char *)text.data, text.len, ret);
+	return r < 0 ? r : p2v_stop_check(err);
 }
 
 static const struct stop *find_stop(uint64_t code)

@@ -38,6 +38,11 @@ static void words_name_what_windows_shows(void **state)
 		{"Stop code: lNACCESSlBLE BOOT DEVlCE", "(0x7B)"},
 		{"*** STOP: 0x0000007B (0xF78D2524,0xC0000034,0x00000000,0x00000000)", "(0x7B)"},
 		{"*** STOP: OxOOOOOO7E (0xC0000005", "(0x7E)"},
+		/* Of a stop that is not in the table the parameters are no status. */
+		{"*** STOP: 0x000000A0 (0x0000000A,0xC0000034)\nA problem has been detected and "
+		 "Windows has been shut down",
+			"Windows stopped"},
+		{"Status: 0xc00000e9", "0xC00000E9"},
 		{"Stop code: 0xC000021A", "0xC000021A"},
 		{"stop code: 0xA5", "(0xA5)"},
 		{"DRIVER_IRQL_NOT_LESS_OR_EQUAL (netkvm.sys)", "(0xD1)"},
