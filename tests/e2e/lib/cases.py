@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-from lib import walk
+from lib import vm, walk
 
 
 class Wrong(Exception):
@@ -50,15 +50,15 @@ class Cases:
             print(f"   {function.__name__}: {function.__doc__.splitlines()[0]}", flush=True)
             try:
                 function(steps)
-                after(steps)
-            except (Wrong, subprocess.SubprocessError, walk.StepFailed) as error:
+            except (Wrong, subprocess.SubprocessError, walk.StepFailed, vm.VmError) as error:
                 failed += 1
                 print(f"      FAIL: {error}", flush=True)
+            after(steps)
         return failed
 
     def main(self, what, description, before=lambda steps: None, after=lambda steps: None):
         """Runs what the command line names, else all, in a walk of its own; ends the program. before: once, after:
-        behind each case."""
+        behind each case, also one that failed."""
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--build", default="build")
         parser.add_argument("cases", nargs="*")
