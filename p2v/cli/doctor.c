@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "p2v/cli/print.h"
+#include "p2v/cli/server-door.h"
 #include "p2v/cli/verb.h"
+#include "p2v/control/api.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
@@ -125,6 +127,33 @@ static enum level look_kernel(const struct check *c, const struct doctor_opts *o
 	return level;
 }
 
+/* No server is needed to convert by hand: it is only worth a note. */
+static enum level look_server(const struct check *c, const struct doctor_opts *o, char **ret_text)
+{
+	p2v_auto_config struct server_config config = {0};
+	p2v_auto_server struct cli_server server = {0};
+	struct api_server answer = {0};
+	struct p2v_err err = {0};
+	int r = control_config_load(CONTROL_CONFIG_PATH, true, &config, &err);
+
+	(void)c;
+	(void)o;
+	if (r == P2V_ENOTFOUND) {
+		*ret_text = strdup("this host is not set up as a server: p2v server init does it");
+		return LEVEL_NOTE;
+	}
+	if (r == 0)
+		r = cli_server_open(config.socket, NULL, &server, &err);
+	if (r == 0)
+		r = cli_server_get(&server, "/v1/server", &control_server_type, &answer, &err);
+	*ret_text = r == 0 ? p2v_strf("p2vd %s answers, with room for %u machines at once",
+				     answer.program ? answer.program : "", config.receivers)
+			   : p2v_strf("p2vd does not answer (%s): p2v server check says more",
+				     err.text);
+	p2v_json_free(&control_server_type, &answer);
+	return r == 0 ? LEVEL_OK : LEVEL_NOTE;
+}
+
 /* Starts the appliance on an empty disk: whatever is wrong with it shows here. */
 static int start_appliance(bool kvm, uint64_t *ret_ms, struct p2v_err *err)
 {
@@ -218,6 +247,7 @@ static const struct check checks[] = {
 	{RECEIVE | CONVERT | PROVE, "image tools", "qemu-img", "install qemu-utils", look_program},
 	{RECEIVE, "image server", "qemu-nbd", "install qemu-utils", look_program},
 	{RECEIVE, "space", "/var/lib/p2v", "", look_space},
+	{RECEIVE, "server", NULL, "", look_server},
 	{CONVERT | PROVE, "emulator", "qemu-system-x86_64", "install qemu-system-x86",
 		look_program},
 	{CONVERT, "appliance kernel", NULL,

@@ -302,6 +302,7 @@ static const struct job_verb job_verbs[] = {
 	{"retry", 1, -1, run_action},
 	{"cancel", 1, -1, run_action},
 	{"rollback", 1, -1, run_action},
+	{"handover", 1, -1, run_action},
 	{"rm", 1, -1, run_action},
 	{"priority", 2, -1, run_action},
 };
@@ -349,7 +350,7 @@ static const struct p2v_opt job_opts[] = {
 };
 
 static const char *const job_words[] = {"list", "show", "watch", "logs", "snapshots", "diff",
-	"hold", "approve", "retry", "cancel", "rollback", "rm", "priority", NULL};
+	"hold", "approve", "retry", "cancel", "rollback", "handover", "rm", "priority", NULL};
 
 static const struct p2v_cmd job_cmd = {
 	.name = "p2v job",
@@ -369,7 +370,10 @@ static const struct p2v_cmd job_cmd = {
 		"hold: not further than the step that runs now. approve: a held one goes on. "
 		"cancel: stop it now. retry: a failed or cancelled one goes on, and one that waits "
 		"does so now. rollback: its disks become as they were received; it is held then. "
-		"rm: remove it with its directory. priority N: the highest is taken first.\n\n"
+		"handover: a proven one was started where it belongs; it is noted, and retention "
+		"may "
+		"count from then. rm: remove it with its directory. priority N: the highest is "
+		"taken first.\n\n"
 		"Exit codes: 0 done, 1 failed, 2 misuse, 3 refused: the job's state does not allow "
 		"it.",
 	.opts = job_opts,

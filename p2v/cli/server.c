@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "p2v/cli/print.h"
@@ -107,6 +108,10 @@ static int sshd_check(struct p2v_err *err)
 {
 	const char *const argv[] = {"/usr/sbin/sshd", "-t", NULL};
 
+	/* Without its directory sshd checks nothing; what starts sshd makes it, and may not have
+	 * yet. */
+	if (geteuid() == 0)
+		mkdir("/run/sshd", 0755);
 	return p2v_proc_exists(argv[0]) ? p2v_proc_run(argv, NULL, 0, TOOL_MS, NULL, err) : 0;
 }
 
@@ -242,6 +247,14 @@ static void check_running(struct server_report *report, const struct server_conf
 	p2v_json_free(&control_server_type, &answer);
 }
 
+/* To open one that is not there makes it, and it would be root's and not p2vd's. */
+static bool ledger_is_there(const char *store)
+{
+	const char *path = strncmp(store, "sqlite:", 7) == 0 ? store + 7 : store;
+
+	return *path != '/' || p2v_file_exists(path);
+}
+
 static void check_config(struct server_report *report, const struct server_config *config)
 {
 	p2v_auto(store_ledger_free) struct ledger *ledger = NULL;
@@ -249,7 +262,9 @@ static void check_config(struct server_report *report, const struct server_confi
 
 	say(report, access(config->base, W_OK) == 0, config->base,
 		"cannot be written by this user");
-	if (store_ledger_open(config->store, &ledger, &err) < 0)
+	if (!ledger_is_there(config->store))
+		say(report, true, "the ledger is made when p2vd starts", "");
+	else if (store_ledger_open(config->store, &ledger, &err) < 0)
 		say(report, false, "the ledger", err.text);
 	else
 		say(report, true, "the ledger opens", "");

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -166,6 +168,16 @@ static int limit_set(int resource, uint64_t value)
 
 /* The user last: he may not do the others. That he is another takes the death signal away, so it
  * is asked for again. */
+/* Last: it may forbid what came before. */
+static int filter_set(const struct p2v_proc_confine *c)
+{
+	const struct sock_fprog program = {
+		(unsigned short)(c->filter_bytes / sizeof(struct sock_filter)),
+		(struct sock_filter *)(uintptr_t)c->filter};
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 static int confine(const struct p2v_proc_confine *c)
 {
 	static const struct rlimit none;
@@ -181,7 +193,9 @@ static int confine(const struct p2v_proc_confine *c)
 		return -1;
 	if (c->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
-	return prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -1;
+	return c->filter ? filter_set(c) : 0;
 }
 
 static _Noreturn void child_fail(int report_fd, enum step step)

@@ -23,7 +23,11 @@
 /* What a child may not do. Zero: no limit of that kind. */
 struct p2v_proc_confine {
 	bool no_new_privs; /* no setuid program gives it more than it has */
-	uid_t uid;	   /* with gid, and no further groups; 0: as we are */
+	/* A seccomp filter, as the kernel takes it (struct sock_filter), or NULL; only with
+	 * no_new_privs. */
+	const void *filter;
+	size_t filter_bytes;
+	uid_t uid; /* with gid, and no further groups; 0: as we are */
 	gid_t gid;
 	uint64_t memory_bytes; /* of address space, each process by itself */
 	uint64_t file_bytes;   /* that one file may grow to */

@@ -17,6 +17,7 @@
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
+#include "p2v/daemon/sandbox.h"
 #include "p2v/daemon/tidy.h"
 #include "p2v/daemon/worker.h"
 #include "p2v/store/jobdir.h"
@@ -36,6 +37,7 @@ struct daemon {
 	const struct server_config *config;
 	struct ledger *ledger;
 	int lock_fd;
+	struct p2v_buf filter;	 /* of the workers' system calls */
 	struct worker **workers; /* config->workers of them, or NULL */
 	uint64_t scanned_ms;
 	struct daemon_arrivals arrivals; /* during a scan */
@@ -285,7 +287,7 @@ static void job_start(struct daemon *d, struct worker **slot, struct job *job)
 		give_back(d, job, LEDGER_HELD, 0, reason ? reason : "");
 	} else if (stage && !space_lacks(d, job)) {
 		say(d, "job %s: %s begins", job->name, stage->word);
-		if (daemon_worker_start(d->config, stage, job, dir, slot, &err) < 0)
+		if (daemon_worker_start(d->config, stage, job, dir, &d->filter, slot, &err) < 0)
 			give_back(d, job, LEDGER_FAILED, 0, err.text);
 	}
 }
@@ -455,6 +457,8 @@ static int begin(struct daemon *d, struct p2v_err *err)
 	if (!d->workers)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0)
+		r = daemon_sandbox_make(&d->filter, err);
+	if (r == 0)
 		r = trash_see(d->config->base, err);
 	if (r == 0)
 		r = daemon_limits_say(d->config, err);
@@ -497,6 +501,7 @@ int daemon_run(const struct daemon_spec *spec, struct p2v_err *err)
 		daemon_worker_free(d.workers[i]);
 	free(d.workers);
 	free(d.trouble);
+	p2v_buf_finish(&d.filter);
 	store_ledger_free(d.ledger);
 	p2v_cleanup_close(&d.lock_fd);
 	return r;

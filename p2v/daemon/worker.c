@@ -104,9 +104,12 @@ static void args_fill(const struct server_config *config, const struct daemon_st
 	argv[n] = NULL;
 }
 
-static int program_start(struct worker *w, const struct server_config *config, struct p2v_err *err)
+static int program_start(struct worker *w, const struct server_config *config,
+	const struct p2v_buf *filter, struct p2v_err *err)
 {
 	const struct p2v_proc_confine confine = {.no_new_privs = true,
+		.filter = filter->data,
+		.filter_bytes = filter->len,
 		.uid = config->uid,
 		.gid = config->gid,
 		.memory_bytes = config->worker_memory_bytes,
@@ -132,7 +135,8 @@ static int program_start(struct worker *w, const struct server_config *config, s
 }
 
 int daemon_worker_start(const struct server_config *config, const struct daemon_stage *stage,
-	struct job *job, const char *dir, struct worker **ret, struct p2v_err *err)
+	struct job *job, const char *dir, const struct p2v_buf *filter, struct worker **ret,
+	struct p2v_err *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	int r;
@@ -145,7 +149,7 @@ int daemon_worker_start(const struct server_config *config, const struct daemon_
 	r = w->dir ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0) {
 		w->log_fd = log_open(dir);
-		r = program_start(w, config, err);
+		r = program_start(w, config, filter, err);
 	}
 	if (r < 0) {
 		daemon_worker_free(w);

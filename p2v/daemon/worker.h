@@ -44,9 +44,11 @@ struct worker {
 	uint64_t renewed_ms; /* when its lease was renewed last */
 };
 
-/* Starts `stage` for the job, which becomes the worker's on success. */
+/* Starts `stage` for the job, which becomes the worker's on success. filter: daemon_sandbox_make's.
+ */
 int daemon_worker_start(const struct server_config *config, const struct daemon_stage *stage,
-	struct job *job, const char *dir, struct worker **ret, struct p2v_err *err);
+	struct job *job, const char *dir, const struct p2v_buf *filter, struct worker **ret,
+	struct p2v_err *err);
 /* Ends the program where it still runs, at once. */
 void daemon_worker_free(struct worker *worker);
 

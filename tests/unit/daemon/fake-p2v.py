@@ -4,9 +4,11 @@
 
 The directory's file `orders` has lines "STAGE WORD...": what goes wrong there. An order with a count ("fail:2") is
 over after so many times."""
+import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -45,6 +47,21 @@ def order(folder, stage):
                 file.write("x")
             return word
     return None
+
+
+def probe():
+    """What this program may do."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/status") as file:
+        status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+    calls = {"mount": (b"none", b"/proc", b"tmpfs", 0, None), "chroot": (b"/",), "ptrace": (0, 0, None, None),
+             "setns": (0, 0), "umount2": (b"/nowhere", 0), "sethostname": (b"x", 1)}
+    errors = {}
+    for name, arguments in calls.items():
+        ctypes.set_errno(0)
+        errors[name] = ctypes.get_errno() if getattr(libc, name)(*arguments) else 0
+    return {"no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
+            "core": resource.getrlimit(resource.RLIMIT_CORE), "nice": os.nice(0), "errors": errors}
 
 
 def publish(folder, name, text):
@@ -88,6 +105,9 @@ def main():
     if wrong == "refuse":
         say(event="error", kind="refused", text="web01: no kernel that boots")
         sys.exit(3)
+    if wrong == "probe":
+        with open(os.path.join(folder, "probe"), "w") as file:
+            file.write(json.dumps(probe()))
     if wrong == "lie":
         sys.exit(0)
     if wrong == "crash":

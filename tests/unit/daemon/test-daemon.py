@@ -6,6 +6,7 @@ usage: test-daemon.py P2VD P2V [--postgres] [CASE]...
 
 With --postgres the ledger is a PostgreSQL server of the test's own, and the chaos has two p2vd on it."""
 import contextlib
+import errno
 import fcntl
 import http.client
 import importlib.util
@@ -642,6 +643,69 @@ def the_operators_tool(scene):
              if e["what"] == "approve" and e["text"] == "go"), "who approved")
     server.stop()
     need("is p2vd running" in p2v("list", expect=1), "no server")
+
+
+@case
+def workers_are_confined(scene):
+    """Even as root a stage's program can neither mount nor look into others, gets no new rights and writes no core."""
+    server = scene.server(nice=7)
+    scene.add("web01", "plan probe:1")
+    server.comes("web01", "proven")
+    with open(scene.path("web01", "probe")) as file:
+        found = json.load(file)
+    need(found["no_new_privs"] == "1" and found["seccomp"] == "2" and found["core"] == [0, 0], found)
+    need(found["nice"] >= 7, found)
+    need(set(found["errors"].values()) == {errno.EPERM}, found["errors"])
+
+
+@case
+def from_another_host(scene):
+    """The same verbs against a server that only ssh reaches, through a real sshd; a host that is none is named."""
+    sys.path.insert(0, os.path.join(HERE, "..", "..", "e2e"))
+    from lib import sshd
+    server = scene.server(hold=["conversion"])
+    scene.add("web01")
+    server.comes("web01", "held")
+    work = os.path.join(scene.work, "ssh")
+    os.mkdir(work, 0o700)
+    key = sshd.keygen(os.path.join(work, "operator"))
+    with open(key + ".pub") as file:
+        public = file.read()
+    os.mkdir(os.path.join(work, "bin"))
+    with sshd.Sshd(work, command="/bin/false", extra_keys=[public]) as far:
+        with open(os.path.join(work, "config"), "w") as file:
+            file.write(f"Host far\n HostName 127.0.0.1\n Port {far.port}\n IdentityFile {key}\n IdentitiesOnly yes\n"
+                       f" UserKnownHostsFile {far.known_hosts}\nHost nowhere\n HostName 127.0.0.1\n Port 1\n")
+        with open(os.path.join(work, "bin", "ssh"), "w") as file:
+            file.write(f'#!/bin/sh\nexec /usr/bin/ssh -F {work}/config "$@"\n')
+        os.chmod(file.name, 0o755)
+
+        def p2v(*words, host="far", expect=0):
+            done = subprocess.run([P2V, *words, "--host", host, "--socket", server.socket], stdin=subprocess.DEVNULL, cwd=work,
+                                  capture_output=True, text=True,
+                                  env={**os.environ, "PATH": os.path.join(work, "bin") + ":" + os.environ["PATH"]})
+            need(done.returncode == expect, f"{words}: {done.returncode} {done.stdout} {done.stderr}")
+            return done.stdout + done.stderr
+
+        need("web01" in p2v("job", "list"), "list")
+        need(json.loads(p2v("job", "show", "web01", "--json"))["state"] == "held", "show")
+        p2v("job", "approve", "web01")
+        need("state     proven" in p2v("job", "watch", "web01"), "watch")
+        need("prove: done" in p2v("job", "logs", "web01"), "logs")
+        need("conversion-1" in p2v("job", "snapshots", "web01"), "snapshots")
+        need("/etc/fstab" in p2v("job", "diff", "web01"), "diff")
+        p2v("job", "handover", "web01")
+        need(server.job("web01")["reason"] == "handed over", "handover")
+        p2v("job", "juggle", "web01", expect=2)
+        p2v("key", "new", "campaign")
+        need("campaign" in p2v("key", "list"), "key list")
+        p2v("key", "revoke", "campaign")
+        p2v("job", "rollback", "web01")
+        server.comes("web01", "held", "rolled back")
+        p2v("job", "rm", "web01", "--yes")
+        wait("it is gone", lambda: not server.job("web01"))
+        need("nowhere" in p2v("job", "list", host="nowhere", expect=1), "a host that is none")
+        p2v("job", "list", host="-oProxyCommand=x", expect=2)
 
 
 @case
