@@ -65,15 +65,18 @@ def dependencies(package):
 class Root:
     """A Debian that has what the package depends on, and nothing more."""
 
-    def __init__(self, path, packages):
+    def __init__(self, path):
         self.path = path
-        script = (f'. "{TOP}/tests/images/lib.sh"; image_mount_dev() {{ mount --bind /dev "$1"; }}; '
+
+    def make(self, packages):
+        script = (f'. "{TOP}/tests/images/lib.sh"; image_mount_dev() {{ mount -t tmpfs -o mode=0755 dev "$1"; '
+                  'cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$1"; }}; '
                   'INITRD=No image_mmdebstrap bookworm "$1" "$2"')
-        done = subprocess.run(["bash", "-euc", script, "bash", ",".join(packages), path], stdin=subprocess.DEVNULL,
+        done = subprocess.run(["bash", "-euc", script, "bash", ",".join(packages), self.path], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True)
         need(done.returncode == 0, f"mmdebstrap: {done.stderr[-1500:]}")
         # Nothing is started by packages: no systemd runs here.
-        with open(os.path.join(path, "usr/sbin/policy-rc.d"), "w") as file:
+        with open(os.path.join(self.path, "usr/sbin/policy-rc.d"), "w") as file:
             file.write("#!/bin/sh\nexit 101\n")
         os.chmod(file.name, 0o755)
 
@@ -104,8 +107,10 @@ class Root:
             return sorted(line.split(":")[0] for line in file)
 
     def close(self):
-        for name in ("sys", "proc", "dev/pts", "dev"):
-            subprocess.run(["umount", "-l", os.path.join(self.path, name)], check=False, stderr=subprocess.DEVNULL)
+        """Nothing stays mounted: what is below is removed next."""
+        for name in ("sys", "proc", "dev"):
+            subprocess.run(["umount", "--recursive", "--lazy", os.path.join(self.path, name)], check=False,
+                           stderr=subprocess.DEVNULL)
 
 
 def check_installed(root):
@@ -174,11 +179,12 @@ def stop(programs):
 
 def run(options, work):
     package = options.package or package_make(options.build, work)
-    root = Root(os.path.join(work, "root"), [*dependencies(package), "adduser"])
+    root = Root(os.path.join(work, "root"))
     programs = []
     inside = os.path.join(root.path, "tmp", "p2v.deb")
-    shutil.copy(package, inside)
     try:
+        root.make([*dependencies(package), "adduser"])
+        shutil.copy(package, inside)
         before, users = root.files(), root.users()
         root.run("dpkg", "-i", "/tmp/p2v.deb")
         check_installed(root)
@@ -230,7 +236,9 @@ def main():
         log = os.path.join(work, "programs.log")
         sys.exit(f"FAIL: {why}\n{open(log, errors='replace').read()[-3000:] if os.path.exists(log) else ''}")
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        with open("/proc/self/mounts") as mounts:
+            if f" {work}/" not in mounts.read():
+                shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
