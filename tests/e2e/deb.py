@@ -70,7 +70,7 @@ class Root:
 
     def make(self, packages):
         script = (f'. "{TOP}/tests/images/lib.sh"; image_mount_dev() {{ mount -t tmpfs -o mode=0755 dev "$1"; '
-                  'cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$1"; }}; '
+                  'cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$1"; }; '
                   'INITRD=No image_mmdebstrap bookworm "$1" "$2"')
         done = subprocess.run(["bash", "-euc", script, "bash", ",".join(packages), self.path], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True)
