@@ -625,7 +625,9 @@ static const struct p2v_cmd convert_cmd = {
 	.summary = "make a virtual machine of a physical machine's disks",
 	.text = "DISK is a file or block device in any format that QEMU reads; it is never "
 		"written. All "
-		"disks of one machine are named together, in the machine's order.\n\n"
+		"disks of one machine are named together, in the machine's order. That a disk's "
+		"sectors have 4096 bytes a block device says itself, and a raw file by its "
+		"partition table; of any other image the inventory must say it (--machine).\n\n"
 		"The guest's boot loader, initramfs, device names and network are made to fit "
 		"virtual "
 		"hardware inside the libguestfs appliance; none of the guest's own programs is "
