@@ -34,6 +34,13 @@ def need(ok, text):
         raise walk.StepFailed(text)
 
 
+HEALTH_SOCKET = "[Socket]\nListenStream=8080\nAccept=yes\n[Install]\nWantedBy=sockets.target\n"
+HEALTH_SERVICE = """[Service]
+ExecStart=/bin/sh -c 'read line; printf "HTTP/1.0 204 No Content\\\\r\\\\n\\\\r\\\\n"'
+StandardInput=socket
+"""
+
+
 class Box(server.Server):
     """The demo's server under another name and address: number 0 is the demo's own."""
 
@@ -53,17 +60,31 @@ class Box(server.Server):
         self.edit("/etc/hostname", lambda text: self.name + "\n")
         self.edit("/etc/network/interfaces", lambda text: text.replace("192.0.2.10/", self.address + "/"))
 
-    def edit(self, path, change):
-        """Rewrites one file of the guest's root without mounting it."""
+    def serve_http(self):
+        """Something that answers every question with 204, once systemd has come so far."""
+        self.edit("/etc/systemd/system/health.socket", lambda _: HEALTH_SOCKET)
+        self.edit("/etc/systemd/system/health@.service", lambda _: HEALTH_SERVICE)
+        wants = "/etc/systemd/system/sockets.target.wants"
+        self.debugfs(f"mkdir {wants}\nsymlink {wants}/health.socket /etc/systemd/system/health.socket\n")
+
+    def debugfs(self, commands):
+        """In the guest's root, which is not mounted for it."""
         table = json.loads(subprocess.run(["sfdisk", "-J", self.disk], check=True, capture_output=True).stdout)
         root = f"{self.disk}?offset={table['partitiontable']['partitions'][0]['start'] * 512}"
-        old = subprocess.run(["debugfs", "-R", f"cat {path}", root], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(["debugfs", "-w", "-f", "-", root], input=commands, check=True, capture_output=True,
+                              text=True).stdout
+
+    def edit(self, path, change):
+        def read():
+            self.debugfs(f"dump {path} {self.disk}.edit\n")
+            with open(self.disk + ".edit") as file:
+                return file.read()
+        open(self.disk + ".edit", "w").close()
+        new = change(read())
         with open(self.disk + ".edit", "w") as file:
-            file.write(change(old))
-        commands = f"rm {path}\nwrite {file.name} {path}\nsif {path} mode 0100644\nsif {path} uid 0\nsif {path} gid 0\n"
-        subprocess.run(["debugfs", "-w", "-f", "-", root], input=commands, check=True, capture_output=True, text=True)
-        now = subprocess.run(["debugfs", "-R", f"cat {path}", root], check=True, capture_output=True, text=True).stdout
-        need(now == change(old), f"{path} of {self.name} was not rewritten: {now!r}")
+            file.write(new)
+        self.debugfs(f"rm {path}\nwrite {file.name} {path}\nsif {path} mode 0100644\nsif {path} uid 0\nsif {path} gid 0\n")
+        need(read() == new, f"{path} of {self.name} was not rewritten")
         os.unlink(file.name)
 
 
@@ -188,6 +209,7 @@ waves:
   - name: web01
     match: {{mac: '{mac}'}}
     memory: 768M
+    checks: [{{tcp: 8080, http: /health, status: 204}}]
     cutover:
       refresh_min: 600
       refresh: {{run: [{agent}, hot]}}
@@ -214,6 +236,7 @@ def script_make(steps, box, machine):
 def one(steps, options):
     box = Box("web01", 0, steps.work)
     box.make()
+    box.serve_http()
     daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one")
     machine = walk.machine_json(box, os.path.join(steps.work, "web01.machine.json"))
     campaign = Campaign(steps, ONE.format(mac=box.mac, agent=script_make(steps, box, machine)), [daemon])
@@ -230,6 +253,8 @@ def one(steps, options):
         state = campaign.state()["web01"]
         need(state["passes"] == 2 and state["final_s"] >= state["copied_s"], state)
         need(steps.noun("web01", "output.json")["memory_bytes"] == 768 << 20, "the runbook's memory")
+        services = [check for check in steps.noun("web01", "proof.json")["checks"] if check["name"] == "service"]
+        need([check["evidence"] for check in services] == ["port 8080, /health: HTTP 204"], services)
         campaign.proven(["web01"])
     finally:
         campaign.kill()
