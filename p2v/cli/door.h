@@ -19,10 +19,11 @@ int cli_door_open(const struct image *image, char *const *overlays, const char *
 	size_t n_keys, struct guest **ret, struct p2v_err *err);
 
 /* The option that says them. */
-#define CLI_KEY_ARG "SELECTOR:file:PATH"
+#define CLI_KEY_ARG "SELECTOR:HOW:WHAT"
 #define CLI_KEY_HELP                                                                               \
-	"Open an encrypted volume with the passphrase that the file PATH holds. SELECTOR is a "    \
-	"device as p2v inspect lists it, a UUID, or all. May be given several times. The key is "  \
-	"kept nowhere."
+	"Open an encrypted volume with the passphrase that a file holds (SELECTOR:file:PATH) or "  \
+	"that a program prints, which is given SELECTOR (SELECTOR:command:PROGRAM, of "            \
+	"/etc/p2v/keys.d, or with a slash in it any one). SELECTOR is a device as p2v inspect "    \
+	"lists it, a UUID, or all. May be given several times. The key is kept nowhere."
 
 #endif

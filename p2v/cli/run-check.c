@@ -19,6 +19,7 @@
 #include "p2v/core/publish.h"
 #include "p2v/core/span.h"
 #include "p2v/core/text.h"
+#include "p2v/guest/key.h"
 #include "p2v/runbook/estimate.h"
 
 #define DOCTOR_MS 120000
@@ -188,12 +189,16 @@ static int keys_check(struct checking *k)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->n_keys; i++) {
-		const char *path = strstr(s->keys[i], ":file:");
+		const char *file = strstr(s->keys[i], ":file:");
+		const char *command = strstr(s->keys[i], ":command:");
+		p2v_autofree char *path =
+			file ? strdup(file + strlen(":file:"))
+			     : p2v_path_join(GUEST_KEY_PROGRAMS,
+				       command ? command + strlen(":command:") : "");
 		struct stat st;
 
 		if (!path)
-			continue;
-		path += strlen(":file:");
+			return p2v_err_set(k->err, P2V_ENOMEM, "out of memory");
 		if (k->host)
 			r = found(k, LEVEL_NOTE,
 				"keys: whether %s is there on %s is not seen from here", path,
@@ -201,7 +206,9 @@ static int keys_check(struct checking *k)
 		else if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
 			r = found(k, LEVEL_BAD,
 				"keys: %s is not there, or is no file with a key in it", path);
-		else if (st.st_mode & 0007)
+		else if (command && access(path, X_OK) < 0)
+			r = found(k, LEVEL_BAD, "keys: %s is no program", path);
+		else if (file && st.st_mode & 0007)
 			r = found(k, LEVEL_NOTE, "keys: %s can be read by everybody on this host",
 				path);
 	}

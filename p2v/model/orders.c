@@ -78,6 +78,17 @@ static int check_validate(const struct orders_check *c, struct p2v_err *err)
 	return 0;
 }
 
+/* Orders come over the API: they name one of the programs that the administrator has put there. */
+static int key_validate(const char *key, struct p2v_err *err)
+{
+	const char *command = strstr(key, ":command:");
+
+	if (command && (strchr(command, '/') || command[strlen(":command:")] == '.'))
+		return p2v_err_set(err, P2V_EFORMAT,
+			"orders: a key's command is the name of a program in /etc/p2v/keys.d");
+	return 0;
+}
+
 int model_orders_validate(const struct orders *orders, struct p2v_err *err)
 {
 	int r = 0;
@@ -90,6 +101,8 @@ int model_orders_validate(const struct orders *orders, struct p2v_err *err)
 		return p2v_err_set(err, P2V_EFORMAT, "orders: less than 16 MiB of memory");
 	if (orders->cpus > 1024)
 		return p2v_err_set(err, P2V_EFORMAT, "orders: more than 1024 processors");
+	for (size_t i = 0; r == 0 && i < orders->n_keys; i++)
+		r = key_validate(orders->keys[i], err);
 	for (size_t i = 0; r == 0 && i < orders->n_networks; i++)
 		r = network_validate(&orders->networks[i], err);
 	for (size_t i = 0; r == 0 && i < orders->n_checks; i++)

@@ -40,7 +40,7 @@ struct orders {
 	uint32_t cpus;
 	char **leave_out; /* ids of disks */
 	size_t n_leave_out;
-	char **keys; /* SELECTOR:file:PATH, on the conversion server */
+	char **keys; /* SELECTOR:file:PATH or SELECTOR:command:NAME, on the conversion server */
 	size_t n_keys;
 	struct orders_network *networks;
 	size_t n_networks;

@@ -34,8 +34,11 @@ const struct runbook_rule runbook_rules[] = {
 	{&runbook_server_type, "priority", NULL, NULL, "The highest is taken first", 1000},
 	{&runbook_server_type, "leave_out", "^disk[0-9]{1,3}$", "disk0, disk1, ...",
 		"Disks that the virtual machine does not get", 0},
-	{&runbook_server_type, "keys", "^[^:]+:file:/.+$", "SELECTOR:file:PATH",
-		"Of encrypted volumes: files on the conversion server that its user can read", 0},
+	{&runbook_server_type, "keys", "^[^:]+:(file:/.+|command:[A-Za-z0-9][A-Za-z0-9._-]*)$",
+		"SELECTOR:file:PATH or SELECTOR:command:NAME",
+		"Of encrypted volumes: files on the conversion server that its user can read, or "
+		"programs that its administrator has put into /etc/p2v/keys.d",
+		0},
 	{&runbook_server_type, "window",
 		"^((sun|mon|tue|wed|thu|fri|sat)([,-](sun|mon|tue|wed|thu|fri|sat))* "
 		")?[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}$",

@@ -60,11 +60,41 @@ static void test_what_is_none(void **state)
 	assert_null(keys.items);
 }
 
+static int from_program(const char *script, struct guest_keys *ret, struct p2v_err *err)
+{
+	p2v_autofree char *text = p2v_strf("/dev/sda3:command:%s/program", top);
+
+	assert_int_equal(p2v_publish_bytes(top, "program", script, strlen(script), 0700, err), 0);
+	return guest_keys_load((const char *const[]){text}, 1, ret, err);
+}
+
+static void test_a_program_gives_it(void **state)
+{
+	guest_auto_keys struct guest_keys keys = {0};
+	struct p2v_err err = {0};
+
+	(void)state;
+	assert_int_equal(from_program("#!/bin/sh\necho \"key of $1\"\n", &keys, &err), 0);
+	assert_string_equal(keys.items[0].selector, "/dev/sda3");
+	assert_string_equal(keys.items[0].text, "key of /dev/sda3");
+	guest_keys_finish(&keys);
+	assert_int_equal(from_program("#!/bin/sh\necho secret; exit 1\n", &keys, &err), P2V_EIO);
+	assert_null(strstr(err.text, "secret"));
+	assert_int_equal(from_program("#!/bin/sh\n", &keys, &err), P2V_EINVAL);
+	/* Without a slash it is one of the administrator's. */
+	assert_int_equal(guest_keys_load((const char *const[]){"all:command:no-such-program"}, 1,
+				 &keys, &err),
+		P2V_ENOTFOUND);
+	assert_non_null(strstr(err.text, GUEST_KEY_PROGRAMS "/no-such-program"));
+	assert_null(keys.items);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_a_key),
 		cmocka_unit_test(test_what_is_none),
+		cmocka_unit_test(test_a_program_gives_it),
 	};
 	int rc;
 

@@ -99,6 +99,7 @@ static void what_is_wrong_has_its_line(void **state)
 		{SERVER "    networks: [{mac: '00:1b:21:aa:bb:01'}]\n", "line 6", "one of them"},
 		{SERVER "  - name: A\n", "line 6", "another server is called so"},
 		{SERVER "    match: {uuid: 1}\n", "line 6", "a UUID"},
+		{SERVER "    keys: 'all:command:/bin/cat'\n", "line 6", "SELECTOR:command:NAME"},
 		{"name: x\ndefaults: {name: a}\n" HEAD, "line", ""},
 	};
 
@@ -112,6 +113,25 @@ static void what_is_wrong_has_its_line(void **state)
 		if (!strstr(err.text, bad[i].line) || !strstr(err.text, bad[i].words))
 			fail_msg("%s", err.text);
 		assert_null(book.name);
+	}
+}
+
+/* They come over the API: which programs give keys is the administrator's to say. */
+static void orders_name_only_the_servers_programs(void **state)
+{
+	static const char *const bad[] = {"all:command:/bin/cat", "all:command:..",
+		"all:command:../../bin/cat", "x:file:/k:command:/bin/cat"};
+	p2v_auto_orders struct orders good = {0};
+	static const char text[] = "{\"version\":1,\"keys\":[\"all:command:db01\"]}";
+
+	(void)state;
+	assert_int_equal(model_orders_decode(text, strlen(text), &good, NULL), 0);
+	for (size_t i = 0; i < P2V_N(bad); i++) {
+		p2v_autofree char *wrong = p2v_strf("{\"version\":1,\"keys\":[\"%s\"]}", bad[i]);
+		struct orders orders = {0};
+
+		assert_int_equal(
+			model_orders_decode(wrong, strlen(wrong), &orders, NULL), P2V_EFORMAT);
 	}
 }
 
@@ -236,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_each_becomes),
 		cmocka_unit_test(what_is_wrong_has_its_line),
+		cmocka_unit_test(orders_name_only_the_servers_programs),
 		cmocka_unit_test(everything_has_a_rule),
 		cmocka_unit_test(matches_a_machine),
 		cmocka_unit_test(state_is_kept),
