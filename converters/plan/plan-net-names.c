@@ -351,12 +351,25 @@ static bool by_order(const struct net_names *m, const struct net_name *w, size_t
 	       p2v_span_u64(p2v_span_skip(name, 3), SIZE_MAX, &number) && number == card;
 }
 
+/* A configuration without a name is for this card. */
+static bool is_described(const struct net_names *m, size_t card)
+{
+	const struct facts_os *os = m->p->os;
+
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (plan_is(os->nics[i].kind, "ethernet") && !*plan_text(os->nics[i].name) &&
+			plan_net_all_fit(m, &os->nics[i], card))
+			return true;
+	return false;
+}
+
 static bool by_rest(const struct net_names *m, const struct net_name *w, size_t card)
 {
 	size_t names = 0, cards = 0;
 
 	(void)w;
-	(void)card;
+	if (is_described(m, card))
+		return false;
 	for (size_t i = 0; i < m->n; i++)
 		names += m->names[i].card == NET_NO_CARD;
 	for (size_t i = 0; i < n_cards(m); i++)
