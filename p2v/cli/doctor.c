@@ -90,6 +90,12 @@ static enum level look_program(const struct check *c, const struct doctor_opts *
 	return there ? LEVEL_OK : LEVEL_BAD;
 }
 
+/* Something is less good without it. */
+static enum level look_helper(const struct check *c, const struct doctor_opts *o, char **ret_text)
+{
+	return look_program(c, o, ret_text) == LEVEL_OK ? LEVEL_OK : LEVEL_NOTE;
+}
+
 static enum level look_sshd(const struct check *c, const struct doctor_opts *o, char **ret_text)
 {
 	if (access("/usr/sbin/sshd", X_OK) == 0) {
@@ -250,6 +256,8 @@ static const struct check checks[] = {
 	{RECEIVE, "server", NULL, "", look_server},
 	{CONVERT | PROVE, "emulator", "qemu-system-x86_64", "install qemu-system-x86",
 		look_program},
+	{PROVE, "screen reader", "tesseract",
+		"install tesseract-ocr, or a Windows is not seen to come up", look_helper},
 	{CONVERT, "appliance kernel", NULL,
 		"no kernel in /boot can be read: install linux-image-amd64; where it is there but "
 		"not "
