@@ -231,8 +231,8 @@ def settings_by_url(steps):
     with Https(folder, port) as https:
         other = "sha256//" + "A" * 43 + "="
         words = "p2v.config=https://10.0.2.101/campaign p2v.on-failure=poweroff p2v.config-key="
-        with vm.heavy_lock(), vm.Vm(words_boot(steps, words + other, *net, *card), steps.work, limit_s=LIMIT_S + 30,
-                                    name="other-key") as machine:
+        argv = words_boot(steps, words + other, *net, *card)
+        with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=LIMIT_S + 30, name="other-key") as machine:
             machine.process.wait(timeout=LIMIT_S)
             print(f"      {machine.seconds():.0f} s: another key: it switched itself off", flush=True)
             cases.need("10.0.2.101" in machine.serial_text(), "it does not say why")
