@@ -187,7 +187,9 @@ def words_boot(steps, words, *more):
         with open(os.path.join(folder, "all.img"), "wb") as out:
             for name in "initrd.img", "config.img":
                 with open(os.path.join(folder, name), "rb") as file:
-                    out.write(file.read())
+                    data = file.read()
+                # As boot loaders do it: each begins at a multiple of four.
+                out.write(data + bytes(-len(data) % 4))
     with open(os.path.join(folder, "p2v.ipxe.example")) as file:
         kernel = next(line for line in file if line.startswith("kernel ")).split("initrd=config.img ", 1)[1].strip()
     return [*media.web01(), *drives(steps, None), "-kernel", os.path.join(folder, "vmlinuz"), "-initrd",
