@@ -83,7 +83,8 @@ static const struct p2v_opt rows[] = {
 		"What to do then. A conversion that failed on the server is no reason to do "
 		"otherwise: the copy is complete. Default: wait."),
 	STR("on-failure", "retry|wait|poweroff|reboot", on_failure,
-		"What to do when sending ended without success. Default: retry."),
+		"What to do when sending ended without success; before it leaves, the screens show "
+		"why for as long as 'delay' says. Default: retry."),
 	U64("retry", "SECONDS", retry_s, "With retry: the pause before it. Default: 60."),
 	P2V_OPT_END,
 };

@@ -29,6 +29,7 @@ static const struct p2v_json_field state_fields[] = {
 	P2V_JSON_STR(struct ui_state, server, 0),
 	P2V_JSON_STR(struct ui_state, name, 0),
 	P2V_JSON_STR(struct ui_state, after, 0),
+	P2V_JSON_STR(struct ui_state, then, 0),
 	P2V_JSON_U64(struct ui_state, seconds_left, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct ui_state, attempt, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct ui_state, label, 0),

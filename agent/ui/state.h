@@ -36,7 +36,7 @@ enum ui_phase {
 	UI_COUNTING,  /* starts by itself in seconds_left, unless held */
 	UI_SENDING,
 	UI_DONE,
-	UI_FAILED, /* tries again in seconds_left, where that is not 0 */
+	UI_FAILED, /* in seconds_left, where that is not 0: then */
 };
 
 /* What a setting is now, for the screens to begin with. */
@@ -52,6 +52,7 @@ struct ui_state {
 	char *server;
 	char *name;
 	char *after;
+	char *then; /* what comes in seconds_left: retry, poweroff or reboot */
 	uint64_t seconds_left;
 	uint64_t attempt; /* of sending, from 1 */
 	/* of p2v-agent's progress */

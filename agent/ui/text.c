@@ -127,6 +127,15 @@ static void progress_whole(
 static const char *const titles[] = {
 	"Getting ready: ", "Waiting for you: ", "", "", "Done: ", "Failed: "};
 
+static const char *leaving(const struct ui_state *state)
+{
+	const char *then = state->then ? state->then : "";
+
+	return strcmp(then, "poweroff") == 0 ? "Switches itself off"
+	       : strcmp(then, "reboot") == 0 ? "Starts anew"
+					     : "Tries again";
+}
+
 void ui_text_status(
 	const struct ui_state *state, const struct ui_contents *contents, struct p2v_buf *out)
 {
@@ -135,8 +144,8 @@ void ui_text_status(
 	word(out, phase < P2V_N(titles) ? titles[phase] : "", state->text);
 	if (state->phase == UI_COUNTING)
 		p2v_buf_addf(out, " in %" PRIu64 " s", state->seconds_left);
-	if (state->phase == UI_FAILED && state->seconds_left)
-		p2v_buf_addf(out, "\nTries again in %" PRIu64 " s", state->seconds_left);
+	if ((state->phase == UI_FAILED || state->phase == UI_DONE) && state->seconds_left)
+		p2v_buf_addf(out, "\n%s in %" PRIu64 " s", leaving(state), state->seconds_left);
 	if (state->phase == UI_SENDING && state->attempt > 1)
 		p2v_buf_addf(out, " (attempt %" PRIu64 ")", state->attempt);
 	if (state->phase == UI_SENDING) {

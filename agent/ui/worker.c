@@ -50,6 +50,7 @@ static void phase(struct worker *w, enum ui_phase to, const char *text)
 
 	w->state.phase = (int)to;
 	w->state.seconds_left = 0;
+	ui_text_set(&w->state.then, NULL);
 	p2v_text_add_printable(&clean, text);
 	ui_text_set(&w->state.text, clean.data ? (char *)clean.data : "");
 	p2v_now_text(now);
@@ -283,6 +284,16 @@ static int leave(struct worker *w, const char *word, struct p2v_err *err)
 	return p2v_proc_run(argv, NULL, 0, TOOL_MS, NULL, err);
 }
 
+/* Long enough for a console to show why, and for somebody there to answer: 1. */
+static int leave_soon(struct worker *w, const char *word, struct p2v_err *err)
+{
+	int r;
+
+	ui_text_set(&w->state.then, word);
+	r = answers_wait(w, w->settings.delay_s + 1, err);
+	return r != 0 ? r : leave(w, word, err);
+}
+
 /* 1: go round again; else the worker ends with it. */
 static int sent(struct worker *w, struct p2v_err *err)
 {
@@ -291,7 +302,7 @@ static int sent(struct worker *w, struct p2v_err *err)
 	phase(w, UI_DONE, text ? text : "every disk was sent and verified");
 	if (strcmp(w->settings.after, "wait") == 0)
 		return answers_wait(w, 0, err);
-	return leave(w, w->settings.after, err);
+	return leave_soon(w, w->settings.after, err);
 }
 
 static int failed(struct worker *w, const struct p2v_err *why, struct p2v_err *err)
@@ -300,9 +311,9 @@ static int failed(struct worker *w, const struct p2v_err *why, struct p2v_err *e
 	bool retry = strcmp(then, "retry") == 0;
 	int r;
 
-	if (strcmp(then, "poweroff") == 0 || strcmp(then, "reboot") == 0)
-		return leave(w, then, err);
 	phase(w, UI_FAILED, why->text);
+	if (strcmp(then, "poweroff") == 0 || strcmp(then, "reboot") == 0)
+		return leave_soon(w, then, err);
 	/* Settings that are wrong stay wrong. A refusal may pass: a job is busy until the server
 	 * has noticed that an earlier connection is dead. */
 	retry = retry && why->kind != P2V_EINVAL;

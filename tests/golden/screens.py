@@ -54,11 +54,13 @@ STATES = {
                   "plan": ["attention: the firewall names eth0", "mounts by UUID, as /dev/sda is called otherwise there",
                            "the initramfs gets \x1b[31mvirtio_blk"]},
     "done": {**TOLD, "phase": "done", "text": "every disk was sent and verified"},
+    "leaving": {**TOLD, "phase": "failed", "seconds_left": 9, "then": "poweroff",
+                "text": "fetching settings: the server has another key than the one that was told"},
     "failed": {**TOLD, "phase": "failed", "seconds_left": 42,
                "text": "eth0: no link; eth1: no answer to DHCP. Check the cable and the switch"},
 }
 # What tells a screen from the one before.
-WORDS = {"done": "Done:", "following": "42%"}
+WORDS = {"leaving": "off in 9 s", "done": "Done:", "following": "42%"}
 
 
 class Terminal:
