@@ -10,7 +10,13 @@
 /* What this room can do nothing for: 2000 and older, and what calls itself newer than it knows. */
 static void check_version(struct planning *p)
 {
-	if (plan_windows_version(p) < 501)
+	if (plan_windows_version(p) == 0)
+		plan_block(p,
+			"%s: which Windows it is cannot be read from its registry (SOFTWARE): it "
+			"is "
+			"damaged, or not whole. Restore it from a backup, or repair Windows first",
+			p->os->root);
+	else if (plan_windows_version(p) < 501)
 		plan_block(p, "%s: %s (NT %u.%u) is too old: XP and later can be converted",
 			p->os->root, p->os->pretty, plan_windows(p)->major, plan_windows(p)->minor);
 }

@@ -38,6 +38,7 @@ CASES |= {
     "2k8r2-test-signing": ("2k8r2", ["test-signing"], True, "iso"),
     "2k12r2-test-signing": ("2k12r2", ["test-signing"], True, "iso"),
     "2k19-dirty": ("2k19", ["dirty"], True, "iso"),
+    "2k16-no-version": ("2k16", ["no-version"], True, "iso"),
     "w10-hibernated": ("w10", ["hibernated"], True, "iso"),
 }
 # Whose script is shown from the first line to the last; of others, what differs.
@@ -133,7 +134,7 @@ def main():
     p.add_argument("walk")
     p.add_argument("names", nargs="*")
     p.add_argument("--update", action="store_true")
-    args = p.parse_args()
+    args = p.parse_intermixed_args()
     names = [n for n in CASES if not args.names or n in args.names]
     program, failed = str(Path(args.walk).resolve()), 0
     print(f"1..{len(names)}")

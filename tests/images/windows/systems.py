@@ -450,6 +450,10 @@ def keep_utc(s, h):
         h["SYSTEM"].key(f"{ccs}\\Control\\TimeZoneInformation", RealTimeIsUniversal=1)
 
 
+def lose_version(_, h):
+    del h["SOFTWARE"].keys["Microsoft\\Windows NT\\CurrentVersion"]
+
+
 def team_up(s, h):
     """The address is the team's, which is made of both cards."""
     guid = "{5E2A1C34-0008-4D2B-9F10-0C0FFEE00008}"
@@ -472,5 +476,5 @@ def team_up(s, h):
 FEATURES = {
     "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,
     "filters": have_filters, "agents": have_agents, "restricted": be_restricted,
-    "antivirus": have_antivirus, "utc": keep_utc, "team": team_up,
+    "no-version": lose_version, "antivirus": have_antivirus, "utc": keep_utc, "team": team_up,
 }
