@@ -30,7 +30,7 @@ void cli_complete_print(const struct verb *const *verbs, size_t n, FILE *out)
 		verb_print(verbs[i], out);
 	fputs("\t\tesac\n"
 	      "\tfi\n"
-	      "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	      "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	      "}\n"
 	      "complete -o default -F _p2v p2v\n",
 		out);

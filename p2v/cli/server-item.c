@@ -102,7 +102,12 @@ static const char p2vd_unit[] = MADE_BY
 	"ProtectControlGroups=yes\n"
 	"ProtectKernelModules=yes\n"
 	"ProtectKernelTunables=yes\n"
+	"ProtectKernelLogs=yes\n"
+	"ProtectHostname=yes\n"
 	"RestrictSUIDSGID=yes\n"
+	"RestrictNamespaces=yes\n"
+	"RestrictRealtime=yes\n"
+	"CapabilityBoundingSet=\n"
 	"LockPersonality=yes\n"
 	"\n"
 	"[Install]\n"
@@ -112,7 +117,11 @@ static const char config[] = "# p2vd.conf(5) lists all settings.\n"
 			     "base: {base}\n"
 			     "#workers: 1\n"
 			     "#hold: [conversion, emission]\n"
-			     "#windows: [\"22:00-06:00\"]\n";
+			     "#windows: [\"22:00-06:00\"]\n"
+			     "#receivers: 16\n"
+			     "#quota: 4T\n"
+			     "#job_quota: 1T\n"
+			     "#retention: [cancelled 30d, handed-over 30d]\n";
 
 static const char keys[] = "# A line a key of an agent or of a boot medium. The command is "
 			   "p2v-recv for each of them.\n";

@@ -24,7 +24,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 MIB = 1 << 20
 # What dpkg, its triggers and the account tools keep for themselves.
 OTHERS = re.compile(r"^(/var/lib/dpkg/|/var/log/|/var/cache/|/var/lib/systemd/|/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$|"
-                    r"/etc/\.pwd\.lock$|/proc|/dev|/sys|/run/sshd|/tmp/|/root/)")
+                    r"/etc/\.pwd\.lock$|/proc|/dev|/sys|/run/(sshd|motd)|/tmp/|/root/)")
 
 
 class Wrong(Exception):

@@ -79,6 +79,20 @@ def main():
         need("workers: 3" in open(conf).read(), "the administrator's file was written")
         need("NoNewPrivileges=yes" in open(unit).read(), "the unit was not renewed")
 
+        # What the configuration proposes, it takes; and systemd knows every word of the units.
+        proposed = os.path.join(work, "proposed.conf")
+        with open(conf) as file, open(proposed, "w") as to:
+            to.write("".join(line.lstrip("#") for line in file if ": " in line and not line.startswith("# ") and "workers: 3" not in line))
+        p2v("token", "list", "--config", proposed)
+        need("retention" in open(proposed).read(), "the configuration proposes no retention")
+        if shutil.which("systemd-analyze"):
+            for name in ("p2vd.service", "p2v-sshd.service"):
+                done = subprocess.run(["systemd-analyze", "verify", os.path.join(root, "etc/systemd/system", name)],
+                                      stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                bad = [line for line in done.stderr.splitlines() if name in line and "is not executable" not in line
+                       and "Failed to prepare" not in line and "man " not in line]
+                need(not bad, f"systemd: {bad}")
+
         sshd_takes(os.path.join(root, "etc/ssh/sshd_config.d/50-p2v.conf"), work)
         sshd_takes(os.path.join(root, "etc/p2v/sshd_config"), work)
 

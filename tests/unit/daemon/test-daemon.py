@@ -429,6 +429,9 @@ def api_is_as_its_document_says(scene):
             need(status == 405, f"DELETE {path}: {status}")
             tried += 1
     need(tried >= 10, f"{tried} routes")
+    metrics = server.ask("GET", "/metrics")[2].decode()
+    for name in ("p2v_jobs_running 0", "p2v_receiving 0", "p2v_receive_waiting 0", "p2v_reserved_bytes 0"):
+        need(f"\n{name}\n" in metrics, f"{name}: {metrics}")
     with open(scene.path("late", "orders.json")) as file:
         need(json.load(file)["format"] == "qcow2" and server.job("late")["gates"] == 2, "orders")
     for job, body, status in (("late", {"version": 1, "hold": ["lunch"]}, 400), ("late", {"memory_bytes": 1}, 400),
