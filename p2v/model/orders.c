@@ -38,6 +38,7 @@ static const struct p2v_json_field orders_fields[] = {
 	P2V_JSON_STR(struct orders, format, 0),
 	P2V_JSON_STR(struct orders, root, 0),
 	P2V_JSON_U64(struct orders, memory_bytes, P2V_JSON_OMIT),
+	P2V_JSON_U64(struct orders, bandwidth_bytes, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct orders, cpus, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct orders, leave_out, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct orders, keys, P2V_JSON_OMIT),

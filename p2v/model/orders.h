@@ -37,6 +37,7 @@ struct orders {
 	uint32_t version; /* 1 */
 	char *target, *format, *root;
 	uint64_t memory_bytes;
+	uint64_t bandwidth_bytes; /* a second, while it is copied; 0: no limit */
 	uint32_t cpus;
 	char **leave_out; /* ids of disks */
 	size_t n_leave_out;

@@ -7,6 +7,7 @@
 #include "p2v/block/pump.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
+#include "p2v/recv/limit.h"
 #include "p2v/recv/prove.h"
 
 #define ITEMS	12
@@ -36,6 +37,7 @@ struct item {
 struct intake {
 	struct peer *peer;
 	struct recv_streams *streams;
+	struct recv_limit limit;
 	struct recv_disk *disk;
 	struct intake_done done;
 	const struct intake_begin *begin; /* or NULL; the reading thread's, like the next two */
@@ -441,6 +443,8 @@ static int intake_check(void *ctx, struct p2v_err *err)
 	struct intake *in = ctx;
 	int r = recv_disk_sync_due(in->disk) ? durable_say(in, err) : 0;
 
+	if (r == 0)
+		r = recv_limit_look(&in->limit, in->disk->path, in->peer, in->streams, err);
 	if (r == 0)
 		r = recv_peer_beat(in->peer, err);
 	for (unsigned i = 0; i < RECV_STREAMS_MAX; i++)

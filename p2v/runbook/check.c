@@ -122,7 +122,7 @@ static int sizes_check(const struct check *c, int node, const struct runbook_ser
 		const char *key, *text;
 		uint64_t min;
 	} rows[] = {{"memory", server->memory, 16 * P2V_MIB}, {"size", server->size, 1},
-		{"rate", server->rate, 1}};
+		{"rate", server->rate, 1}, {"bandwidth", server->bandwidth, P2V_KIB}};
 
 	for (size_t i = 0; i < P2V_N(rows); i++) {
 		struct p2v_err why = {0};

@@ -90,10 +90,13 @@ struct campaign_estimate campaign_estimate(
 	const struct campaign *c, const struct campaign_entry *e, const struct campaign_pace *pace)
 {
 	struct campaign_estimate est = {.seen = e->state->passes > 0, .bytes = bytes_of(c, e)};
-	uint64_t rate = ESTIMATE_RATE_BYTES, pass_s = p2v_div_up(e->state->pass_ms, 1000);
+	uint64_t rate = ESTIMATE_RATE_BYTES, most = 0, pass_s = p2v_div_up(e->state->pass_ms, 1000);
 
 	if (e->server->rate)
 		p2v_num_parse_bytes(e->server->rate, "rate", &rate, NULL);
+	if (e->server->bandwidth &&
+		p2v_num_parse_bytes(e->server->bandwidth, "bandwidth", &most, NULL) == 0)
+		rate = p2v_min_u64(rate, most);
 	est.known = est.seen || est.bytes;
 	est.copy_s = est.seen ? pass_s : p2v_div_up(est.bytes, rate ? rate : 1);
 	est.last_s = est.copy_s;

@@ -29,6 +29,8 @@ const struct runbook_rule runbook_rules[] = {
 		"The root file system of the system to convert, where there are several", 0},
 	{&runbook_server_type, "memory", BYTES, "a size such as 8G",
 		"Of the virtual machine; else as the physical one has", 0},
+	{&runbook_server_type, "bandwidth", BYTES, "a size such as 20M",
+		"What its agent may send in a second; looked at while it sends, too", 0},
 	{&runbook_server_type, "cpus", NULL, NULL,
 		"Processors of the virtual machine; else as the physical one has", 1024},
 	{&runbook_server_type, "priority", NULL, NULL, "The highest is taken first", 1000},

@@ -55,6 +55,7 @@ static const struct p2v_json_field server_fields[] = {
 	P2V_JSON_STR(struct runbook_server, format, 0),
 	P2V_JSON_STR(struct runbook_server, root, 0),
 	P2V_JSON_STR(struct runbook_server, memory, 0),
+	P2V_JSON_STR(struct runbook_server, bandwidth, 0),
 	P2V_JSON_U32(struct runbook_server, cpus, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct runbook_server, priority, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct runbook_server, leave_out, P2V_JSON_OMIT),
@@ -242,6 +243,8 @@ int runbook_orders(const struct runbook_server *server, struct orders *ret, stru
 		r = model_orders_decode(text.data, text.len, &got, err);
 	if (r == 0 && server->memory)
 		r = p2v_num_parse_bytes(server->memory, "memory", &got.memory_bytes, err);
+	if (r == 0 && server->bandwidth)
+		r = p2v_num_parse_bytes(server->bandwidth, "bandwidth", &got.bandwidth_bytes, err);
 	if (r == 0)
 		r = holds_add(server, &got, err);
 	if (r < 0)

@@ -56,7 +56,7 @@ struct runbook_cutover {
 struct runbook_server {
 	char *name;
 	struct runbook_match match;
-	char *target, *format, *root, *memory;
+	char *target, *format, *root, *memory, *bandwidth;
 	uint32_t cpus, priority;
 	char **leave_out, **keys, **window, **approve;
 	size_t n_leave_out, n_keys, n_window, n_approve;

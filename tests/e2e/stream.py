@@ -254,6 +254,26 @@ def has(steps, name, noun):
 
 
 @case
+def ordered_bandwidth(steps):
+    """What JOB/orders.json allows the agent, which was told nothing; and no more limit once that is gone."""
+    disk = os.path.join(steps.work, "noise.img")
+    make_noise(disk, 24)
+    job = os.path.join(steps.jobs, "slow")
+    os.mkdir(job, 0o755)
+    with open(os.path.join(job, "orders.json"), "w") as file:
+        json.dump({"version": 1, "bandwidth_bytes": 2 << 20}, file)
+    for path in (job, file.name):
+        shutil.chown(path, steps.user)
+    steps.send([disk], None, "--name", "slow")
+    slow = steps.times["send"]
+    steps.send([disk], None, "--name", "fast")
+    need(slow > 8 and steps.times["send"] < slow / 2, f"limited to 12 s: {slow} s; without: {steps.times['send']} s")
+    image_is(steps, "slow", disk)
+    shutil.rmtree(job)
+    shutil.rmtree(os.path.join(steps.jobs, "fast"))
+
+
+@case
 def second_pass(steps):
     """A second pass sends the grains that have changed, and the image is the new disk."""
     disk = make_disk(os.path.join(steps.work, "second.img"), 96)
