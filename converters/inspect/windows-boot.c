@@ -16,9 +16,11 @@
 #include "p2v/guest/sector.h"
 
 #define LOADER_MAX ((uint64_t)16 << 20)
-/* BCD: objects by GUID, elements by number; 16000049 is testsigning. */
+/* BCD: objects by GUID, elements by number; 16000049 is testsigning, 16000046
+ * graphicsmodedisabled. */
 #define OBJECTS	    "Objects"
 #define TESTSIGNING "Elements\\16000049"
+#define BLIND	    "Elements\\16000046"
 
 static const struct {
 	const char *arch, *name;
@@ -51,6 +53,18 @@ static char *find(struct windows *win, const char *path)
 	return real;
 }
 
+/* A firmware's screen is a graphical one, and stays black then. */
+static int add_blind(struct windows *win, struct guest_hive *h, const char *object)
+{
+	p2v_autofree char *key = p2v_strf(OBJECTS "\\%s\\" BLIND, object);
+
+	if (!key)
+		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+	if (!win->w->esp || !guest_hive_has_key(h, key))
+		return 0;
+	return inspect_add_str(win->in, &win->w->bcd_blind, &win->w->n_bcd_blind, key);
+}
+
 static int read_bcd(struct windows *win, const char *path)
 {
 	p2v_autofree char *real = find(win, path);
@@ -75,6 +89,8 @@ static int read_bcd(struct windows *win, const char *path)
 
 		if (key && guest_hive_get(h, key, "Element", &type, &on, NULL) == 0 && on.len)
 			win->w->test_signing |= on.data[0] != 0;
+		if (!guest_hive_is_dirty(h) && add_blind(win, h, objects.items[i]) < 0)
+			return P2V_ENOMEM;
 	}
 	return inspect_add_str(win->in, &win->in->os->bootloader.configs,
 		&win->in->os->bootloader.n_configs, real);
@@ -105,6 +121,13 @@ static int compare_removable(struct windows *win, const char *top, const char *l
 	return inspect_set(win->in, &win->w->removable, word);
 }
 
+static int name_bcd(struct windows *win, const char *path, size_t top)
+{
+	p2v_autofree char *real = find(win, path);
+
+	return real ? inspect_set(win->in, &win->w->bcd, real + top) : 0;
+}
+
 /* top: where the partition is mounted, "" for the root. */
 static int read_esp(struct windows *win, const char *device, const char *top)
 {
@@ -124,6 +147,8 @@ static int read_esp(struct windows *win, const char *device, const char *top)
 			win->in, &b->efi_programs, &b->n_efi_programs, loader + strlen(top));
 	if (r == 0)
 		r = compare_removable(win, top, loader);
+	if (r == 0)
+		r = name_bcd(win, bcd, strlen(top));
 	return r == 0 ? read_bcd(win, bcd) : r;
 }
 

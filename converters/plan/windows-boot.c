@@ -7,6 +7,22 @@
 #include "converters/plan/windows.h"
 #include "p2v/core/cleanup.h"
 
+/* The screen of UEFI firmware is a graphical one. */
+static void show_boot(struct planning *p)
+{
+	const struct facts_windows *w = plan_windows(p);
+	char path[512];
+
+	if (!w->n_bcd_blind || !*plan_text(w->bcd))
+		return;
+	snprintf(path, sizeof(path), "%s%s", w->esp_at, w->bcd);
+	plan_step(p, "hive-edit", path,
+		"An entry of the boot configuration shows nothing on a graphical screen "
+		"(graphicsmodedisabled), and a virtual machine has no other.");
+	for (size_t i = 0; i < w->n_bcd_blind; i++)
+		plan_arg(p, "delete-key", w->bcd_blind[i]);
+}
+
 /*
  * UEFI: the entries were in the old machine's memory; without any the firmware starts what lies at
  * the removable path. What lies there may be another system's, long gone; it is kept beside.
@@ -32,6 +48,12 @@ static void plan_removable(struct planning *p)
 		"The machine's boot entries stay behind in its firmware; without any, the new "
 		"firmware starts what lies here.");
 	plan_arg(p, "from", from);
+}
+
+static void plan_efi_partition(struct planning *p)
+{
+	plan_removable(p);
+	show_boot(p);
 }
 
 static uint64_t disk_bytes(const struct planning *p)
@@ -73,7 +95,7 @@ static void plan_heads(struct planning *p)
 void plan_windows_boot(struct planning *p)
 {
 	if (plan_is(p->plan->firmware, "uefi"))
-		plan_removable(p);
+		plan_efi_partition(p);
 	else
 		plan_heads(p);
 }

@@ -215,6 +215,8 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_OBJS(struct facts_windows, filters, P2V_JSON_OMIT, &facts_windows_filter_type),
 	P2V_JSON_STR(struct facts_windows, esp, 0),
 	P2V_JSON_STR(struct facts_windows, esp_at, 0),
+	P2V_JSON_STR(struct facts_windows, bcd, 0),
+	P2V_JSON_STRS(struct facts_windows, bcd_blind, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_windows, boot_loader, 0),
 	P2V_JSON_STR(struct facts_windows, removable, 0),
 	P2V_JSON_STR(struct facts_windows, removable_path, 0),

@@ -224,8 +224,11 @@ struct facts_windows {
 	size_t n_drivers;
 	struct facts_windows_filter *filters;
 	size_t n_filters;
-	char *esp;	   /* door device of the EFI system partition with its loader */
-	char *esp_at;	   /* a directory where that can be mounted */
+	char *esp;	  /* door device of the EFI system partition with its loader */
+	char *esp_at;	  /* a directory where that can be mounted */
+	char *bcd;	  /* boot configuration on that partition, from its root */
+	char **bcd_blind; /* keys in it by which an entry shows nothing on the screen */
+	size_t n_bcd_blind;
 	char *boot_loader; /* bootmgfw.efi, from the partition's root */
 	char *removable;   /* what is at the removable path: same, foreign, absent */
 	char *removable_path;

@@ -377,6 +377,7 @@ static void test_removable_path(void **state)
 {
 	struct scene *s = *state;
 	const struct plan_step *copy;
+	char *blind[] = {S("Objects\\{0}\\Elements\\16000046")};
 
 	s->machine.firmware = S("uefi");
 	s->windows.esp = S("/dev/sda1");
@@ -393,6 +394,12 @@ static void test_removable_path(void **state)
 	s->windows.removable = S("same");
 	make(s);
 	assert_null(step_of(s, "/Windows/Boot/EFI/BOOT/BOOTX64.EFI"));
+	s->windows.bcd = S("/EFI/Microsoft/Boot/BCD");
+	s->windows.bcd_blind = blind;
+	s->windows.n_bcd_blind = 1;
+	make(s);
+	assert_string_equal(
+		step_of(s, "/Windows/Boot/EFI/Microsoft/Boot/BCD")->args[0].value, blind[0]);
 }
 
 static void test_heads(void **state)
