@@ -44,7 +44,7 @@ static const struct p2v_cmd cmd = {
 		"TLS to whoever has a token: there / is a dashboard for a browser.\n\n"
 		"What it says goes to standard error, for systemd's journal.",
 	.opts = opts,
-	.see_also = "p2vd.conf(5), p2v-job(1), p2v-server(1), p2v-recv(1)",
+	.see_also = "p2vd.conf(5), p2v-job(1), p2v-key(1), p2v-server(1), p2v-recv(1)",
 	.section = 8,
 };
 

@@ -6,8 +6,11 @@
 #include "p2v/core/num.h"
 #include "p2v/core/stop.h"
 
-#define LOOK_MS 1000
-#define STEP_MS 100
+/* Who will be admitted soon looks more often than who is far behind: each look goes over all
+ * tickets. */
+#define LOOK_MS	    1000
+#define FAR_LOOK_MS 5000
+#define STEP_MS	    100
 
 /* What the agent says that it will send at most; 0 where an older one does not say. */
 static uint64_t used_bytes(const struct recv_job *job)
@@ -42,10 +45,15 @@ static int quota_check(
 		p2v_num_bytes_text(limits->job_quota_bytes, most));
 }
 
-/* Until it is time to look again. */
-static int pass_time(struct peer *peer, struct p2v_err *err)
+static unsigned look_ms(const struct store_turn *turn, const struct store_limits *limits)
 {
-	uint64_t until_ms = p2v_now_ms() + LOOK_MS;
+	return turn->place <= limits->receivers ? LOOK_MS : FAR_LOOK_MS;
+}
+
+/* Until it is time to look again. */
+static int pass_time(struct peer *peer, unsigned ms, struct p2v_err *err)
+{
+	uint64_t until_ms = p2v_now_ms() + ms;
 	int r = 0;
 
 	while (r == 0 && p2v_now_ms() < until_ms) {
@@ -55,11 +63,10 @@ static int pass_time(struct peer *peer, struct p2v_err *err)
 	return r;
 }
 
-static int wait_say(
-	struct peer *peer, const struct store_turn *turn, char *said, size_t n, struct p2v_err *err)
+static int wait_say(struct peer *peer, const struct store_turn *turn, unsigned ms, char *said,
+	size_t n, struct p2v_err *err)
 {
-	const struct wire_msg wait = {
-		WIRE_WAIT, .wait = {turn->place, LOOK_MS, wire_text(turn->text)}};
+	const struct wire_msg wait = {WIRE_WAIT, .wait = {turn->place, ms, wire_text(turn->text)}};
 
 	if (strcmp(said, turn->text) == 0)
 		return 0;
@@ -84,9 +91,9 @@ static int turn_come(struct peer *peer, const char *base, const struct recv_job 
 			r = store_queue_look(queue, &limits, need_bytes(job), &turn, err);
 		if (r < 0 || turn.admitted)
 			return r;
-		r = wait_say(peer, &turn, said, sizeof(said), err);
+		r = wait_say(peer, &turn, look_ms(&turn, &limits), said, sizeof(said), err);
 		if (r == 0)
-			r = pass_time(peer, err);
+			r = pass_time(peer, look_ms(&turn, &limits), err);
 		if (r < 0)
 			return r;
 	}
