@@ -723,7 +723,9 @@ def paused(steps):
     disk = make_noise(os.path.join(steps.work, "pause.img"), 48)
     agent = Agent(steps, disk, "pause", "--limit", "8M")
     agent.wait_bytes(8 * MIB)
-    need(agent.progress("bottleneck") == "limit" and 0 < agent.progress("ratio") < 1.1, agent.said[-1])
+    # Looked at every two seconds; the first look sees little of it on a busy machine.
+    agent.wait_for(lambda: agent.progress("bottleneck") == "limit", "that the limit is named", 10)
+    need(0 < agent.progress("ratio") < 1.1, agent.said[-1])
     agent.process.send_signal(signal.SIGUSR1)
     agent.wait_for(lambda: agent.progress("bottleneck") == "a pause", "the pause")
     before = agent.progress()
