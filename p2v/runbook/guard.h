@@ -34,4 +34,7 @@ void guard_question_finish(struct guard_question *q);
 int guard_ask(
 	const char *interface, const struct guard_question *q, char **ret_who, struct p2v_err *err);
 
+/* What one frame that came says of it, in the same words; NULL: nothing, or no memory. */
+char *guard_hear(const struct guard_question *q, const void *frame, size_t n);
+
 #endif

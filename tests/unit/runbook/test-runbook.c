@@ -13,6 +13,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
+#include "p2v/runbook/guard.h"
 #include "p2v/runbook/hook.h"
 #include "p2v/runbook/match.h"
 #include "p2v/runbook/rule.h"
@@ -182,6 +183,29 @@ static void matches_a_machine(void **state)
 	assert_false(runbook_matches(&server, &machine));
 }
 
+/* By its card, by its address whatever the card, and by nobody else. */
+static void guard_hears_the_machine(void **state)
+{
+	char mac[] = "52:54:00:12:34:56", v4[] = "192.0.2.10/24";
+	char *macs[] = {mac}, *addresses[] = {v4};
+	const struct guard_question q = {macs, 1, addresses, 1};
+	uint8_t reply[42] = {2, [6] = 2, 0, 0, 0, 0, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0,
+		9, 192, 0, 2, 10};
+	p2v_autofree char *address = guard_hear(&q, reply, sizeof(reply));
+	p2v_autofree char *card = NULL, *nobody = NULL, *part = NULL;
+
+	(void)state;
+	assert_string_equal(address, "192.0.2.10 is at 02:00:00:00:00:09");
+	reply[31] = 11;
+	nobody = guard_hear(&q, reply, sizeof(reply));
+	assert_null(nobody);
+	memcpy(reply + 6, (const uint8_t[]){0x52, 0x54, 0, 0x12, 0x34, 0x56}, 6);
+	card = guard_hear(&q, reply, sizeof(reply));
+	assert_string_equal(card, "52:54:00:12:34:56 sends");
+	part = guard_hear(&q, reply, 13);
+	assert_null(part);
+}
+
 static void state_is_kept(void **state)
 {
 	p2v_autofree char *dir = NULL, *path = NULL;
@@ -259,6 +283,7 @@ int main(void)
 		cmocka_unit_test(orders_name_only_the_servers_programs),
 		cmocka_unit_test(everything_has_a_rule),
 		cmocka_unit_test(matches_a_machine),
+		cmocka_unit_test(guard_hears_the_machine),
 		cmocka_unit_test(state_is_kept),
 		cmocka_unit_test(hooks_are_programs),
 	};
