@@ -34,10 +34,21 @@ static const struct nic {
 	{"rtl8139", 500, 601},
 };
 
+/* Its .inf says all that goes into the registry, in words that may stand there. */
+static bool is_whole(const struct planning *p, const struct target_driver *d)
+{
+	char version[2 * WINDOWS_VERSION_BYTES + 1];
+
+	return plan_is_plain(d->service) && *plan_text(d->binary) &&
+	       plan_windows_package_version(
+		       p->os->arch, d->class_guid, d->date, d->version, version);
+}
+
 const struct target_driver *plan_windows_offer(const struct planning *p, const char *name)
 {
 	for (size_t i = 0; i < p->target->n_drivers; i++)
-		if (plan_is(p->target->drivers[i].name, name) && p->target->drivers[i].usable)
+		if (plan_is(p->target->drivers[i].name, name) && p->target->drivers[i].usable &&
+			is_whole(p, &p->target->drivers[i]))
 			return &p->target->drivers[i];
 	return NULL;
 }

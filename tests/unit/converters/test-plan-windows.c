@@ -254,6 +254,20 @@ static void test_critical_devices_before_8(void **state)
 	assert_int_equal(count(s, "", "binary p2vviostor.inf", "01ff0000"), 0);
 }
 
+/* Half a driver in the registry would be a disk that nobody drives. */
+static void test_spoiled_offer(void **state)
+{
+	struct scene *s = *state;
+
+	s->offers[0].service = S("..\\evil");
+	make(s);
+	assert_string_equal(s->plan.disks[0].bus, "virtio-scsi");
+	assert_null(step_of(s, "/Windows/System32/drivers/viostor.sys"));
+	s->offers[1].class_guid = S("{4D36}");
+	make(s);
+	assert_string_equal(s->plan.disks[0].bus, "sata");
+}
+
 static void test_without_medium(void **state)
 {
 	struct scene *s = *state;
@@ -428,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_package_version),
 		ROW(test_virtio_in_every_set),
 		ROW(test_critical_devices_before_8),
+		ROW(test_spoiled_offer),
 		ROW(test_without_medium),
 		ROW(test_old_windows_gets_an_old_machine),
 		ROW(test_addresses_follow_the_card),
