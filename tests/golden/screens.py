@@ -49,6 +49,8 @@ STATES = {
                 "messages": ["the link was lost; trying again", "connected again"]},
     "enrol": {**TOLD, "phase": "sending", "text": "waiting for the server", "attempt": 1, "unit": "steps",
               "label": "the server: this machine is not known here; on the server, say: p2v enroll K7QF-2M4D"},
+    "queue": {**TOLD, "phase": "sending", "text": "waiting for the server", "attempt": 1, "unit": "steps",
+              "label": "the server: place 3 in the queue: 16 machines are being received, 16 may be at once"},
     "following": {**TOLD, "phase": "sending", "text": "every disk was sent and verified", "attempt": 1, "unit": "permille",
                   "label": "the server: planned, conversion", "done": 420, "total": 1000,
                   "plan": ["attention: the firewall names eth0", "mounts by UUID, as /dev/sda is called otherwise there",
@@ -60,7 +62,7 @@ STATES = {
                "text": "eth0: no link; eth1: no answer to DHCP. Check the cable and the switch"},
 }
 # What tells a screen from the one before.
-WORDS = {"leaving": "off in 9 s", "done": "Done:", "following": "42%"}
+WORDS = {"queue": "place 3", "leaving": "off in 9 s", "done": "Done:", "following": "42%"}
 
 
 class Terminal:
