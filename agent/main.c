@@ -50,8 +50,9 @@ static const struct p2v_opt opts[] = {
 		"The result names the one that was used. Default: auto."},
 	{"streams", 0, "N", P2V_OPT_STR, O(streams), 0,
 		"How many SSH connections carry the data: 1 to 16, or auto: one, and further ones "
-		"while the first seconds show that another one makes it faster by a seventh (sshd "
-		"encrypts each on one core). The server's sshd must let one key in so often. "
+		"where a processor bounds it and the first seconds show that another one makes it "
+		"faster by a seventh (sshd encrypts each on one core). The server's sshd must let "
+		"one key in so often. "
 		"Default: auto."},
 	{"compress", 0, "HOW", P2V_OPT_STR, O(compress), 0,
 		"none, fast, a level of zstd from 1 to 19, or auto: more where the link is slow "
