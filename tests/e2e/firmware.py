@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import media
-from lib import cases, server, uefi, vlan, vm
+from lib import cases, server, uefi, vm
 
 CASES = cases.Cases()
 OVMF = "/usr/share/OVMF"
@@ -240,22 +240,6 @@ def settings_by_url(steps):
             cases.need("10.0.2.101" in machine.serial_text(), "it does not say why")
         cases.need(not os.listdir(steps.jobs), f"it did not stop: {os.listdir(steps.jobs)}")
         known(steps, words_boot(steps, words + https.pin, *net, *card), "by-url", job="by-url", firmware="bios")
-
-
-@CASES.add
-def bond_vlan(steps):
-    """Two cards as one, on it a VLAN with its tag, and in that a fixed address."""
-    macs = ["00:1b:21:aa:bb:01", "00:1b:21:aa:bb:11"]
-    words = f"p2v.bond=active-backup:{','.join(macs)} p2v.vlan=120 p2v.address=10.0.2.33/24 p2v.gateway=10.0.2.2"
-    with vlan.Trunk(steps.work, 120) as trunk:
-        net = [*wire(steps), *trunk.argv]
-        for hub, name in (0, "wire"), (0, "plain"), (1, "tagged"):
-            net += ["-netdev", f"hubport,id=hub-{name},hubid={hub},netdev={name}"]
-        for i, mac in enumerate(macs):
-            net += ["-netdev", f"hubport,id=port{i},hubid=1", "-device", f"e1000,netdev=port{i},mac={mac}"]
-        text = known(steps, words_boot(steps, words, *net), "bond-vlan", firmware="bios")
-    cases.need("p2vlan 10.0.2.33/24" in text, text[-3000:])
-    cases.need(trunk.carried > 100, f"{trunk.carried} frames went through the VLAN")
 
 
 if __name__ == "__main__":
