@@ -103,6 +103,14 @@ static void by_hand_add(struct page *page, const struct campaign_entry *e, const
 	page_list_end(page);
 }
 
+static bool has_by_hand(const struct campaign_entry *e, const struct left *l)
+{
+	int step = e->state->step;
+
+	return step == CAMPAIGN_FAILED || step == CAMPAIGN_ROLLED || l->assessment.n_needs ||
+	       l->plan.n_warnings || (step == CAMPAIGN_DONE && !e->server->cutover.handover.n_run);
+}
+
 static void proof_add(struct page *page, const struct campaign *c, const struct campaign_entry *e,
 	const struct proof *proof)
 {
@@ -145,9 +153,9 @@ static void copy_add(struct page *page, const struct campaign_entry *e, const st
 		read += r->disks[i].read_bytes;
 		sent += r->disks[i].sent_bytes;
 	}
-	p2v_buf_addf(&text, "Copied in %u pass%s; the last took %s, read %s and sent %s.",
+	p2v_buf_addf(&text, "Copied in %u pass%s; the last took %s. Read %s, sent %s.",
 		e->state->passes, e->state->passes == 1 ? "" : "es",
-		p2v_num_ms_text(r->duration_ms, took), p2v_num_bytes_text(read, read_text),
+		p2v_num_ms_text(e->state->pass_ms, took), p2v_num_bytes_text(read, read_text),
 		p2v_num_bytes_text(sent, sent_text));
 	for (size_t i = 0; i < r->n_disks; i++)
 		p2v_buf_addf(&text, " %s: digest %s%s.", r->disks[i].id,
@@ -194,7 +202,8 @@ static void server_add(struct page *page, const struct campaign *c, const struct
 	times_add(page, e->state);
 	copy_add(page, e, &l->receipt);
 	proof_add(page, c, e, &l->proof);
-	by_hand_add(page, e, l);
+	if (has_by_hand(e, l))
+		by_hand_add(page, e, l);
 }
 
 /* ---- all of them ---- */
@@ -228,8 +237,8 @@ static void totals_add(struct page *page, const struct campaign *c)
 	}
 	time_text(c->state.began_s, began);
 	time_text(c->state.ended_s, ended);
-	line = p2v_strf("%zu servers, %zu done, %zu failed. Begun %s%s%s.", n, done, failed, began,
-		*ended ? ", ended " : ", under way", ended);
+	line = p2v_strf("%zu server%s, %zu done, %zu failed. Begun %s%s%s.", n, n == 1 ? "" : "s",
+		done, failed, began, *ended ? ", ended " : ", under way", ended);
 	page_text(page, line);
 	page_text(page,
 		"The outage is from the last pass (or, where there was only one, from when the "

@@ -42,7 +42,8 @@ struct campaign_entry {
 	bool wanted;
 	const struct job *job; /* in this turn, or NULL */
 	struct campaign_hook_run hook;
-	uint64_t asked_ms; /* when the guard looked last */
+	uint64_t asked_ms;    /* when the guard looked last */
+	uint64_t pass_from_s; /* when the pass that is awaited was begun; 0: not by us */
 };
 
 struct campaign_machine {

@@ -91,6 +91,8 @@ static int hook_begin(
 		return r;
 	log_line(c, e, campaign_hook_words[which]);
 	e->hook.which = which;
+	if (which == CAMPAIGN_HOOK_REFRESH || which == CAMPAIGN_HOOK_FINAL)
+		e->pass_from_s = now_s();
 	if (campaign_hook_start(
 		    campaign_hook_of(e->server, which), &news, c->log_fd, &e->hook, &why) == 0)
 		return 0;
@@ -361,6 +363,19 @@ static int order(struct campaign *c, struct campaign_entry *e, struct p2v_err *e
 	return order_given(c, e, err);
 }
 
+/* The receipt counts from the first pass on: a further one is measured from when its program began.
+ */
+static uint64_t pass_took_ms(const struct campaign_entry *e, const struct receipt *receipt)
+{
+	uint64_t from = e->pass_from_s			   ? e->pass_from_s
+			: e->state->step == CAMPAIGN_FINAL ? e->state->final_s
+							   : 0;
+
+	if (e->state->passes == 0)
+		return receipt->duration_ms;
+	return from ? (now_s() - from) * 1000 : e->state->pass_ms;
+}
+
 /* A pass has ended since the last look. */
 static int receipt_look(
 	struct campaign *c, struct campaign_entry *e, bool *ret_new, struct p2v_err *err)
@@ -378,7 +393,7 @@ static int receipt_look(
 		return r;
 	free(e->state->receipt);
 	e->state->receipt = p2v_steal(receipt.finished);
-	e->state->pass_ms = receipt.duration_ms;
+	e->state->pass_ms = pass_took_ms(e, &receipt);
 	e->state->passes++;
 	*ret_new = c->dirty = true;
 	return 0;

@@ -199,7 +199,7 @@ class Campaign:
             print(f"   {name}: proven, and the received disk is as it was received", flush=True)
         with open(os.path.join(self.steps.work, "weekend.report.md")) as file:
             report = file.read()
-        need(f"{len(names)} servers, {len(names)} done, 0 failed" in report, report)
+        need(f", {len(names)} done, 0 failed" in report, report)
         print(report, flush=True)
 
 
@@ -235,15 +235,23 @@ def script_make(steps, box, machine):
     return path
 
 
+def player(options):
+    return os.path.abspath(os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py")) if options.played else None
+
+
+def lock(options):
+    return contextlib.nullcontext() if options.played else vm.heavy_lock()
+
+
 def one(steps, options):
     box = Box("web01", 0, steps.work)
     box.make()
     box.serve_http()
-    daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one")
+    daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one", player(options))
     machine = walk.machine_json(box, os.path.join(steps.work, "web01.machine.json"))
     campaign = Campaign(steps, ONE.format(mac=box.mac, agent=script_make(steps, box, machine)), [daemon])
     try:
-        with vm.heavy_lock():
+        with lock(options):
             daemon.start()
             steps.send([box.disk], machine)
             first = steps.noun("web01", "receipt")["disks"][0]
@@ -254,10 +262,13 @@ def one(steps, options):
         need(last["digest"] != first["digest"] and last["sent_bytes"] < first["sent_bytes"] // 20, (first, last))
         state = campaign.state()["web01"]
         need(state["passes"] == 2 and state["final_s"] >= state["copied_s"], state)
+        need(state["pass_ms"] <= (state["done_s"] - state["final_s"]) * 1000, state)
+        campaign.proven(["web01"])
+        if options.played:
+            return
         need(steps.noun("web01", "output.json")["memory_bytes"] == 768 << 20, "the runbook's memory")
         services = [check for check in steps.noun("web01", "proof.json")["checks"] if check["name"] == "service"]
         need([check["evidence"] for check in services] == ["port 8080, /health: HTTP 204"], services)
-        campaign.proven(["web01"])
     finally:
         campaign.kill()
         daemon.kill()
@@ -314,12 +325,11 @@ def three(steps, options, store, hosts):
     boxes[2].uuid = "4c4c4544-0042-3510-8054-b7c04f4d3132"
     for box in boxes:
         box.make()
-    program = os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py") if options.played else None
-    daemons = [Daemon(steps, store, host, program and os.path.abspath(program)) for host in hosts]
+    daemons = [Daemon(steps, store, host, player(options)) for host in hosts]
     campaign = Campaign(steps, THREE, daemons)
     agents = [Agent(steps, box) for box in boxes]
     try:
-        with contextlib.nullcontext() if options.played else vm.heavy_lock():
+        with lock(options):
             for daemon in daemons:
                 daemon.start()
             campaign.start()
