@@ -45,12 +45,12 @@ struct guest_ops {
 	int (*put)(struct guest *g, const char *path, const void *bytes, size_t n,
 		struct p2v_err *err);
 	int (*set_mode)(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err);
-	/* Mode, owner, extended attributes of one file onto another; what copy_label copies, too.
-	 */
+	/* Mode, owner, extended attributes of one file onto another; on NTFS, which has access
+	 * lists, what of these a mode can say. */
 	int (*copy_attributes)(
 		struct guest *g, const char *from, const char *to, struct p2v_err *err);
-	/* The SELinux label only, on NTFS the access list, which no list of attributes shows;
-	 * P2V_ENOTFOUND where `from` has none. */
+	/* The SELinux label only, and where the door can, the access list of an NTFS; P2V_ENOTFOUND
+	 * where `from` has none. */
 	int (*copy_label)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*rename)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*unlink)(struct guest *g, const char *path, struct p2v_err *err);

@@ -13,6 +13,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
+#include "p2v/core/publish.h"
 #include "p2v/guest/fs-door.h"
 #include "p2v/guest/sector.h"
 
@@ -22,6 +23,7 @@
 #define MEMORY_FOR_KEYS_MIB 3072
 /* Up to here one message holds a file's content; beyond it travels by way of a host file. */
 #define MESSAGE_BYTES ((size_t)1 << 20)
+#define LABEL	      "security.selinux"
 
 int fs_err(guestfs_h *h, struct p2v_err *err, const char *what)
 {
@@ -249,30 +251,11 @@ static int fs_set_mode(struct guest *g, const char *path, uint32_t mode, struct 
 		fs_handle(g), guestfs_chmod(fs_handle(g), (int)mode, path), err, "set the mode");
 }
 
-/* What says who may read and write a file: copied by name. ntfs-3g gives a new file an access list
- * that lets everybody do everything. */
-static const char *const labels[] = {"security.selinux", "system.ntfs_acl"};
-
-static int copy_named(guestfs_h *h, const char *from, const char *to, const char *name,
-	bool *ret_found, struct p2v_err *err)
-{
-	size_t n = 0;
-	p2v_autofree char *value = guestfs_lgetxattr(h, from, name, &n);
-
-	/* libguestfs hands a value over as a text, which ends at its first NUL: an access list
-	 * never arrives whole ("Invalid argument"), so it is left as the file system makes it. */
-	if (!value || (n && memchr(value, '\0', n - 1)))
-		return 0;
-	*ret_found = true;
-	return done(h, guestfs_lsetxattr(h, name, value, (int)n, to), err, "set an attribute");
-}
-
 static int fs_copy_attributes(
 	struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
 	guestfs_h *h = fs_handle(g);
 	struct guest_stat st;
-	bool found = false;
 	int rc = fs_stat(g, from, false, &st, err);
 
 	if (rc == 0)
@@ -280,19 +263,18 @@ static int fs_copy_attributes(
 			guestfs_copy_attributes(h, from, to, GUESTFS_COPY_ATTRIBUTES_ALL, 1, -1),
 			err, "copy the attributes");
 	/* Setting the owner may have cleared set-user-ID. */
-	if (rc == 0 && (st.mode & 07000))
-		rc = fs_set_mode(g, to, st.mode, err);
-	return rc < 0 ? rc : copy_named(h, from, to, labels[1], &found, err);
+	return rc == 0 && (st.mode & 07000) ? fs_set_mode(g, to, st.mode, err) : rc;
 }
 
 static int fs_copy_label(struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
-	bool found = false;
-	int rc = 0;
+	guestfs_h *h = fs_handle(g);
+	size_t n = 0;
+	p2v_autofree char *label = guestfs_lgetxattr(h, from, LABEL, &n);
 
-	for (size_t i = 0; rc == 0 && i < P2V_N(labels); i++)
-		rc = copy_named(fs_handle(g), from, to, labels[i], &found, err);
-	return rc < 0 || found ? rc : p2v_err_set(err, P2V_ENOTFOUND, "no label");
+	if (!label)
+		return p2v_err_set(err, P2V_ENOTFOUND, "no label");
+	return done(h, guestfs_lsetxattr(h, LABEL, label, (int)n, to), err, "set the label");
 }
 
 static int fs_rename(struct guest *g, const char *from, const char *to, struct p2v_err *err)
@@ -324,8 +306,18 @@ static int fs_symlink(struct guest *g, const char *target, const char *path, str
 static int fs_mount(struct guest *g, const char *device, const char *mountpoint,
 	const char *options, struct p2v_err *err)
 {
-	return done(fs_handle(g), guestfs_mount_options(fs_handle(g), options, device, mountpoint),
-		err, "mount");
+	guestfs_h *h = fs_handle(g);
+	p2v_autofree char *kind = guestfs_vfs_type(h, device);
+	/* With it ntfs-3g makes access lists of modes: administrators and the system may do
+	 * everything, others what a mode says. Without, whatever is new lets everybody do
+	 * everything. (A list itself cannot be set: libguestfs ends an attribute's value at its
+	 * first NUL. `inherit`, by which a folder would decide, needs a file of users' names.) */
+	bool lists = kind && strcmp(kind, "ntfs") == 0 && strncmp(options, "rw", 2) == 0;
+	p2v_autofree char *all = p2v_strf("%s%s", options, lists ? ",permissions" : "");
+
+	if (!all)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	return done(h, guestfs_mount_options(h, all, device, mountpoint), err, "mount");
 }
 
 static int fs_umount_all(struct guest *g, struct p2v_err *err)

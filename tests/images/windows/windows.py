@@ -213,13 +213,18 @@ def make_vfat(image, part, tree):
 
 
 def encrypt(image):
-    """The head of a BitLocker volume: nobody can look inside."""
+    """The head of a BitLocker volume, as of Windows 7 on, and of the three copies of what describes it (by cryptsetup's and
+    libbde's documents): nobody can look inside."""
+    copies = [2 * MIB, 4 * MIB, 6 * MIB]
     with open(image, "r+b") as file:
         file.write(b"\xeb\x58\x90-FVE-FS-")
         file.seek(0xA0)
-        file.write(uuid.UUID("4967D63B-2E29-4AD8-8399-F6A339E3D001").bytes_le)
+        file.write(uuid.UUID("4967D63B-2E29-4AD8-8399-F6A339E3D001").bytes_le + struct.pack("<QQQ", *copies))
         file.seek(64 << 10)
         file.write(os.urandom(MIB))
+        for copy in copies:
+            file.seek(copy)
+            file.write(b"-FVE-FS-" + struct.pack("<HH", 64, 2) + bytes(52))
 
 
 MAKERS = {"windows": (make_windows, make_ntfs), "boot": (make_boot, make_ntfs),

@@ -321,7 +321,7 @@ name: weekend
 waves:
 - name: one
   servers:
-  - {{name: a, size: 60G, rate: 100M, keys: ['all:file:{key}'], hooks: {{before: {{run: no-such-program}}}}}}
+  - {{name: a, size: 6G, rate: 100M, keys: ['all:file:{key}'], hooks: {{before: {{run: no-such-program}}}}}}
   - name: b
     leave_out: disk7
     networks: [{{mac: '52:54:00:00:00:99', bridge: br0}}]
@@ -341,8 +341,8 @@ waves:
     need(not os.path.exists(os.path.join(scene.work, "weekend.state.json")), "it left something")
     plan = json.loads(scene.run("--check", "--json", expect=1))
     servers = {s["server"]: s for s in plan["servers"]}
-    # 60 GiB at 100 MiB/s, 60 s and 120 s.
-    need(servers["a"]["copy_s"] == 615 and servers["a"]["outage_s"] == 795 and not plan["ok"], servers)
+    # 6 GiB at 100 MiB/s, 60 s and 120 s.
+    need(servers["a"]["copy_s"] == 62 and servers["a"]["outage_s"] == 242 and not plan["ok"], servers)
     need(servers["b"]["job"] and not servers["d"]["known"], servers)
     with open(key, "w") as file:
         file.write("secret\n")
