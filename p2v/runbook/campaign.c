@@ -319,17 +319,21 @@ bool campaign_rests(const struct campaign *c)
 
 /* ---- on request ---- */
 
+bool campaign_job_brought_back(const struct job *job)
+{
+	return job->status == LEDGER_HELD && job->stage < LEDGER_PLANNED;
+}
+
 static int entry_retry(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
 	struct campaign_server *s = e->state;
-	/* One without its orders goes on once it has them. */
-	bool held = e->job && e->job->status == LEDGER_HELD && s->ordered;
+	/* One without its orders goes on once it has them, one at its gate when it is its turn. */
+	bool held = e->job && campaign_job_brought_back(e->job) && s->ordered;
 	int r = 0;
 
 	if (held ||
 		(e->job && (e->job->status == LEDGER_FAILED || e->job->status == LEDGER_CANCELLED)))
-		r = campaign_act(c, s->job, e->job->status == LEDGER_HELD ? "approve" : "retry",
-			"p2v run --retry", 0, err);
+		r = campaign_act(c, s->job, held ? "approve" : "retry", "p2v run --retry", 0, err);
 	if (r < 0)
 		return r;
 	s->step = s->back;

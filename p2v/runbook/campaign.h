@@ -112,5 +112,7 @@ int campaign_save(struct campaign *c, struct p2v_err *err);
 
 int campaign_entry_step(struct campaign *c, struct campaign_entry *e, struct p2v_err *err);
 bool campaign_step_rests(int step);
+/* Held before it comes to the gate of the conversion: rolled back. To approve it opens no gate. */
+bool campaign_job_brought_back(const struct job *job);
 
 #endif

@@ -321,12 +321,13 @@ static int order_post(struct campaign *c, const struct campaign_entry *e,
 	return r;
 }
 
-/* Right after it has its orders: what was brought back for them goes on. */
+/* Right after it has its orders: what was brought back for them goes on. What stands at its gate
+ * already had them, and somebody was killed before he wrote it down. */
 static int order_given(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
 	int r = 0;
 
-	if (e->state->rolled && e->job->status == LEDGER_HELD)
+	if (e->state->rolled && campaign_job_brought_back(e->job))
 		r = campaign_act(c, e->state->job, "approve", OURS "it has its orders", 0, err);
 	if (r == P2V_EREFUSED) {
 		p2v_err_clear(err);

@@ -215,16 +215,21 @@ class Scene:
             return {}
         return {server["name"]: server for server in servers}.get(name, {})
 
-    def let_time_pass(self, seconds):
+    def change_states(self, change):
         """While nobody runs the runbook."""
         path = os.path.join(self.work, "weekend.state.json")
         with open(path) as file:
             state = json.load(file)
         for server in state["servers"]:
-            for key in [key for key in server if key.endswith("_s")]:
-                server[key] -= seconds
+            change(server)
         with open(path, "w") as file:
             json.dump(state, file)
+
+    def let_time_pass(self, seconds):
+        self.change_states(lambda server: server.update({k: v - seconds for k, v in server.items() if k.endswith("_s")}))
+
+    def change_state(self, name, **values):
+        self.change_states(lambda server: server["name"] == name and server.update(values))
 
     def comes(self, name, step, note=""):
         def there():

@@ -159,6 +159,37 @@ def waits_for_people_and_time(scene):
 
 
 @case
+def killed_before_the_note(scene):
+    """Killed when one that was brought back had its orders, and before that was written down: its gate stays shut. And one
+    whose hook has failed has it run before it is converted."""
+    scene.serve()
+    hook = scene.hook("before", "sys.exit(1 if os.path.exists('BROKEN') else 0)".replace("BROKEN", scene.path("broken")))
+    scene.book(f"name: weekend\nwaves:\n- name: one\n  servers: [{{name: a, approve: [conversion]}}]\n"
+               f"- name: two\n  servers: [{{name: b, hooks: {{before: {{run: {hook}}}}}}}]\n")
+    scene.call_in("a", mac="52:54:00:00:00:11")
+    scene.call_in("b", mac="52:54:00:00:00:12")
+    scene.start()
+    scene.comes("a", "ready", "p2v job approve a")
+    scene.comes("b", "ready", "wave")
+    scene.interrupt(signal.SIGKILL)
+    scene.change_state("b", step="copying", ordered=False, rolled=True)
+    scene.start()
+    wait("b has its orders", lambda: scene.state("b").get("ordered"))
+    time.sleep(2)
+    need(scene.job("b")["stage"] == "planned" and not scene.told(), f"its gate was opened: {scene.job('b')}")
+    open(scene.path("broken"), "w").close()
+    scene.act("a", "approve")
+    scene.comes("b", "failed")
+    scene.ends(expect=1)
+    need(scene.job("b")["stage"] == "planned", f"converted though its hook had failed: {scene.job('b')}")
+    scene.run("--retry", expect=1)
+    need(scene.job("b")["stage"] == "planned" and len(scene.told()) == 2, f"converted without its hook: {scene.job('b')}")
+    os.unlink(scene.path("broken"))
+    scene.run("--retry")
+    need(scene.state("b")["step"] == "done" and len(scene.told()) == 3, scene.told())
+
+
+@case
 def a_persons_hold(scene):
     """Who holds a job himself has the last word."""
     scene.serve(hold=[])
