@@ -43,6 +43,7 @@ check: all check-asan
 
 # Servers of many kinds, each on its own hardware, untouched on virtio, and converted: an hour or more
 # without KVM.
+matrix: PACKAGES += virt-v2v
 matrix: all
 	$(SUDO) tests/run $(BUILD) --matrix
 
