@@ -9,6 +9,8 @@ physical    it boots on its own, physical-like hardware, answers at its static a
 untouched   its disk does not boot on virtio: without this, a conversion that does nothing would pass
 converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it, and the guest has
             every mount, swap and address that it had, and no unit that has failed since
+again       converted, and what came out is looked at once more: nothing is left to change; undone, nothing of it is
+            left, and what was given has not been written to
 degraded    the same with the first disk only, of a server that mirrors; what lay on the second alone is missing
 """
 
@@ -126,6 +128,28 @@ def converted(box, images, work, build, gone=()):
     compare(box, images, census.read(serial), gone)
 
 
+def again(box, images, work, build):
+    job, steps = os.path.join(work, "job"), walk.Walk(build, work)
+    tool, key = steps.program("p2v"), key_options(box, work)
+    machine = ["--machine", walk.machine_json(box, os.path.join(work, "machine.json"))]
+    written = [os.stat(image).st_mtime_ns for image in images]
+    steps.run("convert", [tool, "convert", *images, "--input-format", "raw", "-o", job, *machine, *key])
+    with open(os.path.join(job, "output.json")) as file:
+        disks = [os.path.join(job, disk["path"]) for disk in json.load(file)["disks"]]
+    plan = json.loads(steps.run("again", [tool, "convert", *disks, "--input-format", "qcow2", "-o", os.path.join(work, "again"),
+                                          *machine, *key, "--dry-run", "--json"]).stdout)
+    for step in plan["steps"]:
+        print(f"{step['op']} {step.get('path', '')}: {step['reason']}")
+    if plan["steps"]:
+        raise vm.VmError(f"{box.name}: a second conversion has {len(plan['steps'])} steps")
+    print("nothing is left to change")
+    steps.run("undo", [tool, "convert", "--undo", job])
+    left = [path for path in [*disks, os.path.join(job, "output.json")] if os.path.exists(path)]
+    if left or written != [os.stat(image).st_mtime_ns for image in images]:
+        raise vm.VmError(f"undone, but {left or images} are there or were written to")
+    print("undone")
+
+
 def degraded(box, images, work, build):
     converted(box, images[:1], work, build, gone=("swap ",))
 
@@ -157,7 +181,8 @@ def compare(box, images, after, gone):
     print(f"as before: {', '.join(sorted(line for line in before if not line.startswith(('link', 'end'))))}")
 
 
-STEPS = {"physical": physical, "untouched": untouched, "converted": converted, "degraded": degraded}
+STEPS = {"physical": physical, "untouched": untouched, "converted": converted, "again": again,
+         "degraded": degraded}
 USUAL = ["physical", "untouched", "converted"]
 
 
