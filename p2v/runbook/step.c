@@ -516,12 +516,19 @@ static int convert_begin(struct campaign *c, struct campaign_entry *e, struct p2
 	return r;
 }
 
+/* A job that is planned and ready may merely not have come to its gate: p2vd is busy. */
+static bool gate_passed(const struct job *job)
+{
+	return job->stage > LEDGER_PLANNED ||
+	       (job->stage == LEDGER_PLANNED && job->status == LEDGER_READY &&
+		       !(job->gates & LEDGER_GATE_CONVERSION));
+}
+
 static int step_ready(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
 	bool went;
 
-	if (e->job->stage > LEDGER_PLANNED ||
-		(e->job->stage == LEDGER_PLANNED && e->job->status == LEDGER_READY)) {
+	if (gate_passed(e->job)) {
 		e->state->approved_s = now_s();
 		step_to(c, e, CAMPAIGN_CONVERTING); /* a person was faster */
 		return 0;

@@ -190,6 +190,31 @@ def killed_before_the_note(scene):
 
 
 @case
+def planned_and_not_looked_at(scene):
+    """Between the plan and its gate a job is ready for a while, where p2vd is busy: nobody has approved of it by that."""
+    scene.serve(workers=1)
+    scene.daemon.kill()
+    scene.daemon.wait()
+    scene.start_daemon(FAKE_SLEEP="4")
+    hook = scene.hook("before")
+    scene.book("name: weekend\nwaves:\n- name: one\n  servers: [{name: a}]\n- name: two\n"
+               f"  servers: [{{name: b, hooks: {{before: {{run: {hook}}}}}}}]\n")
+    scene.call_in("b", mac="52:54:00:00:00:12", received=False)
+    scene.start()
+    scene.comes("b", "copying", "its agent sends")
+    scene.finish_pass("b")
+    wait("b is looked at", lambda: (scene.job("b") or {}).get("running"))
+    scene.call_in("other", mac="52:54:00:00:00:13")
+    wait("other has called in", lambda: scene.job("other"))
+    scene.act("other", "priority", priority=900)
+    wait("b waits behind it", lambda: scene.job("b")["stage"] == "planned" and scene.job("b")["status"] == "ready")
+    wait("b stands at its gate", lambda: scene.job("b")["status"] == "held")
+    time.sleep(2)
+    need(scene.job("b")["stage"] == "planned" and scene.job("b")["status"] == "held", f"its gate was opened: {scene.job('b')}")
+    need(scene.state("b")["step"] == "ready" and not scene.told(), scene.state("b"))
+
+
+@case
 def a_persons_hold(scene):
     """Who holds a job himself has the last word."""
     scene.serve(hold=[])
