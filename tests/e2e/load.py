@@ -5,6 +5,7 @@ behind the reception are played by tests/unit/daemon/fake-p2v.py.
 usage: load.py [--build DIR] [--agents N] [CASE...]"""
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -153,10 +154,19 @@ class Watch(threading.Thread):
 
 
 def tickets(jobs):
-    """How many live receivers send and wait, as their tickets say."""
-    counts = [0, 0]
+    """How many live receivers send and wait, as their tickets say at one moment: nobody enters or leaves meanwhile."""
     folder = os.path.join(jobs, ".queue")
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+    try:
+        with open(os.path.join(folder, "lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            return count(folder)
+    except FileNotFoundError:
+        return [0, 0]
+
+
+def count(folder):
+    counts = [0, 0]
+    for name in os.listdir(folder):
         try:
             with open(os.path.join(folder, name)) as file:
                 text = json.loads(file.read() or "{}")

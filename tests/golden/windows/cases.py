@@ -36,7 +36,11 @@ class Case:
         if drivers:
             self.media = self.top / "virtio"
             media.make_tree(self.media, layout, systems=[MEDIA[system]])
-        shutil.copytree(self.config(), self.top / "before")
+        self.keep_before()
+
+    def keep_before(self):
+        """What registry() compares with."""
+        shutil.copytree(self.config(), self.top / "before", dirs_exist_ok=True)
 
     def config(self):
         return lookup.find(self.root, "windows", "system32", "config")

@@ -36,6 +36,7 @@ def make(top, system, name):
     if name in spoil.BYTES:
         path = cases.lookup.find(case.config(), "system")
         path.write_bytes(spoil.BYTES[name](path.read_bytes()))
+        case.keep_before()
     return case
 
 

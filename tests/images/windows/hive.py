@@ -179,7 +179,7 @@ def both(path):
 
     try:
         ours, theirs = lines(path, one_byte), lines(path, walk_regf)
-    except (OSError, RuntimeError) as e:
+    except (OSError, RuntimeError) as e:  # RecursionError too: a list that leads back to its own key
         raise ValueError(f"{path}: {e}") from e
     for a, b in zip(ours + [""] * len(theirs), theirs + [""] * len(ours)):
         if a != b:
