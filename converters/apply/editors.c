@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/apply/editors.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/json.h"
+#include "p2v/core/publish.h"
 
 static const struct apply_editor editors[] = {
 	{.op = "initramfs-inject", .run = run_initramfs_inject},
@@ -17,6 +20,7 @@ static const struct apply_editor editors[] = {
 	{.op = "device-replace", .edit = edit_device_replace},
 	{.op = "fstab-nofail", .edit = edit_fstab_nofail},
 	{.op = "boot-args", .edit = edit_boot_args},
+	{.op = "unified-args", .run = run_unified_args},
 	{.op = "nic-link", .edit = edit_nic_link, .creates = true},
 	{.op = "nic-rule", .edit = edit_nic_rule, .creates = true},
 	{.op = "nic-line", .edit = edit_nic_line},
@@ -60,4 +64,30 @@ const char *apply_arg(const struct plan_step *step, const char *key, struct p2v_
 	if (!value)
 		p2v_err_set(err, P2V_EFORMAT, "the plan's step %s has no '%s'", step->op, key);
 	return value;
+}
+
+static struct apply_detail *detail_of(struct apply_details *details, const char *path)
+{
+	struct apply_detail *d;
+
+	for (size_t i = 0; i < details->n_items; i++)
+		if (strcmp(details->items[i].path, path) == 0)
+			return &details->items[i];
+	d = p2v_json_grow((void **)&details->items, &details->n_items, sizeof(*d));
+	if (d)
+		d->path = strdup(path);
+	return d && d->path ? d : NULL;
+}
+
+int apply_details_add(
+	struct apply_details *details, const char *path, const char *text, struct p2v_err *err)
+{
+	struct apply_detail *d = detail_of(details, path);
+	char *both = d && d->text ? p2v_strf("%s; %s", d->text, text) : d ? strdup(text) : NULL;
+
+	if (!both)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	free(d->text);
+	d->text = both;
+	return 0;
 }

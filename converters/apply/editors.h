@@ -36,6 +36,10 @@ struct apply_editor {
 		struct p2v_err *err);
 };
 
+/* A sentence for the report; a second one of a path follows the first. */
+int apply_details_add(
+	struct apply_details *details, const char *path, const char *text, struct p2v_err *err);
+
 /* NULL where no row has that op. */
 const struct apply_editor *apply_editor_find(const char *op);
 
@@ -56,6 +60,9 @@ int edit_device_replace(struct p2v_span text, const struct plan_step *step, stru
 int edit_fstab_nofail(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
 int edit_boot_args(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
+	struct p2v_err *err);
+/* unified-args: the same in a unified kernel's own arguments. */
+int run_unified_args(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
 int edit_nic_link(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);

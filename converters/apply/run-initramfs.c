@@ -4,7 +4,6 @@
 
 #include "converters/apply/editors.h"
 #include "drivers-inject/linux/initramfs.h"
-#include "p2v/core/json.h"
 
 #define MAX_MODULES 32
 
@@ -12,17 +11,13 @@ static int add_detail(struct apply_details *details, const char *path,
 	const struct linux_initramfs_result *result, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	struct apply_detail *d =
-		p2v_json_grow((void **)&details->items, &details->n_items, sizeof(*d));
 
-	if (!d)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
 	p2v_buf_addf(&text, "%" PRIu64 " bytes appended:", result->added_bytes);
 	for (size_t i = 0; i < result->n_added; i++)
 		p2v_buf_addf(&text, " %s", result->added[i]);
-	d->path = p2v_span_dup(p2v_span_str(path));
-	d->text = p2v_buf_take_str(&text);
-	return d->path && d->text ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+	p2v_buf_add_u8(&text, 0);
+	return text.failed ? p2v_buf_check(&text, err)
+			   : apply_details_add(details, path, (const char *)text.data, err);
 }
 
 int run_initramfs_inject(struct guest *g, const struct plan_step *step,

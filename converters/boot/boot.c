@@ -13,6 +13,8 @@ const struct boot_loader *const boot_loaders[] = {
 	&boot_systemd_boot,
 	&boot_syslinux,
 	&boot_grub_legacy,
+	&boot_lilo,
+	&boot_elilo,
 	NULL,
 };
 

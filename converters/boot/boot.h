@@ -37,8 +37,7 @@ struct boot_entry {
 	char **initrds; /* as written, in order */
 	size_t n_initrds;
 	uint32_t line; /* 1-based, of the command that names the kernel */
-	bool unified;  /* kernel and initramfs are one EFI program (UKI): `kernel` is its path */
-	uint64_t initrd_offset, initrd_length; /* unified: where in that file it is; 0: none seen */
+	bool unified;  /* kernel and initramfs are one EFI program (UKI): both are its path */
 };
 
 /* Filled file by file; boot_menu_settle then says what starts by itself. */
@@ -92,6 +91,7 @@ struct boot_loader {
 	/* The last one has a NULL pattern. In the order in which they have to be read: what is
 	 * remembered, the main file, entry files, sources. */
 	const struct boot_file *files;
+	bool sealed; /* what it starts must not be changed */
 };
 
 extern const struct boot_loader *const boot_loaders[]; /* NULL-terminated */
@@ -117,5 +117,6 @@ extern const struct boot_format boot_format_unified;	    /* unified.c: EFI/Linux
 extern const struct boot_format boot_format_kernel_cmdline; /* bls.c: /etc/kernel/cmdline */
 extern const struct boot_format boot_format_syslinux;	    /* syslinux.c */
 extern const struct boot_format boot_format_menu_lst;	    /* grub-legacy.c */
+extern const struct boot_format boot_format_lilo;	    /* lilo.c: lilo.conf, elilo.conf */
 
 #endif

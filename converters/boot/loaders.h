@@ -10,5 +10,7 @@ extern const struct boot_loader boot_grub2;	   /* grub2.c */
 extern const struct boot_loader boot_systemd_boot; /* systemd-boot.c */
 extern const struct boot_loader boot_syslinux;	   /* syslinux.c */
 extern const struct boot_loader boot_grub_legacy;  /* grub-legacy.c */
+extern const struct boot_loader boot_lilo;	   /* lilo.c */
+extern const struct boot_loader boot_elilo;	   /* lilo.c */
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Unified kernel images: an EFI program whose sections hold kernel, initramfs and command line. It
- * may be signed as a whole, so it is read and never changed.
+ * Unified kernel images: an EFI program whose sections hold kernel, initramfs and command line.
+ * They are changed in drivers-inject/linux/unified.c, which has the whole file.
  *
  * PE: at 0x3c the offset of "PE\0\0"; behind it the number of sections (at 6) and the size of the
  * optional header (at 20); then sections of 40 bytes: name[8], size in memory, address, size and
@@ -18,7 +18,6 @@
 struct section {
 	char name[9];
 	struct p2v_span bytes; /* the part of it that was read */
-	uint64_t offset, length;
 };
 
 static struct p2v_span cut(struct p2v_span image, uint64_t at, uint64_t n)
@@ -42,9 +41,7 @@ static void read_section(struct p2v_rd *rd, struct p2v_span image, struct sectio
 	memset(ret, 0, sizeof(*ret));
 	if (name)
 		memcpy(ret->name, name, 8);
-	ret->offset = at;
-	ret->length = size && size < stored ? size : stored;
-	ret->bytes = cut(image, ret->offset, ret->length);
+	ret->bytes = cut(image, at, size && size < stored ? size : stored);
 }
 
 /* Text sections are filled with zeros, and some with a line end. */
@@ -61,10 +58,8 @@ static int take_section(struct boot_entry *e, const struct section *s, struct p2
 		return boot_set(&e->version, text_of(s), err);
 	if (strcmp(s->name, ".cmdline") == 0)
 		return boot_set(&e->cmdline, text_of(s), err);
-	if (strcmp(s->name, ".initrd") == 0) {
-		e->initrd_offset = s->offset;
-		e->initrd_length = s->length;
-	}
+	if (strcmp(s->name, ".initrd") == 0)
+		return boot_add_initrds(e, p2v_span_str(e->kernel), err);
 	if (strcmp(s->name, ".osrel") != 0)
 		return 0;
 	while (p2v_line_next(&rest, &line))

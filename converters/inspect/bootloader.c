@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "converters/boot/args.h"
 #include "converters/boot/boot.h"
 #include "converters/inspect/inspection.h"
 #include "p2v/core/cleanup.h"
@@ -104,6 +105,22 @@ static int read_pattern(struct inspection *in, const struct boot_loader *loader,
 	return r;
 }
 
+/* Of an entry whose arguments are in no file that is text or can be changed. */
+static int take_arguments(struct inspection *in, const struct boot_loader *loader,
+	const struct boot_entry *e, struct reading *rd)
+{
+	struct facts_bootloader *b = &in->os->bootloader;
+	int r;
+
+	if (loader->sealed)
+		return inspect_refs_entry(in, "sealed", loader->files[0].pattern, e->cmdline);
+	if (!e->unified || !*e->cmdline)
+		return 0;
+	rd->lacks_serial |= !boot_args_have(p2v_span_str(e->cmdline), "console=ttyS0");
+	r = inspect_add_str(in, &b->programs, &b->n_programs, e->kernel);
+	return r < 0 ? r : inspect_refs_entry(in, "unified", e->kernel, e->cmdline);
+}
+
 /* What it offers becomes facts; a loader that offers no kernel is not the one. */
 static int take(struct inspection *in, const struct boot_loader *loader, struct reading *rd)
 {
@@ -117,14 +134,12 @@ static int take(struct inspection *in, const struct boot_loader *loader, struct 
 	b->n_configs = rd->configs.n_items;
 	b->sources = p2v_steal(rd->sources.items);
 	b->n_sources = rd->sources.n_items;
-	b->serial_console = !rd->lacks_serial && b->n_configs;
 	r = inspect_set(in, &b->kind, loader->kind);
 	if (r == 0)
 		r = inspect_entries(in, menu);
 	for (size_t i = 0; r == 0 && i < menu->n_entries; i++)
-		if (menu->entries[i].unified)
-			r = inspect_refs_sealed(
-				in, menu->entries[i].kernel, menu->entries[i].cmdline);
+		r = take_arguments(in, loader, &menu->entries[i], rd);
+	b->serial_console = !rd->lacks_serial && (b->n_configs || b->n_programs);
 	if (r == 0 && menu->default_entry < menu->n_entries)
 		r = inspect_set(in, &b->cmdline, menu->entries[menu->default_entry].cmdline);
 	return r;

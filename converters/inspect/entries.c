@@ -191,8 +191,8 @@ static int attach(struct inspection *in, const struct boot_entry *e)
 		r = inspect_set(in, &k->initramfs.path, initrd ? initrd : "");
 	if (r < 0)
 		return r;
-	return e->unified ? inspect_kernel_unified(in, k, e->initrd_offset, e->initrd_length)
-			  : inspect_kernel_read(in, k);
+	k->unified = e->unified;
+	return inspect_kernel_read(in, k);
 }
 
 static void mark_default(struct facts_os *os, const struct boot_entry *e)

@@ -65,6 +65,31 @@ static int read_sysconfig(struct inspection *in, struct p2v_span line)
 	return read_assignment(in, line, "INITRD_MODULES");
 }
 
+/* mkinitfs: features, each a set of modules; of those these have what a virtual machine's disks
+ * need. */
+static int read_features(struct inspection *in, struct p2v_span line)
+{
+	static const struct {
+		const char *feature, *modules;
+	} sets[] = {
+		{"virtio", "virtio_pci virtio_blk"},
+		{"scsi", "virtio_scsi"},
+		{"ata", "ahci ata_piix"},
+		{"nvme", "nvme"},
+	};
+	struct p2v_span value, word;
+	int r = 0;
+
+	if (!p2v_span_eq(p2v_span_until(line, '=', &value), "features"))
+		return 0;
+	value = p2v_span_unquote(p2v_span_trim(value));
+	while (r == 0 && p2v_word_next(&value, &word))
+		for (size_t i = 0; r == 0 && i < P2V_N(sets); i++)
+			if (p2v_span_eq(word, sets[i].feature))
+				r = add_words(in, p2v_span_str(sets[i].modules));
+	return r;
+}
+
 /* Red Hat's mkinitrd takes each driver that is called scsi_hostadapter. */
 static int read_modprobe(struct inspection *in, struct p2v_span line)
 {
@@ -87,6 +112,7 @@ static const struct {
 	{"/etc/mkinitcpio.conf.d/*.conf", read_mkinitcpio},
 	{"/etc/sysconfig/kernel", read_sysconfig},
 	{"/etc/modprobe.conf", read_modprobe},
+	{"/etc/mkinitfs/mkinitfs.conf", read_features},
 };
 
 static int read_file(struct inspection *in, size_t place, const char *path)

@@ -39,12 +39,10 @@ struct boot_menu;
 int inspect_entries(struct inspection *in, const struct boot_menu *menu);
 /* Drivers and initramfs of a kernel whose release and paths are set. */
 int inspect_kernel_read(struct inspection *in, struct facts_kernel *k);
-/* The same for a unified one: its initramfs is a part of its file. */
-int inspect_kernel_unified(
-	struct inspection *in, struct facts_kernel *k, uint64_t offset, uint64_t length);
-/* References to hardware: in arguments that nobody can change (a unified kernel's own); in a file
- * that an initramfs holds. */
-int inspect_refs_sealed(struct inspection *in, const char *path, const char *cmdline);
+/* References to hardware in the arguments of a menu's entry: `what` says of which kind they are
+ * (unified: a kernel's own; sealed: nobody can change them). In a file that an initramfs holds. */
+int inspect_refs_entry(
+	struct inspection *in, const char *what, const char *path, const char *cmdline);
 int inspect_refs_inside(
 	struct inspection *in, const char *image, const char *inside, struct p2v_span text);
 

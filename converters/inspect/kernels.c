@@ -120,11 +120,6 @@ static int read_drivers(struct inspection *in, struct facts_kernel *k)
 	return r < 0 ? r : 0;
 }
 
-static const char *plain(const char *text)
-{
-	return text ? text : "";
-}
-
 static int take_info(struct inspection *in, const struct facts_kernel *k,
 	const struct linux_initramfs_info *info, struct facts_initramfs *i)
 {
@@ -136,30 +131,26 @@ static int take_info(struct inspection *in, const struct facts_kernel *k,
 		r = inspect_add_str(in, &i->modules, &i->n_modules, info->present[n]);
 	i->injected = info->marked;
 	i->tail_ok = info->compression != ARCHIVE_COMP_LZOP;
-	/* What a rescue kernel or a signed program holds is not ours to change. */
-	for (size_t n = 0; r == 0 && !k->rescue && *plain(i->path) && n < info->n_files; n++)
+	/* What a rescue kernel holds is not ours to change. */
+	for (size_t n = 0; r == 0 && !k->rescue && n < info->n_files; n++)
 		r = inspect_refs_inside(in, i->path, info->files[n].path,
 			p2v_span_of(info->files[n].text.data, info->files[n].text.len));
 	return r;
 }
 
-/* at: where in the file it lies; of length 0, it is the whole. */
-static int read_initramfs(struct inspection *in, struct facts_kernel *k, const char *path,
-	uint64_t offset, uint64_t length)
+static int read_initramfs(struct inspection *in, struct facts_kernel *k)
 {
-	const struct linux_initramfs_request rq = {.image = path,
+	const struct linux_initramfs_request rq = {.image = k->initramfs.path,
 		.kernel = k->release,
 		.modules = early,
-		.n_modules = P2V_N(early),
-		.offset = offset,
-		.length = length};
+		.n_modules = P2V_N(early)};
 	struct linux_initramfs_info info = {0};
 	struct guest_stat st;
 	struct p2v_err why = {0};
-	int r = guest_stat(in->g, path, &st, &why);
+	int r = guest_stat(in->g, k->initramfs.path, &st, &why);
 
 	if (r == 0) {
-		k->initramfs.size_bytes = length ? length : st.size_bytes;
+		k->initramfs.size_bytes = st.size_bytes;
 		r = linux_initramfs_inspect(in->g, &rq, &info, &why);
 	}
 	if (r == 0) {
@@ -173,21 +164,11 @@ static int read_initramfs(struct inspection *in, struct facts_kernel *k, const c
 	return r < 0 ? r : inspect_note(in, "%s", why.text);
 }
 
-int inspect_kernel_unified(
-	struct inspection *in, struct facts_kernel *k, uint64_t offset, uint64_t length)
-{
-	int r = read_drivers(in, k);
-
-	if (r == 0 && length)
-		r = read_initramfs(in, k, k->path, offset, length);
-	return r == 0 ? inspect_set(in, &k->initramfs.kind, "unified") : r;
-}
-
 int inspect_kernel_read(struct inspection *in, struct facts_kernel *k)
 {
 	int r = read_drivers(in, k);
 
-	return r == 0 && *k->initramfs.path ? read_initramfs(in, k, k->initramfs.path, 0, 0) : r;
+	return r == 0 && *k->initramfs.path ? read_initramfs(in, k) : r;
 }
 
 static int add_kernel(struct inspection *in, const char *release)

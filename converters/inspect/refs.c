@@ -340,7 +340,6 @@ static const struct place places[] = {
 	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
 	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
-	{"/etc/lilo.conf", "sealed", read_arguments, NULL},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -377,9 +376,10 @@ int inspect_refs_inside(
 	return 0;
 }
 
-int inspect_refs_sealed(struct inspection *in, const char *path, const char *cmdline)
+int inspect_refs_entry(
+	struct inspection *in, const char *what, const char *path, const char *cmdline)
 {
-	const struct place p = {path, "sealed", read_arguments, NULL};
+	const struct place p = {path, what, read_arguments, NULL};
 
 	return read_arguments(in, &p, p2v_span_str(cmdline));
 }

@@ -8,9 +8,9 @@
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
 
-static void add_console(struct planning *p, const char *path)
+static void add_console(struct planning *p, const char *op, const char *path)
 {
-	plan_step(p, "boot-args", path,
+	plan_step(p, op, path,
 		"A virtual machine's console is its serial line; the screen stays in use beside "
 		"it.");
 	plan_arg(p, "loader", p->os->bootloader.kind);
@@ -64,13 +64,15 @@ static void add_consoles(struct planning *p)
 {
 	const struct facts_bootloader *b = &p->os->bootloader;
 
+	const size_t n_programs = p->sealed ? 0 : b->n_programs;
+
 	if (!b->n_configs && p->sealed && !plan_is(b->kind, "lilo")) {
 		plan_warn(p,
 			"the kernels' arguments are part of their programs or of the firmware's "
 			"entries: no console is added on the serial line");
 		return;
 	}
-	if (!b->n_configs) {
+	if (!b->n_configs && !n_programs) {
 		plan_warn(p,
 			"the boot loader (%s) is left as it is: its configuration is not one "
 			"that can be edited yet",
@@ -80,9 +82,11 @@ static void add_consoles(struct planning *p)
 	if (b->serial_console)
 		return;
 	for (size_t i = 0; i < b->n_configs; i++)
-		add_console(p, b->configs[i]);
+		add_console(p, "boot-args", b->configs[i]);
+	for (size_t i = 0; i < n_programs; i++)
+		add_console(p, "unified-args", b->programs[i]);
 	for (size_t i = 0; i < b->n_sources; i++)
-		add_console(p, b->sources[i]);
+		add_console(p, "boot-args", b->sources[i]);
 }
 
 void plan_boot(struct planning *p)

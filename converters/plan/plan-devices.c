@@ -117,6 +117,12 @@ static bool drives_disk(const struct planning *p, const struct device *d)
 	return true;
 }
 
+/* And where the kernels' arguments cannot be changed, what they call the root is called so. */
+static bool fits(const struct planning *p, const struct device *d)
+{
+	return drives_disk(p, d) && (!p->sealed || plan_keeps_names(p, d->name, d->drivers));
+}
+
 static bool drives_nic(const struct planning *p, const struct device *d)
 {
 	for (size_t i = 0; i < P2V_N(d->drivers) && d->drivers[i]; i++)
@@ -138,7 +144,7 @@ static const struct device *choose(const struct planning *p, const char *machine
 }
 
 /* Why kernel and initramfs cannot be changed; NULL: they can. */
-static const char *seal(const struct facts_os *os)
+static const char *seal(const struct facts_os *os, bool secure)
 {
 	if (plan_is(os->bootloader.kind, "lilo") || plan_is(os->bootloader.kind, "elilo"))
 		return "LILO knows kernel and initramfs by their places on the disk, so they must "
@@ -146,10 +152,10 @@ static const char *seal(const struct facts_os *os)
 	if (plan_is(os->bootloader.kind, "efi-stub"))
 		return "the firmware itself starts the kernel, with an initramfs that only its own "
 		       "entries name, so it must not be changed";
-	for (size_t i = 0; i < os->n_kernels; i++)
-		if (plan_is(os->kernels[i].initramfs.kind, "unified"))
+	for (size_t i = 0; secure && i < os->n_kernels; i++)
+		if (os->kernels[i].unified)
 			return "kernel and initramfs are one EFI program (a unified kernel "
-			       "image), which must not be changed";
+			       "image), and Secure Boot starts it as it was signed only";
 	return NULL;
 }
 
@@ -218,14 +224,15 @@ void plan_add_nics(struct planning *p, const char *model)
 }
 
 /* The first machine on which there is a disk that all kernels drive. */
-static const struct device *choose_bus(struct planning *p)
+static const struct device *choose_bus(
+	struct planning *p, bool (*good)(const struct planning *p, const struct device *d))
 {
 	const char *types[2];
 	size_t n = machine_types(p, types);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct device *bus = choose(p, types[i], p->target->buses, p->target->n_buses,
-			buses, P2V_N(buses), drives_disk);
+			buses, P2V_N(buses), good);
 
 		if (bus) {
 			plan_set(p, &p->plan->machine, types[i]);
@@ -266,11 +273,12 @@ static const char *choose_nic(struct planning *p)
 
 void plan_devices(struct planning *p)
 {
-	const char *why = seal(p->os), *bus, *nic;
+	const char *why = seal(p->os, p->plan->secure_boot), *bus, *nic;
 	const struct device *device;
 
 	p->sealed = why != NULL;
-	device = choose_bus(p);
+	device = choose_bus(p, fits);
+	device = device ? device : choose_bus(p, drives_disk);
 	nic = choose_nic(p);
 	why = why ? why : why_not(p);
 	if (!has_kernel(p->os))

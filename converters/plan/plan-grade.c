@@ -23,6 +23,8 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkd", "xfs"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkmanager", "btrfs"},
 	{"x86_64", "systemd", "systemd-boot", "uefi", "initramfs-tools", "networkd", "btrfs"},
+	{"x86_64", "systemd", "systemd-boot", "uefi", "unified/initramfs-tools", "networkd",
+		"ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub2", "uefi", "dracut", "networkmanager", "lvm/xfs"},
@@ -31,13 +33,23 @@ static const struct {
 	{"i686", "systemd", "extlinux", "bios", "initramfs-tools", "ifupdown", "ext3"},
 };
 
+/* "unified/dracut": of some, kernel and initramfs are one EFI program; beside them may be what they
+ * are made of. */
 static bool all_initramfs(const struct facts_os *os, const char *kind)
 {
-	for (size_t i = 0; i < os->n_kernels; i++)
-		if (plan_is_kernel(&os->kernels[i]) &&
-			!plan_is(os->kernels[i].initramfs.kind, kind))
+	static const char in_one[] = "unified/";
+	const bool wanted = strncmp(kind, in_one, strlen(in_one)) == 0;
+	bool unified = false;
+
+	kind += wanted ? strlen(in_one) : 0;
+	for (size_t i = 0; i < os->n_kernels; i++) {
+		const struct facts_kernel *k = &os->kernels[i];
+
+		if (plan_is_kernel(k) && !plan_is(k->initramfs.kind, kind))
 			return false;
-	return true;
+		unified |= plan_is_kernel(k) && k->unified;
+	}
+	return unified == wanted;
 }
 
 static bool all_network(const struct facts_os *os, const char *dialect)
@@ -72,7 +84,8 @@ void plan_grade(struct planning *p)
 	const struct facts_os *os = p->os;
 
 	p->plan->grade = p->plan->n_blockers ? GRADE_COPIED : GRADE_GENERIC;
-	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings || p->plan->n_blockers)
+	if (!p->virtio_disk || !p->virtio_net || p->plan->n_warnings > p->n_told ||
+		p->plan->n_blockers)
 		return;
 	for (size_t i = 0; i < P2V_N(proven); i++)
 		if (plan_is(os->arch, proven[i].arch) && plan_is(os->init, proven[i].init) &&

@@ -134,6 +134,17 @@ static void keep_modprobe(struct planning *p)
 	}
 }
 
+/* Alpine: sets of modules that it calls features. */
+static void keep_mkinitfs(struct planning *p)
+{
+	plan_step(p, "words-add", "/etc/mkinitfs/mkinitfs.conf", "%s", keep(p));
+	plan_arg(p, "name", "features");
+	plan_arg(p, "word", p->virtio_disk ? "virtio" : "ata");
+	/* virtio_scsi is one of that. */
+	if (p->virtio_disk)
+		plan_arg(p, "word", "scsi");
+}
+
 static const struct {
 	const char *kind;
 	void (*keep)(struct planning *p);
@@ -143,6 +154,7 @@ static const struct {
 	{"mkinitcpio", keep_mkinitcpio},
 	{"mkinitrd-suse", keep_sysconfig},
 	{"mkinitrd-rh", keep_modprobe},
+	{"mkinitfs", keep_mkinitfs},
 };
 
 /* The configuration has them in each initramfs already. */

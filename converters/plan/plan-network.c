@@ -177,7 +177,7 @@ static void warn_twins(struct planning *p)
 static void warn_above(struct planning *p, const struct facts_nic *nic)
 {
 	if (plan_is(nic->kind, "vlan") && nic->vlan_id)
-		plan_warn(p,
+		plan_tell(p,
 			"%s is VLAN %u: the virtual machine's network must carry tagged frames",
 			nic->name, nic->vlan_id);
 	if (plan_is(nic->kind, "bond") &&

@@ -139,16 +139,15 @@ static bool wants_paths(const struct facts_os *os)
 static bool is_bare(const struct facts_os *os)
 {
 	for (size_t i = 0; i < os->n_kernels; i++)
-		if (plan_is_kernel(&os->kernels[i]) && !*plan_text(os->kernels[i].initramfs.path) &&
-			!plan_is(os->kernels[i].initramfs.kind, "unified"))
+		if (plan_is_kernel(&os->kernels[i]) && !*plan_text(os->kernels[i].initramfs.path))
 			return true;
 	return false;
 }
 
-/* What the kernel will call the device on the new bus. */
-static bool new_name(const struct planning *p, const struct facts_ref *ref, char text[64])
+/* What the kernel will call the device on that bus. */
+static bool name_on(const struct planning *p, const struct facts_ref *ref, const char *bus,
+	const char *const *drivers, char text[64])
 {
-	const char *bus = p->plan->n_disks ? p->plan->disks[0].bus : "";
 	const struct facts_fs *f = NULL;
 	size_t disk = 0;
 
@@ -160,11 +159,17 @@ static bool new_name(const struct planning *p, const struct facts_ref *ref, char
 	if (!f || !f->part || disk >= p->facts->n_disks || disk > 25)
 		return false;
 	snprintf(text, 64, "/dev/%s%c%u",
-		plan_is(bus, "virtio-blk")				 ? "vd"
-		: p->disk_drivers && plan_is(p->disk_drivers[0], "piix") ? "hd"
-									 : "sd",
+		plan_is(bus, "virtio-blk")		 ? "vd"
+		: drivers && plan_is(drivers[0], "piix") ? "hd"
+							 : "sd",
 		(char)('a' + disk), f->part);
 	return true;
+}
+
+static bool new_name(const struct planning *p, const struct facts_ref *ref, char text[64])
+{
+	return name_on(
+		p, ref, p->plan->n_disks ? p->plan->disks[0].bus : "", p->disk_drivers, text);
 }
 
 static const char *argument_for(
@@ -189,6 +194,7 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 {
 	char text[400];
 	const char *to = argument_for(p, ref, text);
+	const char *op = plan_is(ref->what, "unified") ? "unified-args" : "boot-args";
 
 	if (plan_is(to, plan_text(ref->text)))
 		return;
@@ -205,25 +211,44 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 		return;
 	}
 	if (*to && strncmp(to, "root=/dev/", 10) == 0 && is_bare(p->os))
-		begin(p, ref, "boot-args",
+		begin(p, ref, op,
 			"Without an initramfs a kernel knows its root by the device's name only: "
 			"%s was that on the old hardware, %s is it now.",
 			ref->text, to);
 	else if (*to)
-		begin(p, ref, "boot-args",
-			"%s is a name that the old hardware gave; %s stays the same.", ref->text,
-			to);
+		begin(p, ref, op, "%s is a name that the old hardware gave; %s stays the same.",
+			ref->text, to);
 	else if (names_device(ref))
-		begin(p, ref, "boot-args",
+		begin(p, ref, op,
 			"%s is not on these disks; waiting for it would delay each start.",
 			ref->text);
 	else
-		begin(p, ref, "boot-args",
-			"%s is about hardware that a virtual machine does not have.", ref->text);
+		begin(p, ref, op, "%s is about hardware that a virtual machine does not have.",
+			ref->text);
 	plan_arg(p, "loader", p->os->bootloader.kind);
 	plan_arg(p, "from", ref->text);
 	if (*to)
 		plan_arg(p, "to", to);
+}
+
+static bool is_sealed(const struct facts_ref *ref)
+{
+	return plan_is(ref->what, "sealed") || plan_is(ref->what, "unified");
+}
+
+bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers)
+{
+	char name[64];
+
+	for (size_t i = 0; i < p->os->n_refs; i++) {
+		const struct facts_ref *ref = &p->os->refs[i];
+
+		if (is_sealed(ref) && names_device(ref) && !begins(ref, "resume=") &&
+			(!name_on(p, ref, bus, drivers, name) ||
+				!plan_is(strchr(ref->text, '=') + 1, name)))
+			return false;
+	}
+	return true;
 }
 
 /* Arguments that stay as they are: they must fit what the kernel calls its disks now. */
@@ -242,6 +267,15 @@ static void check_sealed(struct planning *p, const struct facts_ref *ref)
 			"%s: %s cannot be changed, and no disk of the virtual machine will be "
 			"called that. Have the old system name its root by UUID first",
 			ref->path, ref->text);
+}
+
+/* A unified kernel's own. */
+static void free_unified(struct planning *p, const struct facts_ref *ref)
+{
+	if (p->sealed)
+		check_sealed(p, ref);
+	else
+		free_argument(p, ref);
 }
 
 /* The same in files that no boot loader reads. */
@@ -374,11 +408,37 @@ static bool names_disk(const char *spec)
 	return false;
 }
 
-/* It is mounted at the start, and is not here. */
-static bool must_not_stop(const struct facts_mount *m)
+/* "/dev/vg/lv", "/dev/mapper/vg-lv" */
+static bool names_volume(const char *spec)
 {
-	return !*plan_text(m->device) && names_disk(m->spec) && !has_option(m->options, "noauto") &&
-	       !has_option(m->options, "nofail");
+	struct p2v_span rest = p2v_span_str(spec), dir;
+
+	if (!p2v_span_starts(rest, "/dev/"))
+		return false;
+	dir = p2v_span_until(p2v_span_skip(rest, strlen("/dev/")), '/', &rest);
+	return rest.n && !p2v_span_has(rest, '/') && !p2v_span_eq(dir, "shm") &&
+	       !p2v_span_eq(dir, "loop") && !p2v_span_eq(dir, "fd");
+}
+
+/* Something on these disks may hold volumes that nobody has seen. */
+static bool is_opaque(const struct facts *facts)
+{
+	static const char *const kinds[] = {
+		"crypto_LUKS", "zfs_member", "bcache", "drbd", "ceph_bluestore"};
+
+	for (size_t i = 0; i < facts->n_filesystems; i++)
+		for (size_t k = 0; k < P2V_N(kinds); k++)
+			if (plan_is(facts->filesystems[i].kind, kinds[k]))
+				return true;
+	return false;
+}
+
+/* It is mounted at the start, and is not here. */
+static bool must_not_stop(const struct planning *p, const struct facts_mount *m)
+{
+	return !*plan_text(m->device) &&
+	       (names_disk(m->spec) || (names_volume(m->spec) && !is_opaque(p->facts))) &&
+	       !has_option(m->options, "noauto") && !has_option(m->options, "nofail");
 }
 
 /* Of what is not here: the start does not wait for it, or free_mounts() tells of it. */
@@ -389,7 +449,7 @@ static void free_fstab(struct planning *p, const struct facts_ref *ref)
 
 		if (m->line == ref->line &&
 			(has_option(m->options, "noauto") || has_option(m->options, "nofail") ||
-				must_not_stop(m)))
+				must_not_stop(p, m)))
 			return;
 	}
 	free_device(p, ref);
@@ -402,7 +462,7 @@ static void free_mounts(struct planning *p)
 		const struct facts_mount *m = &p->os->mounts[i];
 		char line[16];
 
-		if (!must_not_stop(m))
+		if (!must_not_stop(p, m))
 			continue;
 		snprintf(line, sizeof(line), "%u", m->line);
 		plan_step(p, "fstab-nofail", "/etc/fstab",
@@ -429,6 +489,7 @@ static const struct {
 	{"boot-config", free_argument},
 	{"boot-source", free_argument},
 	{"arguments", free_loose_argument},
+	{"unified", free_unified},
 	{"sealed", check_sealed},
 	{"device-map", free_device_map},
 	{"install-device", free_install_device},
@@ -442,11 +503,27 @@ static const struct {
 	{"disk-alias", free_disk_alias},
 };
 
+/* The copy in an initramfs that must not be changed. */
+static void keep_inside(struct planning *p, const struct facts_ref *ref)
+{
+	char text[400];
+
+	plan_warn(p, "%s: line %u: %s stays as it is: what holds it must not be changed",
+		place_of(ref, text), ref->line, ref->text);
+}
+
 void plan_refs(struct planning *p)
 {
 	free_mounts(p);
-	for (size_t i = 0; i < p->os->n_refs; i++)
+	for (size_t i = 0; i < p->os->n_refs; i++) {
+		const struct facts_ref *ref = &p->os->refs[i];
+
+		if (p->sealed && ref->inside) {
+			keep_inside(p, ref);
+			continue;
+		}
 		for (size_t k = 0; k < P2V_N(kinds); k++)
-			if (plan_is(p->os->refs[i].what, kinds[k].what))
-				kinds[k].plan(p, &p->os->refs[i]);
+			if (plan_is(ref->what, kinds[k].what))
+				kinds[k].plan(p, ref);
+	}
 }

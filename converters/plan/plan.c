@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/plan/plan.h"
 
+#include <stdlib.h>
+
 #include "converters/plan/planning.h"
 #include "converters/plan/windows.h"
 #include "p2v/core/cleanup.h"
@@ -10,6 +12,7 @@
 typedef void (*const rule)(struct planning *p);
 
 static rule linux_rules[] = {
+	plan_kernels,
 	plan_devices,
 	plan_initramfs,
 	plan_refs,
@@ -46,6 +49,7 @@ int plan_make(const struct facts *facts, const struct machine *machine, const st
 	for (rule *rules = p.os && p.os->n_windows ? windows_rules : linux_rules;
 		p.os && p.r == 0 && *rules; rules++)
 		(*rules)(&p);
+	free(p.kernels);
 	if (p.r < 0) {
 		model_plan_finish(&plan);
 		return p.r;

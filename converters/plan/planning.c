@@ -53,6 +53,16 @@ void plan_warn(struct planning *p, const char *fmt, ...)
 	va_end(ap);
 }
 
+void plan_tell(struct planning *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_text(p, &p->plan->warnings, &p->plan->n_warnings, fmt, ap);
+	va_end(ap);
+	p->n_told++;
+}
+
 void plan_block(struct planning *p, const char *fmt, ...)
 {
 	va_list ap;
@@ -116,8 +126,8 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver)
 
 bool plan_extends(const struct facts_kernel *k)
 {
-	static const char *const kinds[] = {
-		"initramfs-tools", "dracut", "mkinitcpio", "mkinitrd-rh", "mkinitrd-suse"};
+	static const char *const kinds[] = {"initramfs-tools", "dracut", "mkinitcpio",
+		"mkinitrd-rh", "mkinitrd-suse", "mkinitfs"};
 
 	for (size_t i = 0; i < P2V_N(kinds); i++)
 		if (plan_is(k->initramfs.kind, kinds[i]))

@@ -19,17 +19,22 @@ struct planning {
 	const struct machine *machine;
 	const struct target *target;
 	const struct facts_os *os; /* the system to convert; NULL until it is chosen */
+	/* The same without some of its kernels, whose array is our own. */
+	struct facts_os seen;
+	struct facts_kernel *kernels;
 	struct plan *plan;
 	/* Decided by plan_devices. */
 	bool virtio_disk, virtio_net;
 	const char *const *disk_drivers; /* of the disk bus, NULL-terminated; NULL: not known */
 	bool sealed;			 /* kernel and initramfs must stay as they are */
+	size_t n_told;			 /* warnings that are no doubt about the conversion */
 	int r;
 	struct p2v_err *err;
 };
 
 /* The rules, in the order of the table. */
 void plan_system(struct planning *p);  /* which system; name, firmware, mounts */
+void plan_kernels(struct planning *p); /* which of them count */
 void plan_devices(struct planning *p); /* machine type, disk bus, network model */
 void plan_initramfs(struct planning *p);
 void plan_refs(struct planning *p);
@@ -50,12 +55,17 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver);
 /* Modules can be added to its initramfs. */
 bool plan_extends(const struct facts_kernel *k);
 
+/* The names of disks in arguments that cannot be changed are right on this bus. */
+bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers);
+
 /* All disks on that bus; all network cards of that model. */
 void plan_add_disks(struct planning *p, const char *bus);
 void plan_add_nics(struct planning *p, const char *model);
 
 void plan_set(struct planning *p, char **to, const char *text);
 void plan_warn(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A warning about what is around the virtual machine: it lowers no grade. */
+void plan_tell(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void plan_block(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A step; arguments are added to the last one. */
 void plan_step(struct planning *p, const char *op, const char *path, const char *reason, ...)

@@ -105,7 +105,7 @@ static void ask(const struct prove_nic *nic)
 	for (size_t i = 0; i < nic->wire.n_addresses; i++) {
 		p2v_autobuf struct p2v_buf frame = {0};
 
-		if (nic->wire.addresses[i].vlan && !nic->wire.addresses[i].answered &&
+		if (prove_wire_asks(&nic->wire.addresses[i]) && !nic->wire.addresses[i].answered &&
 			prove_wire_ask(&nic->wire, i, &frame))
 			(void)!send(
 				nic->peer_fd, frame.data, frame.len, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -123,13 +123,13 @@ static bool add_address_checks(const struct prove_nic *nic, size_t i, const char
 			    : p2v_strf("%s was not announced by %s%s (%" PRIu64 " frames seen)",
 				      text, mac, a->vlan ? " in its VLAN" : "", nic->wire.frames)))
 		return false;
-	/* QEMU's forwards, which do the knocking, speak IPv4. */
-	return a->v6 ||
-	       add_check(proof, "answer", a->answered, !firewalled,
-		       a->answered ? p2v_strf("%s from %s", a->answer, text)
-		       : a->vlan ? p2v_strf("no answer from %s to an ARP request in VLAN %u", text,
-					   a->vlan)
-				 : p2v_strf("no answer from %s to a connection to port 22", text));
+	return add_check(proof, "answer", a->answered, !firewalled,
+		a->answered ? p2v_strf("%s from %s", a->answer, text)
+			    : p2v_strf("no answer from %s to %s%s", text,
+				      a->v6	? "a neighbour solicitation"
+				      : a->vlan ? "an ARP request"
+						: "a connection to port 22",
+				      a->vlan ? " in its VLAN" : ""));
 }
 
 static bool add_network_checks(const struct output *output, const struct prove_nic *nics,

@@ -309,14 +309,22 @@ int prove_vm_blame(struct prove_vm *vm, int r, struct p2v_err *err)
 	return p2v_err_set(err, P2V_EIO, "%s: %s", vm->output->name, text);
 }
 
-/* A pair of sockets for each card that has addresses in VLANs. What the guest says is read from the
- * dump, so that nothing is received here. */
+static bool wants_peer(const struct prove_wire *wire)
+{
+	for (size_t i = 0; i < wire->n_addresses; i++)
+		if (prove_wire_asks(&wire->addresses[i]))
+			return true;
+	return false;
+}
+
+/* A pair of sockets for each card that has addresses in VLANs or of IPv6. What the guest says is
+ * read from the dump, so that nothing is received here. */
 static int make_peers(struct prove_vm *vm, struct p2v_err *err)
 {
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		int pair[2];
 
-		if (!vm->output->nics[i].n_tagged)
+		if (!wants_peer(&vm->nics[i].wire))
 			continue;
 		if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
 			return p2v_err_errno(err, errno, "a socket pair");

@@ -24,6 +24,7 @@ enum {
 	TYPE_IP6 = 0x86dd
 };
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58 };
+enum { SOLICITED = 0x40 }; /* of a neighbour advertisement */
 enum { TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
 
 static unsigned vlan_of(const struct output_nic *nic, const char *address)
@@ -37,16 +38,26 @@ static unsigned vlan_of(const struct output_nic *nic, const char *address)
 /* A locally administered one that begins as QEMU's own, so that it is none of the guest's. */
 const uint8_t prove_peer_mac[6] = {0x52, 0x55, 0x70, 0x32, 0x76, 0x01};
 
-bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret)
+/* Both addresses of the frame, and the tag that it needs. */
+static void begin_frame(const struct prove_address *a, const uint8_t to[6], struct p2v_buf *ret)
+{
+	p2v_buf_add(ret, to, 6);
+	p2v_buf_add(ret, prove_peer_mac, 6);
+	if (a->vlan) {
+		p2v_buf_add_be16(ret, TYPE_VLAN);
+		p2v_buf_add_be16(ret, (uint16_t)a->vlan);
+	}
+}
+
+static bool ask_arp(const struct prove_address *a, struct p2v_buf *ret)
 {
 	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, none[6] = {0};
-	const struct prove_address *a = &wire->addresses[i];
 	char text[INET_ADDRSTRLEN], with_prefix[INET_ADDRSTRLEN + 4], *texts[] = {with_prefix};
 	struct output_nic only = {.addresses = texts, .n_addresses = 1};
 	struct emit_usernet net;
 	struct in_addr from;
 
-	if (a->v6 || !inet_ntop(AF_INET, a->bytes, text, sizeof(text)))
+	if (!inet_ntop(AF_INET, a->bytes, text, sizeof(text)))
 		return false;
 	snprintf(with_prefix, sizeof(with_prefix), "%s/%u", text, a->prefix);
 	/* From another address of its network: a question from nobody (0.0.0.0) would look as if
@@ -54,12 +65,7 @@ bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret
 	net = emit_usernet_of(&only);
 	if (!net.set || inet_pton(AF_INET, net.host, &from) != 1)
 		return false;
-	p2v_buf_add(ret, all, 6);
-	p2v_buf_add(ret, prove_peer_mac, 6);
-	if (a->vlan) {
-		p2v_buf_add_be16(ret, TYPE_VLAN);
-		p2v_buf_add_be16(ret, (uint16_t)a->vlan);
-	}
+	begin_frame(a, all, ret);
 	p2v_buf_add_be16(ret, TYPE_ARP);
 	p2v_buf_add_be16(ret, 1);
 	p2v_buf_add_be16(ret, TYPE_IP4);
@@ -69,7 +75,57 @@ bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret
 	p2v_buf_add(ret, &from.s_addr, 4);
 	p2v_buf_add(ret, none, 6);
 	p2v_buf_add(ret, a->bytes, 4);
-	p2v_buf_add_zeros(ret, 64 - ret->len);
+	return true;
+}
+
+/* RFC 1071, over an even number of bytes. */
+static uint16_t checksum(const uint8_t *p, size_t n, uint32_t sum)
+{
+	for (size_t i = 0; i + 1 < n; i += 2)
+		sum += p2v_get_be16(p + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+/* A neighbour solicitation (RFC 4861, 4.3): to the group of all whose addresses end alike, from the
+ * link-local address that follows from prove_peer_mac. */
+static bool ask_neighbour(const struct prove_address *a, struct p2v_buf *ret)
+{
+	const uint8_t *end = a->bytes + 13, group[6] = {0x33, 0x33, 0xff, end[0], end[1], end[2]};
+	/* The two addresses, then the message: type, target, option 1 with the asker's card. */
+	uint8_t body[32 + 32] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x55, 0x70, 0xff, 0xfe, 0x32,
+		0x76, 1, 0xff, 2, [27] = 1, 0xff, end[0], end[1], end[2], 135, [56] = 1, 1};
+	uint16_t sum;
+
+	memcpy(body + 40, a->bytes, 16);
+	memcpy(body + 58, prove_peer_mac, 6);
+	sum = checksum(body, sizeof(body), 32 + PROTO_ICMP6);
+	body[34] = (uint8_t)(sum >> 8);
+	body[35] = (uint8_t)sum;
+	begin_frame(a, group, ret);
+	p2v_buf_add_be16(ret, TYPE_IP6);
+	p2v_buf_add_be32(ret, 0x60000000);
+	p2v_buf_add_be16(ret, 32);
+	p2v_buf_add_u8(ret, PROTO_ICMP6);
+	p2v_buf_add_u8(ret, 255);
+	p2v_buf_add(ret, body, sizeof(body));
+	return true;
+}
+
+bool prove_wire_asks(const struct prove_address *a)
+{
+	return a->vlan || a->v6;
+}
+
+bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret)
+{
+	const struct prove_address *a = &wire->addresses[i];
+
+	if (!(a->v6 ? ask_neighbour(a, ret) : ask_arp(a, ret)))
+		return false;
+	if (ret->len < 64)
+		p2v_buf_add_zeros(ret, 64 - ret->len);
 	return !ret->failed;
 }
 
@@ -220,7 +276,8 @@ static void read_ip4(struct prove_wire *wire, struct p2v_rd rd)
 
 static void read_ip6(struct prove_wire *wire, const uint8_t mac[6], struct p2v_rd rd)
 {
-	uint8_t version = p2v_rd_u8(&rd), next, type;
+	uint8_t version = p2v_rd_u8(&rd), next, type, flags;
+	struct prove_address *target;
 	const uint8_t *source;
 
 	p2v_rd_bytes(&rd, 5);
@@ -233,12 +290,19 @@ static void read_ip6(struct prove_wire *wire, const uint8_t mac[6], struct p2v_r
 	announced(wire, find(wire, true, source), mac, "IPv6 packet");
 	if (next != PROTO_ICMP6)
 		return;
-	/* A neighbour solicitation for its own address: duplicate address detection. */
 	type = p2v_rd_u8(&rd);
-	p2v_rd_bytes(&rd, 7);
+	p2v_rd_bytes(&rd, 3);
+	flags = p2v_rd_u8(&rd);
+	p2v_rd_bytes(&rd, 3);
+	target = find(wire, true, p2v_rd_bytes(&rd, 16));
+	/* A neighbour solicitation for its own address: duplicate address detection. */
 	if (type == 135)
-		announced(wire, find(wire, true, p2v_rd_bytes(&rd, 16)), mac,
-			"IPv6 neighbour solicitation");
+		announced(wire, target, mac, "IPv6 neighbour solicitation");
+	if (type != 136)
+		return;
+	announced(wire, target, mac, "IPv6 neighbour advertisement");
+	if (flags & SOLICITED)
+		answered(wire, target, "IPv6 neighbour advertisement");
 }
 
 static void read_frame(struct prove_wire *wire, const uint8_t *frame, size_t n)

@@ -51,10 +51,12 @@ struct prove_wire {
 	bool has_header, swapped; /* byte order of the file */
 };
 
-/* Who asks in a VLAN: QEMU's user network knows no tags. */
+/* Who asks in a VLAN, and by IPv6: QEMU's user network knows no tags, and forwards IPv4 only. */
 extern const uint8_t prove_peer_mac[6];
-/* The frame that asks address i for its card, with its tag; false: there is no such question
- * (IPv6), or no memory. ret: empty before. */
+/* The address is asked for by such a question. */
+bool prove_wire_asks(const struct prove_address *a);
+/* The frame that asks address i for its card, with its tag: an ARP request or a neighbour
+ * solicitation; false: no memory. ret: empty before. */
 bool prove_wire_ask(const struct prove_wire *wire, size_t i, struct p2v_buf *ret);
 
 /* The addresses to look for; those that are no IP addresses are left out. */

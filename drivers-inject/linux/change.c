@@ -53,10 +53,9 @@ int linux_initramfs_change(struct guest *g, const char *image, const char *insid
 	linux_initramfs_edit *edit, void *opaque, struct p2v_err *err)
 {
 	static const struct linux_modules none;
-	const struct linux_image_place place = {.path = image};
-	struct linux_image i = {.fd = -1};
+	struct linux_image i = LINUX_IMAGE_NONE;
 	/* No module of it is asked for. */
-	int rc = linux_image_load(g, &place, "-", &none, &i, err);
+	int rc = linux_image_load(g, image, "-", &none, &i, err);
 
 	if (rc < 0)
 		return rc;

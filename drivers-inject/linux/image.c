@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "drivers-inject/linux/script.h"
+#include "drivers-inject/linux/unified.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/publish.h"
@@ -44,6 +45,8 @@ void linux_image_finish(struct linux_image *i)
 {
 	if (i->fd >= 0)
 		close(i->fd);
+	if (i->program >= 0)
+		close(i->program);
 	archive_initramfs_finish(&i->list);
 	for (size_t k = 0; k < i->n_texts; k++) {
 		free(i->texts[k].path);
@@ -53,7 +56,7 @@ void linux_image_finish(struct linux_image *i)
 	p2v_buf_finish(&i->dep_bin);
 	free(i->has);
 	free(i->base);
-	*i = (struct linux_image){.fd = -1};
+	*i = LINUX_IMAGE_NONE;
 }
 
 /* What each tool leaves in every image that it makes. The order: dracut's may hold the others'. */
@@ -69,6 +72,8 @@ static const struct {
 	{"init_functions", LINUX_TOOL_MKINITCPIO},
 	{"conf/initramfs.conf", LINUX_TOOL_INITRAMFS_TOOLS},
 	{"scripts/functions", LINUX_TOOL_INITRAMFS_TOOLS},
+	{"sbin/nlplug-findfs", LINUX_TOOL_MKINITFS},
+	{"usr/sbin/nlplug-findfs", LINUX_TOOL_MKINITFS},
 };
 
 static bool is_listed(const char *path, const char *const *list, size_t n)
@@ -262,7 +267,7 @@ static int read_image(struct linux_image *i, const char *kernel,
 	return i->base ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 }
 
-static int open_temporary(struct p2v_err *err)
+int linux_temporary(struct p2v_err *err)
 {
 	const char *dir = getenv("TMPDIR");
 	int fd = open(dir && dir[0] ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -270,48 +275,49 @@ static int open_temporary(struct p2v_err *err)
 	return fd < 0 ? p2v_err_errno(err, errno, "temporary file") : fd;
 }
 
-/* A part of the file instead of the whole. */
-static int cut_out(int *fd, uint64_t offset, uint64_t length, struct p2v_err *err)
+/* A unified kernel: its initramfs instead of the whole. */
+static int cut_out(struct linux_image *i, struct p2v_err *err)
 {
-	int part = open_temporary(err);
-	off_t from = (off_t)offset;
+	uint64_t offset, length;
+	off_t from;
+	int rc = linux_unified_find(i->fd, LINUX_UNIFIED_INITRD, &offset, &length, err);
 
-	if (part < 0)
-		return part;
-	while (length) {
+	if (rc <= 0)
+		return rc;
+	i->program = i->fd;
+	i->fd = linux_temporary(err);
+	if (i->fd < 0)
+		return i->fd;
+	for (from = (off_t)offset; length;) {
 		size_t want = length < (1 << 20) ? (size_t)length : (size_t)1 << 20;
-		ssize_t n = sendfile(part, *fd, &from, want);
+		ssize_t n = sendfile(i->fd, i->program, &from, want);
 
-		if (n <= 0) {
-			close(part);
+		if (n <= 0)
 			return p2v_err_set(err, P2V_EFORMAT, "its initramfs is cut off");
-		}
 		length -= (uint64_t)n;
 	}
-	close(*fd);
-	*fd = part;
 	return 0;
 }
 
-int linux_image_load(struct guest *g, const struct linux_image_place *place, const char *kernel,
+int linux_image_load(struct guest *g, const char *path, const char *kernel,
 	const struct linux_modules *modules, struct linux_image *ret, struct p2v_err *err)
 {
-	struct linux_image i = {.fd = open_temporary(err)};
+	struct linux_image i = LINUX_IMAGE_NONE;
 	int rc;
 
+	i.fd = linux_temporary(err);
 	if (i.fd < 0)
 		return i.fd;
 	i.has = calloc(modules->n_items + 1, sizeof(*i.has));
 	rc = i.has ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	if (rc == 0)
-		rc = guest_download(g, place->path, MAX_IMAGE_BYTES, i.fd, err);
+		rc = guest_download(g, path, MAX_IMAGE_BYTES, i.fd, err);
 	if (rc == 0) {
-		if (place->length)
-			rc = cut_out(&i.fd, place->offset, place->length, err);
+		rc = cut_out(&i, err);
 		if (rc == 0)
 			rc = read_image(&i, kernel, modules, err);
 		if (rc < 0)
-			p2v_err_wrap(err, rc, "%s", place->path);
+			p2v_err_wrap(err, rc, "%s", path);
 	}
 	if (rc < 0)
 		linux_image_finish(&i);

@@ -9,7 +9,8 @@
 #include "p2v/core/buf.h"
 
 struct linux_image {
-	int fd; /* a host copy without a name */
+	int fd;	     /* a host copy without a name */
+	int program; /* the EFI program that it is a section of; -1: none */
 	struct archive_initramfs list;
 	struct p2v_buf dep_bin; /* the last modules.dep.bin of this kernel */
 	bool has_alias_bin;
@@ -20,15 +21,14 @@ struct linux_image {
 	size_t n_texts;
 };
 
-/* The whole of the image's copy: offset and length 0. */
-struct linux_image_place {
-	const char *path; /* in the guest */
-	uint64_t offset, length;
-};
+#define LINUX_IMAGE_NONE ((struct linux_image){.fd = -1, .program = -1})
 
-/* Takes a copy out of the guest and reads it. The error names the image. */
-int linux_image_load(struct guest *g, const struct linux_image_place *place, const char *kernel,
+/* Takes a copy out of the guest and reads it; of a unified kernel, the initramfs that it holds. The
+ * error names the image. */
+int linux_image_load(struct guest *g, const char *path, const char *kernel,
 	const struct linux_modules *modules, struct linux_image *ret, struct p2v_err *err);
+/* A host file without a name. */
+int linux_temporary(struct p2v_err *err);
 void linux_image_finish(struct linux_image *i);
 
 /* The text of a small file that the image holds, or NULL where it holds none that is kept. */

@@ -17,7 +17,7 @@
 const char *linux_initramfs_tool_word(enum linux_initramfs_tool tool)
 {
 	static const char *const words[] = {"unknown", "initramfs-tools", "dracut", "mkinitcpio",
-		"booster", "mkinitrd-rh", "mkinitrd-suse"};
+		"booster", "mkinitrd-rh", "mkinitrd-suse", "mkinitfs"};
 
 	return words[tool];
 }
@@ -66,10 +66,9 @@ struct work {
 static int work_begin(struct work *w, struct guest *g, const struct linux_initramfs_request *rq,
 	struct p2v_err *err)
 {
-	const struct linux_image_place place = {rq->image, rq->offset, rq->length};
 	int rc;
 
-	*w = (struct work){.g = g, .rq = rq, .image = {.fd = -1}};
+	*w = (struct work){.g = g, .rq = rq, .image = LINUX_IMAGE_NONE};
 	/* It becomes one component of a path, here and in the guest. */
 	if (!rq->kernel[0] || strchr(rq->kernel, '/') || rq->kernel[0] == '.' ||
 		rq->kernel[0] == '-' || strlen(rq->kernel) > 200)
@@ -80,7 +79,8 @@ static int work_begin(struct work *w, struct guest *g, const struct linux_initra
 		p2v_err_clear(err);
 		rc = 0;
 	}
-	return rc < 0 ? rc : linux_image_load(g, &place, rq->kernel, &w->modules, &w->image, err);
+	return rc < 0 ? rc
+		      : linux_image_load(g, rq->image, rq->kernel, &w->modules, &w->image, err);
 }
 
 static void work_finish(struct work *w)

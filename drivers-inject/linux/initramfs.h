@@ -30,6 +30,7 @@ enum linux_initramfs_tool {
 	LINUX_TOOL_BOOSTER,
 	LINUX_TOOL_MKINITRD_RH,	  /* nash: RHEL 5 and before */
 	LINUX_TOOL_MKINITRD_SUSE, /* SLES 11 and before */
+	LINUX_TOOL_MKINITFS,	  /* Alpine: finds drivers by modalias, as udev does */
 };
 
 /* A file of the image that repeats what the machine was: disks by name, filters, a swap to resume
@@ -53,12 +54,11 @@ struct linux_initramfs_info {
 };
 
 struct linux_initramfs_request {
-	const char *image;	    /* path in the guest: "/boot/initrd.img-6.1.0-56-amd64" */
+	const char *image;	    /* path in the guest: "/boot/initrd.img-6.1.0-56-amd64"; or of a
+				     * unified kernel that holds it */
 	const char *kernel;	    /* its release: "6.1.0-56-amd64" */
 	const char *const *modules; /* wanted; those that the kernel does not have are skipped */
 	size_t n_modules;
-	/* Looking only: where in the file the image lies (a unified kernel's section); 0: all */
-	uint64_t offset, length;
 };
 
 /* Whether drivers can be added to images that this tool makes. */

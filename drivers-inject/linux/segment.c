@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers-inject/linux/unified.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/guest/write.h"
@@ -79,6 +80,24 @@ int linux_segment_add_link(
 	return add(s, path, S_IFLNK | 0777, target, err);
 }
 
+static int upload(struct guest *g, int fd, const char *path, struct p2v_err *err)
+{
+	return guest_upload(g, fd, path, 0600, "adds what the virtual hardware needs at boot", err);
+}
+
+static int upload_program(
+	struct guest *g, const struct linux_image *image, const char *path, struct p2v_err *err)
+{
+	int out = linux_temporary(err), rc;
+
+	if (out < 0)
+		return out;
+	rc = linux_unified_put(image->program, LINUX_UNIFIED_INITRD, image->fd, out, err);
+	rc = rc < 0 ? p2v_err_wrap(err, rc, "%s", path) : upload(g, out, path, err);
+	close(out);
+	return rc;
+}
+
 int linux_segment_append(struct guest *g, const struct linux_image *image, const char *path,
 	const struct segment *s, uint64_t *ret_bytes, struct p2v_err *err)
 {
@@ -97,6 +116,6 @@ int linux_segment_append(struct guest *g, const struct linux_image *image, const
 	if (end < 0 || pwrite(image->fd, bytes.data, bytes.len, end) != (ssize_t)bytes.len)
 		return p2v_err_errno(err, errno, "write the new image on the host");
 	*ret_bytes = bytes.len;
-	return guest_upload(
-		g, image->fd, path, 0600, "adds what the virtual hardware needs at boot", err);
+	return image->program < 0 ? upload(g, image->fd, path, err)
+				  : upload_program(g, image, path, err);
 }

@@ -71,9 +71,8 @@ struct facts_mount {
 };
 
 struct facts_initramfs {
-	char *path; /* empty: none */
-	char *kind; /* initramfs-tools, dracut, mkinitcpio, ... or unknown; unified: a part of the
-		       kernel's own EFI program */
+	char *path;	   /* empty: none; of a unified kernel: the kernel itself */
+	char *kind;	   /* initramfs-tools, dracut, mkinitcpio, ... or unknown */
 	char *compression; /* of the last segment */
 	uint64_t size_bytes;
 	char **modules; /* wanted driver modules it already holds */
@@ -94,6 +93,7 @@ struct facts_kernel {
 	char *arch;
 	bool rescue;	    /* a rescue or kdump kernel: left alone */
 	bool default_entry; /* what the boot loader starts */
+	bool unified;	    /* kernel, initramfs and arguments are one EFI program */
 	struct facts_initramfs initramfs;
 	struct facts_driver *drivers;
 	size_t n_drivers;
@@ -162,6 +162,8 @@ struct facts_bootloader {
 	size_t n_configs;
 	char **sources; /* files the next regeneration reads: /etc/default/grub */
 	size_t n_sources;
+	char **programs; /* unified kernels that hold their arguments themselves */
+	size_t n_programs;
 	char *cmdline;	     /* of the default entry */
 	bool serial_console; /* console=ttyS0 is there already */
 	char **efi_programs; /* on the EFI system partition, in the guest's paths:

@@ -11,7 +11,7 @@ converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every c
             every mount, swap and address that it had, and no unit that has failed since
 again       converted, and what came out is looked at once more: nothing is left to change; undone, nothing of it is
             left, and what was given has not been written to
-degraded    the same with the first disk only, of a server that mirrors; what lay on the second alone is missing
+degraded    the same without the last disk, of a server that mirrors; what lay on it alone is missing
 """
 
 import argparse
@@ -71,6 +71,8 @@ def physical(box, images, work, _):
         raise vm.VmError(f"{box.name} answered '{banner}' and wrote {written} bytes to its disk")
     if f"gateway {box.gateway} answers" not in has:
         raise vm.VmError(f"{box.name} does not reach its gateway")
+    if box.secure == "yes" and not any(line.startswith("link secureboot ") for line in has):
+        raise vm.VmError(f"{box.name} does not see Secure Boot on")
     with open(images[0] + ".census", "w") as file:
         file.write("".join(f"{line}\n" for line in sorted(has)))
 
@@ -151,7 +153,7 @@ def again(box, images, work, build):
 
 
 def degraded(box, images, work, build):
-    converted(box, images[:1], work, build, gone=("swap ",))
+    converted(box, images[:-1], work, build, gone=("swap ",))
 
 
 def print_parts(job):

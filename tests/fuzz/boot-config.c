@@ -17,6 +17,7 @@ static const struct boot_format *const formats[] = {
 	&boot_format_kernel_cmdline,
 	&boot_format_syslinux,
 	&boot_format_menu_lst,
+	&boot_format_lilo,
 };
 
 static const char *const consoles[] = {"console=tty0", "console=ttyS0,115200n8"};

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "drivers-inject/linux/unified.h"
 #include "golden.h"
 #include "p2v/archive/initramfs.h"
 #include "p2v/core/cleanup.h"
@@ -27,7 +30,10 @@ static void describe_kernel(const struct facts_kernel *k, struct p2v_buf *out)
 	static const char state[] = {'-', 'm', 'y'};
 
 	p2v_buf_addf(out, "kernel   %s %s%s%s\n", k->release, text(k->path),
-		k->default_entry ? ", starts by itself" : "", k->rescue ? ", rescue" : "");
+		k->default_entry ? ", starts by itself" : "",
+		k->unified  ? ", unified"
+		: k->rescue ? ", rescue"
+			    : "");
 	if (k->rescue)
 		return;
 	p2v_buf_add_str(out, "  drivers ");
@@ -84,14 +90,45 @@ void golden_describe_facts(const struct facts *facts, struct p2v_buf *out)
 		p2v_buf_addf(out, "note     %s\n", facts->notes[i]);
 }
 
+/* A section of a unified kernel in a file of its own; -1: it is none. */
+static int section(int fd, const char *name)
+{
+	p2v_autobuf struct p2v_buf bytes = {0};
+	uint64_t at, n;
+	uint8_t *space;
+	int part;
+
+	if (fd < 0 || linux_unified_find(fd, name, &at, &n, NULL) <= 0)
+		return -1;
+	part = memfd_create(name, MFD_CLOEXEC);
+	space = p2v_buf_reserve(&bytes, n);
+	if (part < 0 || !space || pread(fd, space, n, (off_t)at) != (ssize_t)n ||
+		write(part, space, n) != (ssize_t)n)
+		golden_need(p2v_err_set(&golden_err, P2V_EIO, "cannot be taken out"), name);
+	return part;
+}
+
+static void describe_arguments(int fd, struct p2v_buf *out)
+{
+	p2v_autoclose int part = section(fd, LINUX_UNIFIED_CMDLINE);
+	char words[512];
+	ssize_t n = part < 0 ? 0 : pread(part, words, sizeof(words), 0);
+
+	if (n > 0)
+		p2v_buf_addf(out, "  arguments: %.*s\n", (int)n, words);
+}
+
 /* What the last segment of an image brought, but for the indexes: they are the host's depmod's. */
 static void describe_image(const char *path, struct p2v_buf *out)
 {
-	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC), part = -1;
 	struct archive_initramfs list = {0};
 	struct archive_wanted none = {0};
 
-	if (fd < 0 || archive_initramfs_read(fd, &none, &list, NULL) < 0 || !list.n_segments)
+	describe_arguments(fd, out);
+	part = section(fd, LINUX_UNIFIED_INITRD);
+	if (fd < 0 || archive_initramfs_read(part < 0 ? fd : part, &none, &list, NULL) < 0 ||
+		!list.n_segments)
 		return;
 	p2v_buf_addf(out, "  %zu segments, the last one %s\n", list.n_segments,
 		archive_compression_word(list.segments[list.n_segments - 1].compression));

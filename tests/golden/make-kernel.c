@@ -138,6 +138,7 @@ static const struct {
 	{"dracut-004", {"lib/dracut-lib.sh", S_IFREG | 0644, "#\n", 2}},
 	{"mkinitcpio", {"init_functions", S_IFREG | 0644, "#\n", 2}},
 	{"booster", {"etc/booster.init.yaml", S_IFREG | 0644, "kernel: x\n", 10}},
+	{"mkinitfs", {"sbin/nlplug-findfs", S_IFREG | 0755, "#\n", 2}},
 };
 
 /* The image's files while they are gathered. */
@@ -296,41 +297,43 @@ static void make_initramfs(const struct golden_kernel *k, struct p2v_buf *out)
 	pile_finish(&p);
 }
 
-/* A PE file of three sections. */
+/* A PE file of three sections, each of them with memory of its own: a whole optional header, so
+ * that the table of sections ends with the headers' 512 bytes. */
 static void make_unified(const char *root, const struct golden_kernel *k)
 {
 	p2v_autobuf struct p2v_buf image = {0}, out = {0};
 	const char *cmdline = k->cmdline ? k->cmdline : "";
-	uint8_t head[512] = {'M', 'Z'};
-	const struct {
-		const char *name;
-		const void *bytes;
-		size_t n;
-	} sections[] = {
-		{".uname", k->release, strlen(k->release)},
-		{".cmdline", cmdline, strlen(cmdline)},
-		{".initrd", image.data, 0},
-	};
-	size_t at = sizeof(head);
+	uint8_t head[512] = {'M', 'Z'}, *optional = head + 0x98;
+	const char *const names[] = {".uname", ".cmdline", ".initrd"};
+	const void *bytes[] = {k->release, cmdline, NULL};
+	size_t sizes[] = {strlen(k->release), strlen(cmdline), 0}, address = 0x1000;
 
 	make_initramfs(k, &image);
+	bytes[2] = image.data;
+	sizes[2] = image.len;
 	put_le(head + 0x3c, 0x80, 4);
 	memcpy(head + 0x80, "PE\0\0", 4);
-	put_le(head + 0x86, 3, 2);
-	for (size_t i = 0; i < P2V_N(sections); i++) {
-		uint8_t *s = head + 0x98 + 40 * i;
-		size_t n = i == 2 ? image.len : sections[i].n;
+	put_le(head + 0x86, P2V_N(names), 2);
+	put_le(head + 0x94, 240, 2);
+	put_le(optional, 0x20b, 2);
+	put_le(optional + 32, 0x1000, 4);
+	put_le(optional + 36, 512, 4);
+	put_le(optional + 60, sizeof(head), 4);
+	p2v_buf_add_zeros(&out, sizeof(head));
+	for (size_t i = 0; i < P2V_N(names); i++) {
+		uint8_t *s = optional + 240 + 40 * i;
 
-		memcpy(s, sections[i].name, strlen(sections[i].name));
-		put_le(s + 8, n, 4);
-		put_le(s + 16, n, 4);
-		put_le(s + 20, at, 4);
-		at += n;
+		memcpy(s, names[i], strlen(names[i]));
+		put_le(s + 8, sizes[i], 4);
+		put_le(s + 12, address, 4);
+		put_le(s + 16, (sizes[i] + 511) / 512 * 512, 4);
+		put_le(s + 20, out.len, 4);
+		p2v_buf_add(&out, bytes[i], sizes[i]);
+		p2v_buf_add_zeros(&out, (512 - sizes[i] % 512) % 512);
+		address += (sizes[i] + 0x1000) / 0x1000 * 0x1000;
 	}
-	p2v_buf_add(&out, head, sizeof(head));
-	p2v_buf_add(&out, sections[0].bytes, sections[0].n);
-	p2v_buf_add(&out, sections[1].bytes, sections[1].n);
-	p2v_buf_add(&out, image.data, image.len);
+	put_le(optional + 56, address, 4);
+	memcpy(out.data, head, sizeof(head));
 	golden_put(root, k->path, out.data, out.len);
 }
 

@@ -291,6 +291,32 @@ static void test_other_menus(void **state)
 	boot_menu_finish(&menu);
 }
 
+/* As liloconfig and as Debian write it; what is said before the first image is for all. */
+static void test_lilo(void **state)
+{
+	static const char text[] =
+		"append=\"vt.default_utf8=0\"\nboot = /dev/sda\nroot=/dev/sda9\n"
+		"default=new\n# image=/no\nimage = /boot/vmlinuz\n  root = current\n"
+		"  label = Linux\n  read-only\nother = /dev/sda3\n  label = Windows\n"
+		"image=/boot/vmlinuz-2.6\n\tlabel=\"new\"\n\troot=/dev/hda1\n"
+		"\tinitrd=/boot/initrd.gz\n\tappend=\"quiet ro\"\n";
+	struct boot_menu menu = {0};
+
+	(void)state;
+	assert_int_equal(
+		boot_format_lilo.read(p2v_span_str(text), "/etc/lilo.conf", &menu, NULL), 0);
+	assert_int_equal(boot_menu_settle(&menu, NULL), 0);
+	assert_int_equal(menu.n_entries, 2);
+	assert_int_equal(menu.default_entry, 1);
+	assert_string_equal(menu.entries[0].kernel, "/boot/vmlinuz");
+	assert_string_equal(menu.entries[0].cmdline, "vt.default_utf8=0");
+	assert_int_equal(menu.entries[0].n_initrds, 0);
+	assert_string_equal(menu.entries[1].cmdline, "root=/dev/hda1 quiet ro");
+	assert_string_equal(menu.entries[1].initrds[0], "/boot/initrd.gz");
+	assert_true(boot_loader_find("lilo")->sealed);
+	boot_menu_finish(&menu);
+}
+
 static void put32(uint8_t *p, uint32_t v)
 {
 	for (int i = 0; i < 4; i++)
@@ -363,7 +389,7 @@ static void test_bounds(void **state)
 		boot_format_grub_cfg.read(p2v_span_of(text.data, text.len), "/x", &menu, NULL),
 		P2V_EFORMAT);
 	boot_menu_finish(&menu);
-	assert_null(boot_loader_find("lilo"));
+	assert_null(boot_loader_find("refind"));
 	assert_null(boot_loader_find(NULL));
 }
 
@@ -376,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_entry_files),
 		cmocka_unit_test(test_foreign_entry_files),
 		cmocka_unit_test(test_other_menus),
+		cmocka_unit_test(test_lilo),
 		cmocka_unit_test(test_unified),
 		cmocka_unit_test(test_formats_by_path),
 		cmocka_unit_test(test_bounds),

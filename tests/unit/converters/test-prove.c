@@ -320,6 +320,56 @@ static void wire_asks_in_a_vlan(void **state)
 	assert_string_equal(wire.addresses[0].answer, "ARP reply in VLAN 42");
 }
 
+static uint32_t sum16(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i += 2)
+		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+	return sum;
+}
+
+/* A neighbour solicitation in a VLAN, its checksum right, and only the answer to it is one. */
+static void wire_asks_by_ipv6(void **state)
+{
+	static char address[] = "2001:db8::a:10/64";
+	static char *one[] = {address};
+	static struct plan_tag tag = {address, 42};
+	static const struct output_nic tagged = {
+		.mac = s_mac, .addresses = one, .n_addresses = 1, .tagged = &tag, .n_tagged = 1};
+	static const uint8_t begin[] = {0x33, 0x33, 0xff, 0x0a, 0, 0x10, 0x52, 0x55, 0x70, 0x32,
+		0x76, 1, 0x81, 0, 0, 42, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255};
+	uint8_t reply[4 + 64] = {0, 42, 0x86, 0xdd,
+		0x60, [10] = 58, [44] = 136, [48] = 0x20, [52] = 0x20, 0x01, 0x0d,
+		0xb8, [65] = 0x0a, [67] = 0x10};
+	p2v_autobuf struct p2v_buf frame = {0}, dump = {0};
+	struct prove_wire wire;
+	uint32_t sum;
+	size_t taken;
+
+	(void)state;
+	prove_wire_init(&wire, &tagged);
+	assert_true(prove_wire_asks(&wire.addresses[0]));
+	assert_true(prove_wire_ask(&wire, 0, &frame));
+	assert_int_equal(frame.len, 18 + 40 + 32);
+	assert_memory_equal(frame.data, begin, sizeof(begin));
+	assert_memory_equal(frame.data + 18 + 24, "\xff\x02", 2);
+	assert_memory_equal(frame.data + 18 + 36, "\xff\x0a\0\x10", 4);
+	assert_memory_equal(frame.data + 18 + 40 + 8, wire.addresses[0].bytes, 16);
+	sum = sum16(frame.data + 18 + 8, 32 + 32) + 32 + 58;
+	assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+	add_header(&dump);
+	add_frame(&dump, guest_mac, 0x8100, reply, sizeof(reply));
+	assert_return_code(prove_wire_feed(&wire, dump.data, dump.len, &taken, NULL), 0);
+	assert_string_equal(wire.addresses[0].how, "IPv6 neighbour advertisement in VLAN 42");
+	assert_false(wire.addresses[0].answered);
+	reply[48] = 0x60;
+	prove_wire_init(&wire, &tagged);
+	add_frame(&dump, guest_mac, 0x8100, reply, sizeof(reply));
+	assert_return_code(prove_wire_feed(&wire, dump.data, dump.len, &taken, NULL), 0);
+	assert_string_equal(wire.addresses[0].answer, "IPv6 neighbour advertisement in VLAN 42");
+}
+
 static void wire_knows_bridges(void **state)
 {
 	static const uint8_t bridge[6] = {0xb2, 6, 0xed, 0xef, 0xa1, 0x87};
@@ -675,6 +725,7 @@ int main(void)
 		cmocka_unit_test(wire_wants_address_and_mac),
 		cmocka_unit_test(wire_names_vlans),
 		cmocka_unit_test(wire_asks_in_a_vlan),
+		cmocka_unit_test(wire_asks_by_ipv6),
 		cmocka_unit_test(wire_knows_bridges),
 		cmocka_unit_test(wire_knows_answers),
 		cmocka_unit_test(wire_knows_dhcp_and_ipv6),
