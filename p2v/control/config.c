@@ -30,6 +30,7 @@ static const struct p2v_json_field fields[] = {
 	P2V_JSON_STR(struct server_config, keys, 0),
 	P2V_JSON_U32(struct server_config, workers, 0),
 	P2V_JSON_U32(struct server_config, receivers, 0),
+	P2V_JSON_U32(struct server_config, patience_s, 0),
 	P2V_JSON_U32(struct server_config, priority, 0),
 	P2V_JSON_STRS(struct server_config, hold, 0),
 	P2V_JSON_STRS(struct server_config, windows, 0),
@@ -92,6 +93,10 @@ static const struct p2v_opt settings[] = {
 	SETTING("receivers", "N",
 		"How many machines are received at once (default 16). The others wait in the order "
 		"in which they came, and see their place in the queue on their screens."),
+	SETTING("patience_s", "SECONDS",
+		"How long a machine that waits for room may be passed by smaller ones that there "
+		"is room for (default 3600). Then what gets free is kept for it, and those behind "
+		"it wait, unless it needs more than the server has in all."),
 	SETTING("priority", "N",
 		"Of jobs that are new (default 5): the highest is taken first, among equals the "
 		"oldest."),
@@ -189,10 +194,10 @@ static int numbers_check(struct server_config *c, struct p2v_err *err)
 		const char *name;
 		uint32_t *at, value, most;
 	} rows[] = {{"workers", &c->workers, 1, 64}, {"receivers", &c->receivers, 16, 10000},
-		{"priority", &c->priority, 5, 1000}, {"tries", &c->tries, 3, 100},
-		{"retry_s", &c->retry_s, 60, 86400}, {"nice", &c->nice, 5, 19},
-		{"lease_s", &c->lease_s, 60, 86400}, {"scan_s", &c->scan_s, 10, 86400},
-		{"stop_s", &c->stop_s, 20, 600}};
+		{"patience_s", &c->patience_s, 3600, 31536000}, {"priority", &c->priority, 5, 1000},
+		{"tries", &c->tries, 3, 100}, {"retry_s", &c->retry_s, 60, 86400},
+		{"nice", &c->nice, 5, 19}, {"lease_s", &c->lease_s, 60, 86400},
+		{"scan_s", &c->scan_s, 10, 86400}, {"stop_s", &c->stop_s, 20, 600}};
 
 	for (size_t i = 0; i < P2V_N(rows); i++) {
 		if (*rows[i].at == 0)

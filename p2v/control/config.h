@@ -17,7 +17,8 @@ struct server_config {
 	char *listen, *tls_cert, *tls_key, *tokens, *keys;
 	char **hold, **windows, **retention;
 	size_t n_hold, n_windows, n_retention;
-	uint32_t workers, receivers, priority, tries, retry_s, lease_s, scan_s, stop_s, nice;
+	uint32_t workers, receivers, patience_s, priority, tries, retry_s, lease_s, scan_s, stop_s,
+		nice;
 
 	/* What follows from the above. */
 	uint32_t gates; /* enum ledger_gate */

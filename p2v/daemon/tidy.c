@@ -14,7 +14,8 @@ int daemon_limits_say(const struct server_config *config, struct p2v_err *err)
 	const struct store_limits limits = {.receivers = config->receivers,
 		.keep_free_bytes = config->keep_free_bytes,
 		.quota_bytes = config->quota_bytes,
-		.job_quota_bytes = config->job_quota_bytes};
+		.job_quota_bytes = config->job_quota_bytes,
+		.patience_s = config->patience_s};
 
 	return store_limits_save(config->base, &limits, err);
 }

@@ -32,6 +32,7 @@ static const struct p2v_json_field limits_fields[] = {
 	P2V_JSON_U64(struct store_limits, keep_free_bytes, 0),
 	P2V_JSON_U64(struct store_limits, quota_bytes, 0),
 	P2V_JSON_U64(struct store_limits, job_quota_bytes, 0),
+	P2V_JSON_U32(struct store_limits, patience_s, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type limits_type = {
@@ -64,16 +65,18 @@ struct ticket {
 	uint64_t number;
 	char job[NAME_MOST + 1];
 	bool alive;
-	/* what its file says; of a live one */
-	bool sends;
+	/* what its file says */
+	bool sends;	     /* of a live one */
 	uint64_t need_bytes; /* that its transfer writes at most */
 	uint64_t had_bytes;  /* what its job's image took before */
+	uint64_t lacks_s;    /* since when it has waited for room; 0: it has not */
 };
 
 static const struct p2v_json_field ticket_fields[] = {
 	P2V_JSON_BOOL(struct ticket, sends, 0),
 	P2V_JSON_U64(struct ticket, need_bytes, 0),
 	P2V_JSON_U64(struct ticket, had_bytes, 0),
+	P2V_JSON_U64(struct ticket, lacks_s, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type ticket_type = {"ticket", sizeof(struct ticket), ticket_fields};
@@ -116,18 +119,18 @@ static void ticket_read(int dir_fd, const char *name, struct ticket *ticket)
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-		if (fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > KEPT_S)
-			unlinkat(dir_fd, name, 0);
+	ticket->alive = flock(fd, LOCK_SH | LOCK_NB) < 0;
+	if (!ticket->alive && fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > KEPT_S) {
+		unlinkat(dir_fd, name, 0);
 		return;
 	}
-	ticket->alive = true;
 	n = read(fd, text, sizeof(text));
 	if (n <= 0 || p2v_json_decode(&ticket_type, text, (size_t)n, &said, NULL) < 0)
 		return;
-	ticket->sends = said.sends;
+	ticket->sends = ticket->alive && said.sends;
 	ticket->need_bytes = said.need_bytes;
 	ticket->had_bytes = said.had_bytes;
+	ticket->lacks_s = said.lacks_s;
 }
 
 static int by_number(const void *a, const void *b)
@@ -223,8 +226,10 @@ static int ticket_take(struct store_queue *q, const char *job, struct p2v_err *e
 		return r;
 	for (size_t i = 0; i < all.n; i++) {
 		number = p2v_max_u64(number, all.items[i].number + 1);
-		if (strcmp(all.items[i].job, job) == 0)
+		if (strcmp(all.items[i].job, job) == 0) {
 			q->me.number = all.items[i].number;
+			q->me.lacks_s = all.items[i].lacks_s;
+		}
 	}
 	if (!q->me.number)
 		q->me.number = number;
@@ -350,6 +355,17 @@ static uint64_t free_bytes_at(const char *base, const char *job)
 	return bytes;
 }
 
+/* What there could be for one machine if nobody else had anything. */
+static uint64_t room_in_all(const char *base, const struct store_limits *limits)
+{
+	struct statvfs st;
+	uint64_t bytes = UINT64_MAX;
+
+	if (statvfs(base, &st) == 0 && p2v_mul_u64(st.f_blocks, st.f_frsize, &bytes))
+		bytes = minus(bytes, limits->keep_free_bytes);
+	return limits->quota_bytes ? p2v_min_u64(bytes, limits->quota_bytes) : bytes;
+}
+
 /* What may be promised to one more. */
 static uint64_t room(const struct store_queue *q, const struct tickets *others,
 	const struct store_limits *limits)
@@ -393,31 +409,70 @@ static void turn_wait_room(
 		limits->quota_bytes ? " within the quota" : "");
 }
 
-static void decide(struct store_queue *q, const struct tickets *others,
-	const struct store_limits *limits, struct store_turn *turn)
+static void turn_wait_kept(struct store_turn *turn)
 {
-	uint64_t left = room(q, others, limits);
-	uint32_t senders = 0, before = 0, fitting = 0;
+	snprintf(turn->text, sizeof(turn->text),
+		"place %u in the queue: what room there is on the server is kept for a larger "
+		"machine that has waited for it long enough",
+		turn->place);
+}
 
-	/* Those before that there is room for take theirs first. */
+static bool room_is_kept(
+	const struct store_queue *q, const struct ticket *t, const struct store_limits *limits)
+{
+	return limits->patience_s && t->lacks_s &&
+	       minus((uint64_t)time(NULL), t->lacks_s) >= limits->patience_s &&
+	       t->need_bytes <= room_in_all(q->base, limits);
+}
+
+/* Who stands before us, and what those leave. */
+struct ahead {
+	uint32_t senders, before, fitting;
+	bool kept; /* all that is left, for one of them */
+	uint64_t left;
+};
+
+static struct ahead look_ahead(const struct store_queue *q, const struct tickets *others,
+	const struct store_limits *limits)
+{
+	struct ahead a = {.left = room(q, others, limits)};
 
 	for (size_t i = 0; i < others->n; i++) {
 		const struct ticket *t = &others->items[i];
 		bool first = t->alive && !t->sends && t->number < q->me.number;
-		bool fits = first && t->need_bytes <= left;
 
-		senders += t->alive && t->sends;
-		before += first;
-		fitting += fits;
-		left -= fits ? t->need_bytes : 0;
+		a.senders += t->alive && t->sends;
+		a.before += first;
+		if (first && t->need_bytes <= a.left) {
+			a.fitting++;
+			a.left -= t->need_bytes;
+		} else if (first && room_is_kept(q, t, limits)) {
+			a.kept = true;
+			a.left = 0;
+		}
 	}
-	turn->place = before + 1;
-	if (q->me.need_bytes > left)
-		turn_wait_room(turn, q->me.need_bytes, left, limits);
-	else if (limits->receivers && senders + fitting >= limits->receivers)
-		turn_wait_turn(turn, senders, limits);
+	return a;
+}
+
+static void decide(struct store_queue *q, const struct tickets *others,
+	const struct store_limits *limits, struct store_turn *turn)
+{
+	struct ahead a = look_ahead(q, others, limits);
+	bool lacks = q->me.need_bytes > a.left;
+
+	turn->place = a.before + 1;
+	if (lacks && a.kept)
+		turn_wait_kept(turn);
+	else if (lacks)
+		turn_wait_room(turn, q->me.need_bytes, a.left, limits);
+	else if (limits->receivers && a.senders + a.fitting >= limits->receivers)
+		turn_wait_turn(turn, a.senders, limits);
 	else
 		turn->admitted = true;
+	if (!lacks)
+		q->me.lacks_s = 0;
+	else if (!q->me.lacks_s)
+		q->me.lacks_s = (uint64_t)time(NULL);
 }
 
 int store_queue_look(struct store_queue *q, const struct store_limits *limits, uint64_t need_bytes,

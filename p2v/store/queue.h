@@ -33,6 +33,8 @@ struct store_limits {
 	uint64_t keep_free_bytes; /* that no transfer may count on */
 	uint64_t quota_bytes;	  /* of all jobs together; 0: none */
 	uint64_t job_quota_bytes; /* of one; 0: none */
+	/* How long one that there is no room for is passed by others; 0: for ever. */
+	uint32_t patience_s;
 };
 
 /* P2V_ENOTFOUND: no p2vd has said any. */
@@ -55,7 +57,9 @@ struct store_turn {
 };
 /*
  * Whether it may send now, `need_bytes` more than its job has. In the order of their numbers; only
- * one that there is no room for is passed by those that there is room for.
+ * one that there is no room for is passed by those that there is room for. When it has waited for
+ * room as long as patience_s it is passed no more: what gets free is kept for it; unless it needs
+ * more than there is in all, for that would keep everybody waiting for nothing.
  */
 int store_queue_look(struct store_queue *queue, const struct store_limits *limits,
 	uint64_t need_bytes, struct store_turn *ret, struct p2v_err *err);

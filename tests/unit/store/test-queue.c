@@ -11,6 +11,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
 #include "p2v/store/jobdir.h"
 #include "p2v/store/queue.h"
 
@@ -134,6 +135,41 @@ static void room_is_reserved(void **state)
 	store_queue_leave(b, true);
 }
 
+/* One that is small comes again and again: the large one is passed for a while, not for ever. */
+static void nobody_is_passed_for_ever(void **state)
+{
+	struct store_limits limits = {
+		.quota_bytes = store_dir_bytes(base) + 11 * P2V_MIB, .patience_s = 1};
+	struct store_queue *sends = enter("sends"), *large = enter("large"), *huge = enter("huge"),
+			   *small = enter("small"), *tiny = enter("tiny");
+
+	(void)state;
+	assert_true(look(sends, &limits, 5 * P2V_MIB).admitted);
+	assert_false(look(large, &limits, 8 * P2V_MIB).admitted);
+	assert_true(look(small, &limits, P2V_MIB).admitted);
+	store_queue_leave(small, true);
+	/* Its link is lost for a moment: that is not a new wait. */
+	store_queue_leave(large, false);
+	p2v_sleep_ms(2100);
+	large = enter("large");
+	small = enter("small");
+	assert_non_null(strstr(look(large, &limits, 8 * P2V_MIB).text, "waits for room"));
+	assert_non_null(strstr(look(small, &limits, P2V_MIB).text, "kept for a larger machine"));
+	/* What needs none is not kept waiting. */
+	assert_true(look(tiny, &limits, 0).admitted);
+	store_queue_leave(sends, true);
+	assert_true(look(large, &limits, 8 * P2V_MIB).admitted);
+	/* For one that will never have room none is kept. */
+	assert_false(look(huge, &limits, 80 * P2V_MIB).admitted);
+	p2v_sleep_ms(2100);
+	assert_false(look(huge, &limits, 80 * P2V_MIB).admitted);
+	assert_true(look(small, &limits, P2V_MIB).admitted);
+	store_queue_leave(large, true);
+	store_queue_leave(small, true);
+	store_queue_leave(tiny, true);
+	store_queue_leave(huge, true);
+}
+
 static void the_file_system_counts(void **state)
 {
 	const struct store_limits limits = {.keep_free_bytes = UINT64_C(1) << 60};
@@ -187,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(first_come_first_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_reserved, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_is_passed_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_file_system_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_looks_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_said, setup, teardown),
