@@ -42,14 +42,15 @@ static int ssh_start(
 			: p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
 	while (r == 0 && !p2v_file_exists(server->socket)) {
+		char how[P2V_PROC_TEXT];
 		int status;
 
 		if (p2v_now_ms() - begin > SSH_WAIT_MS)
 			return p2v_err_set(err, P2V_ETIMEDOUT, "%s: ssh did not get there", host);
 		if (p2v_proc_wait(server->ssh, 50, &status, NULL) == 0) {
 			server->ssh = 0;
-			return p2v_err_set(
-				err, P2V_ELINK, "%s: ssh ended with exit code %d", host, status);
+			return p2v_err_set(err, P2V_ELINK, "%s: ssh ended: %s", host,
+				p2v_proc_status_text(status, how));
 		}
 		r = p2v_stop_check(err);
 	}
@@ -76,7 +77,9 @@ int cli_server_open(
 		if (r == 0)
 			server.socket = p2v_path_join(server.dir, "p2vd.sock");
 	}
-	if (r == 0 && !server.socket)
+	if (r == 0 && host)
+		server.host = strdup(host);
+	if (r == 0 && (!server.socket || (host && !server.host)))
 		r = p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0 && host)
 		r = ssh_start(&server, host, socket, err);
@@ -93,6 +96,7 @@ void cli_server_close(struct cli_server *server)
 	if (server->dir)
 		p2v_dir_remove(server->dir);
 	free(server->dir);
+	free(server->host);
 	free(server->socket);
 	*server = (struct cli_server){0};
 }
@@ -128,6 +132,13 @@ int cli_server_call(const struct cli_server *server, const char *method, const c
 	unsigned status = 0;
 	int r = link_local_call(&spec, &status, &answer, err);
 
+	/* ssh takes the connection before it knows whether there is somebody at the far end. */
+	if (r == P2V_ELINK && server->host)
+		return p2v_err_set(err, r,
+			"%s: p2vd does not answer there: is it running, and is the account that "
+			"ssh "
+			"logs in with root's or in the group p2v?",
+			server->host);
 	if (r < 0)
 		return r;
 	if (status != 200)

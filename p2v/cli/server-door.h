@@ -11,8 +11,8 @@
 
 struct cli_server {
 	char *socket;
-	pid_t ssh; /* that brings a far socket here, or 0 */
-	char *dir; /* where it is then */
+	pid_t ssh;	  /* that brings a far socket here, or 0 */
+	char *dir, *host; /* where it is then, and comes from */
 };
 
 /* socket: a path, or NULL for the one that p2vd.conf names. host: [USER@]HOST as ssh(1) takes it,

@@ -173,13 +173,11 @@ static const char *last_line(struct p2v_buf *text)
 static int run_judge(struct run *r, int status, struct p2v_err *err)
 {
 	const char *line = last_line(&r->err_text);
+	char how[P2V_PROC_TEXT];
 
-	if (status > 128)
-		return p2v_err_set(err, P2V_EIO, "killed by signal %d%s%.400s", status - 128,
-			*line ? ": " : "", line);
 	if (status != 0)
-		return p2v_err_set(
-			err, P2V_EIO, "exit code %d%s%.400s", status, *line ? ": " : "", line);
+		return p2v_err_set(err, P2V_EIO, "%s%s%.400s", p2v_proc_status_text(status, how),
+			*line ? ": " : "", line);
 	if (r->out_cut)
 		return p2v_err_set(err, P2V_EFORMAT, "wrote more than 64 MiB");
 	p2v_buf_add(&r->out_text, "", 0);

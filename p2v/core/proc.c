@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -19,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "p2v/core/apart.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
@@ -32,6 +34,7 @@
  */
 struct launch {
 	const struct p2v_proc_spec *spec;
+	struct apart apart;
 	char *path;
 	const char **env;
 	int null_fd;
@@ -166,8 +169,6 @@ static int limit_set(int resource, uint64_t value)
 	return value ? setrlimit(resource, &limit) : 0;
 }
 
-/* The user last: he may not do the others. That he is another takes the death signal away, so it
- * is asked for again. */
 /* Last: it may forbid what came before. */
 static int filter_set(const struct p2v_proc_confine *c)
 {
@@ -178,13 +179,17 @@ static int filter_set(const struct p2v_proc_confine *c)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-static int confine(const struct p2v_proc_confine *c)
+/* The user after what he may not do. That he is another takes the death signal away, so it is asked
+ * for again. */
+static int confine(const struct p2v_proc_confine *c, const struct apart *apart)
 {
 	static const struct rlimit none;
 
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || limit_set(RLIMIT_AS, c->memory_bytes) < 0 ||
 		limit_set(RLIMIT_FSIZE, c->file_bytes) < 0 ||
 		limit_set(RLIMIT_NOFILE, c->files) < 0)
+		return -1;
+	if (apart_enter(apart) < 0)
 		return -1;
 	if (c->nice && setpriority(PRIO_PROCESS, 0, c->nice) < 0)
 		return -1;
@@ -222,7 +227,7 @@ static _Noreturn void child_run(const struct launch *l)
 		child_fail(report_fd, STEP_FDS);
 	if (spec->cwd && chdir(spec->cwd) < 0)
 		child_fail(report_fd, STEP_CWD);
-	if (spec->confine && confine(spec->confine) < 0)
+	if (spec->confine && confine(spec->confine, &l->apart) < 0)
 		child_fail(report_fd, STEP_CONFINE);
 	if (getppid() != l->parent)
 		_exit(127);
@@ -234,6 +239,7 @@ static _Noreturn void child_run(const struct launch *l)
 
 static void launch_finish(struct launch *l)
 {
+	apart_finish(&l->apart);
 	free(l->path);
 	free(l->env);
 	p2v_cleanup_close(&l->null_fd);
@@ -244,6 +250,8 @@ static void launch_finish(struct launch *l)
 static int launch_init(struct launch *l, const struct p2v_proc_spec *spec, struct p2v_err *err)
 {
 	*l = (struct launch){.spec = spec, .null_fd = -1, .report = {-1, -1}, .parent = getpid()};
+	if (spec->confine && apart_prepare(spec->confine, &l->apart, err) < 0)
+		return err->kind;
 	l->path = program_find(spec->argv[0]);
 	if (!l->path)
 		return p2v_err_set(err, P2V_ENOTFOUND, "%s: not installed", spec->argv[0]);
@@ -278,7 +286,7 @@ static int launch_confirm(struct launch *l, pid_t pid, struct p2v_err *err)
 	if (report.step == STEP_CWD)
 		return p2v_err_errno(err, report.errnum, "%s: directory %s", program, l->spec->cwd);
 	if (report.step == STEP_CONFINE)
-		return p2v_err_errno(err, report.errnum, "%s: limits or user", program);
+		return p2v_err_errno(err, report.errnum, "%s: limits, namespaces or user", program);
 	if (report.step == STEP_FDS)
 		return p2v_err_errno(err, report.errnum, "%s: descriptors", program);
 	return p2v_err_errno(err, report.errnum, "%s: start", program);
@@ -310,7 +318,16 @@ int p2v_proc_start(const struct p2v_proc_spec *spec, pid_t *ret_pid, struct p2v_
 
 static int status_of(const siginfo_t *info)
 {
-	return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
+	return info->si_status + (info->si_code == CLD_EXITED ? 0 : P2V_PROC_SIGNAL);
+}
+
+char *p2v_proc_status_text(int status, char text[P2V_PROC_TEXT])
+{
+	bool killed = status >= P2V_PROC_SIGNAL;
+
+	snprintf(text, P2V_PROC_TEXT, "%s %d", killed ? "killed by signal" : "exit code",
+		killed ? status - P2V_PROC_SIGNAL : status);
+	return text;
 }
 
 /* Sleeps till the child ends or slice_ms have gone; without pidfd (Linux < 5.3) in short naps. */

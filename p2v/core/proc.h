@@ -27,6 +27,10 @@ struct p2v_proc_confine {
 	 * no_new_privs. */
 	const void *filter;
 	size_t filter_bytes;
+	/* A network of its own, in which nobody else is: its loopback interface is up. */
+	bool no_network;
+	/* The absolute path of a directory, or NULL: of the one above it only this is seen. */
+	const char *alone;
 	uid_t uid; /* with gid, and no further groups; 0: as we are */
 	gid_t gid;
 	uint64_t memory_bytes; /* of address space, each process by itself */
@@ -50,7 +54,13 @@ struct p2v_proc_spec {
 /* Starts; P2V_ENOTFOUND where the program is not installed. The caller owes a wait or a stop. */
 int p2v_proc_start(const struct p2v_proc_spec *spec, pid_t *ret_pid, struct p2v_err *err);
 
-/* Waits at most timeout_ms (-1: for ever). ret_status: 0..255 exit code, or 128 + signal.
+/* A status is an exit code, 0..255, or this and the number of the signal that killed it. */
+#define P2V_PROC_SIGNAL 256
+#define P2V_PROC_TEXT	32
+/* "exit code 3" or "killed by signal 9"; returns text. */
+char *p2v_proc_status_text(int status, char text[P2V_PROC_TEXT]);
+
+/* Waits at most timeout_ms (-1: for ever).
  * P2V_ETIMEDOUT leaves the child running. P2V_ECANCELED where p2v_stop_requested() turns true. */
 int p2v_proc_wait(pid_t pid, int timeout_ms, int *ret_status, struct p2v_err *err);
 

@@ -100,13 +100,14 @@ static int tool_failed(const char *name, const char *path, int status, struct p2
 {
 	p2v_autobuf struct p2v_buf text = {0};
 	struct p2v_span rest, line, last = {0};
+	char how[P2V_PROC_TEXT];
 
 	p2v_file_read(path, (size_t)16 << 20, &text, NULL);
 	rest = p2v_span_of(text.data, text.len);
 	while (p2v_line_next(&rest, &line))
 		if (p2v_span_trim(line).n)
 			last = p2v_span_trim(line);
-	return p2v_err_set(err, P2V_EIO, "%s ended with %d: %.*s", name, status,
+	return p2v_err_set(err, P2V_EIO, "%s: %s: %.*s", name, p2v_proc_status_text(status, how),
 		(int)(last.n < 300 ? last.n : 300), last.n ? last.p : "");
 }
 

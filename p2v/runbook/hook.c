@@ -89,6 +89,7 @@ int campaign_hook_start(const struct runbook_hook *hook, const struct campaign_h
 int campaign_hook_poll(struct campaign_hook_run *run, struct p2v_err *err)
 {
 	const char *word = campaign_hook_words[run->which];
+	char how[P2V_PROC_TEXT];
 	int status = 0;
 	int r = p2v_proc_wait(run->pid, 0, &status, NULL);
 
@@ -103,8 +104,8 @@ int campaign_hook_poll(struct campaign_hook_run *run, struct p2v_err *err)
 		return 0;
 	run->pid = 0;
 	if (r < 0 || status != 0)
-		return p2v_err_set(
-			err, P2V_EIO, "hook %s: its program ended with exit code %d", word, status);
+		return p2v_err_set(err, P2V_EIO, "hook %s: its program ended: %s", word,
+			p2v_proc_status_text(status, how));
 	return 1;
 }
 

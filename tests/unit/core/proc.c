@@ -69,6 +69,10 @@ static void failure_has_name_and_last_line(void **state)
 	assert_int_equal(
 		p2v_proc_run(ARGV("sh", "-c", "kill -9 $$"), NULL, 0, 10000, &out, &err), P2V_EIO);
 	assert_string_equal(err.text, "sh: killed by signal 9");
+	/* ssh and Perl's die end so. */
+	assert_int_equal(
+		p2v_proc_run(ARGV("sh", "-c", "exit 255"), NULL, 0, 10000, &out, &err), P2V_EIO);
+	assert_string_equal(err.text, "sh: exit code 255");
 }
 
 static void flood_is_bounded(void **state)
@@ -361,7 +365,7 @@ static void status_is_code_or_signal(void **state)
 	spec.argv = ARGV("sh", "-c", "kill -TERM $$");
 	assert_int_equal(p2v_proc_start(&spec, &pid, NULL), 0);
 	assert_int_equal(p2v_proc_wait(pid, 10000, &status, NULL), 0);
-	assert_int_equal(status, 128 + SIGTERM);
+	assert_int_equal(status, P2V_PROC_SIGNAL + SIGTERM);
 	assert_int_equal(p2v_proc_wait(pid, 10000, &status, NULL), P2V_EIO); /* reaped already */
 }
 

@@ -265,7 +265,7 @@ static void hooks_are_programs(void **state)
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(hook(cat, 1, 0, fd, &err), 1);
 	assert_int_equal(hook(no, 1, 0, fd, &err), P2V_EIO);
-	assert_non_null(strstr(err.text, "hook before: its program ended with exit code 1"));
+	assert_non_null(strstr(err.text, "hook before: its program ended: exit code 1"));
 	assert_int_equal(hook(slow, 2, 1, fd, &err), P2V_EIO);
 	assert_non_null(strstr(err.text, "took longer than 1 s"));
 	close(fd);

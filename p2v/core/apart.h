@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef P2V_CORE_APART_H
+#define P2V_CORE_APART_H
+
+/*
+ * The namespaces of a confined child (struct p2v_proc_confine): for p2v_proc_start alone. Where we
+ * are not root they are made in a user namespace, in which the child is still who we are.
+ */
+
+#include "p2v/core/proc.h"
+
+struct apart {
+	bool no_network, in_user_ns;
+	const char *alone;
+	char *above; /* of alone */
+	char uid_map[64], gid_map[64];
+};
+
+/* In the parent: what the child needs, so that it has to ask for no memory. */
+int apart_prepare(const struct p2v_proc_confine *confine, struct apart *ret, struct p2v_err *err);
+void apart_finish(struct apart *apart);
+
+/* In the child. -1 with errno. Only async-signal-safe calls. */
+int apart_enter(const struct apart *apart);
+
+#endif
