@@ -37,8 +37,8 @@ struct daemon {
 	const struct server_config *config;
 	struct ledger *ledger;
 	int lock_fd;
-	struct p2v_buf filter;	 /* of the workers' system calls */
-	struct worker **workers; /* config->workers of them, or NULL */
+	struct daemon_sandbox sandbox; /* of the workers */
+	struct worker **workers;       /* config->workers of them, or NULL */
 	uint64_t scanned_ms;
 	struct daemon_arrivals arrivals; /* during a scan */
 	char *trouble;			 /* what the ledger said last, so that it is said once */
@@ -287,7 +287,7 @@ static void job_start(struct daemon *d, struct worker **slot, struct job *job)
 		give_back(d, job, LEDGER_HELD, 0, reason ? reason : "");
 	} else if (stage && !space_lacks(d, job)) {
 		say(d, "job %s: %s begins", job->name, stage->word);
-		if (daemon_worker_start(d->config, stage, job, dir, &d->filter, slot, &err) < 0)
+		if (daemon_worker_start(d->config, stage, job, dir, &d->sandbox, slot, &err) < 0)
 			give_back(d, job, LEDGER_FAILED, 0, err.text);
 	}
 }
@@ -449,6 +449,17 @@ static int trash_see(const char *base, struct p2v_err *err)
 	return 0;
 }
 
+static int sandbox_make(struct daemon *d, struct p2v_err *err)
+{
+	struct p2v_err why = {0};
+	int r = daemon_sandbox_make(d->config->base, &d->sandbox, &why, err);
+
+	if (r == 0 && !d->sandbox.apart)
+		say(d, "workers see the host's network and all jobs, as namespaces fail: %s",
+			why.text);
+	return r;
+}
+
 static int begin(struct daemon *d, struct p2v_err *err)
 {
 	int r = alone(d, err);
@@ -457,7 +468,7 @@ static int begin(struct daemon *d, struct p2v_err *err)
 	if (!d->workers)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0)
-		r = daemon_sandbox_make(&d->filter, err);
+		r = sandbox_make(d, err);
 	if (r == 0)
 		r = trash_see(d->config->base, err);
 	if (r == 0)
@@ -501,7 +512,7 @@ int daemon_run(const struct daemon_spec *spec, struct p2v_err *err)
 		daemon_worker_free(d.workers[i]);
 	free(d.workers);
 	free(d.trouble);
-	p2v_buf_finish(&d.filter);
+	daemon_sandbox_finish(&d.sandbox);
 	store_ledger_free(d.ledger);
 	p2v_cleanup_close(&d.lock_fd);
 	return r;

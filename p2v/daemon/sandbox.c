@@ -3,10 +3,19 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "p2v/core/cleanup.h"
+#include "p2v/core/proc.h"
+#include "p2v/core/publish.h"
+#include "p2v/model/orders.h"
+#include "p2v/store/jobdir.h"
+
+/* No job has such a name. */
+#define PROBE	 ".namespaces"
+#define PROBE_MS 10000
 
 /* By name: one that an architecture does not have is passed over. */
 static const char *const forbidden[] = {"mount", "umount", "umount2", "pivot_root", "chroot",
@@ -54,7 +63,7 @@ static int filter_export(scmp_filter_ctx ctx, struct p2v_buf *ret, struct p2v_er
 	return 0;
 }
 
-int daemon_sandbox_make(struct p2v_buf *ret_filter, struct p2v_err *err)
+static int filter_make(struct p2v_buf *ret, struct p2v_err *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
@@ -63,7 +72,59 @@ int daemon_sandbox_make(struct p2v_buf *ret_filter, struct p2v_err *err)
 		return p2v_err_set(err, P2V_EUNSUPPORTED, "seccomp is not to be had");
 	r = rules_add(ctx, err);
 	if (r == 0)
-		r = filter_export(ctx, ret_filter, err);
+		r = filter_export(ctx, ret, err);
 	seccomp_release(ctx);
 	return r;
+}
+
+/* A program is started so: administrators and kernels forbid user namespaces in many ways. */
+static bool namespaces_work(const char *base, struct p2v_err *ret_why)
+{
+	p2v_autofree char *probe = p2v_strf("%s/" PROBE, base);
+	const char *const argv[] = {"true", NULL};
+	const struct p2v_proc_confine confine = {
+		.no_new_privs = true, .no_network = true, .alone = probe};
+	const struct p2v_proc_spec spec = {.argv = argv,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+		.confine = &confine};
+	int status = -1;
+	pid_t pid;
+
+	if (!probe || p2v_dir_make(probe, 0700, ret_why) < 0)
+		return false;
+	if (p2v_proc_start(&spec, &pid, ret_why) == 0 &&
+		p2v_proc_wait(pid, PROBE_MS, &status, ret_why) < 0)
+		p2v_proc_stop(pid, 0);
+	rmdir(probe);
+	return status == 0;
+}
+
+int daemon_sandbox_make(
+	const char *base, struct daemon_sandbox *ret, struct p2v_err *ret_why, struct p2v_err *err)
+{
+	int r = filter_make(&ret->filter, err);
+
+	ret->apart = r == 0 && namespaces_work(base, ret_why);
+	return r;
+}
+
+void daemon_sandbox_finish(struct daemon_sandbox *sandbox)
+{
+	p2v_buf_finish(&sandbox->filter);
+}
+
+bool daemon_sandbox_needs_network(const char *dir)
+{
+	p2v_autofree char *path = p2v_path_join(dir, STORE_ORDERS);
+	p2v_auto_orders struct orders orders = {0};
+
+	/* Orders that cannot be read are for the stage to complain about. */
+	if (!path || model_orders_load(path, &orders, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < orders.n_keys; i++)
+		if (strstr(orders.keys[i], ":command:"))
+			return true;
+	return orders.n_destinations > 0;
 }

@@ -8,12 +8,29 @@
  * other namespaces, to set the clock, keys, bpf. A list of what is forbidden and not of what is
  * allowed: libguestfs and QEMU change what they use from version to version, and both have a
  * confinement of their own.
+ *
+ * And where the kernel lets us: a network of its own with nobody else in it, and of the jobs only
+ * its own. A stage has the host's network where its job's orders need one: a disk that goes to a
+ * place elsewhere, a key that a program gets. A fence and no wall: through /proc it still reaches
+ * what other programs of its user see.
  */
+
+#include <stdbool.h>
 
 #include "p2v/core/buf.h"
 #include "p2v/core/err.h"
 
-/* A filter for struct p2v_proc_confine. P2V_EUNSUPPORTED: this kernel has none. */
-int daemon_sandbox_make(struct p2v_buf *ret_filter, struct p2v_err *err);
+struct daemon_sandbox {
+	struct p2v_buf filter; /* for struct p2v_proc_confine */
+	bool apart;	       /* there are namespaces */
+};
+
+/* P2V_EUNSUPPORTED: this kernel has no filters. Where `apart` is false, ret_why says why. */
+int daemon_sandbox_make(
+	const char *base, struct daemon_sandbox *ret, struct p2v_err *ret_why, struct p2v_err *err);
+void daemon_sandbox_finish(struct daemon_sandbox *sandbox);
+
+/* Whether what the job in dir was ordered to become needs the host's network. */
+bool daemon_sandbox_needs_network(const char *dir);
 
 #endif

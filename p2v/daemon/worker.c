@@ -105,11 +105,13 @@ static void args_fill(const struct server_config *config, const struct daemon_st
 }
 
 static int program_start(struct worker *w, const struct server_config *config,
-	const struct p2v_buf *filter, struct p2v_err *err)
+	const struct daemon_sandbox *sandbox, struct p2v_err *err)
 {
 	const struct p2v_proc_confine confine = {.no_new_privs = true,
-		.filter = filter->data,
-		.filter_bytes = filter->len,
+		.filter = sandbox->filter.data,
+		.filter_bytes = sandbox->filter.len,
+		.no_network = sandbox->apart && !daemon_sandbox_needs_network(w->dir),
+		.alone = sandbox->apart ? w->dir : NULL,
 		.uid = config->uid,
 		.gid = config->gid,
 		.memory_bytes = config->worker_memory_bytes,
@@ -135,7 +137,7 @@ static int program_start(struct worker *w, const struct server_config *config,
 }
 
 int daemon_worker_start(const struct server_config *config, const struct daemon_stage *stage,
-	struct job *job, const char *dir, const struct p2v_buf *filter, struct worker **ret,
+	struct job *job, const char *dir, const struct daemon_sandbox *sandbox, struct worker **ret,
 	struct p2v_err *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -149,7 +151,7 @@ int daemon_worker_start(const struct server_config *config, const struct daemon_
 	r = w->dir ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	if (r == 0) {
 		w->log_fd = log_open(dir);
-		r = program_start(w, config, filter, err);
+		r = program_start(w, config, sandbox, err);
 	}
 	if (r < 0) {
 		daemon_worker_free(w);
@@ -314,7 +316,7 @@ bool daemon_worker_ended(struct worker *w)
 		return true;
 	if (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
 		return false;
-	w->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	w->status = info.si_status + (info.si_code == CLD_EXITED ? 0 : P2V_PROC_SIGNAL);
 	w->ended = true;
 	daemon_worker_read(w);
 	p2v_proc_stop(w->pid, 0);
@@ -325,20 +327,19 @@ bool daemon_worker_ended(struct worker *w)
 /* Why it failed, in the best words that there are. */
 static const char *reason_of(struct worker *w)
 {
-	int status = w->status;
+	int number = w->status - P2V_PROC_SIGNAL;
 	char *text;
 
 	if (w->error)
 		return w->error;
-	if (status > 128)
+	if (number >= 0)
 		text = p2v_strf("%s: its program was killed by signal %d (%s)%s%s", w->stage->word,
-			status - 128, strsignal(status - 128), w->said ? ": " : "",
-			w->said ? w->said : "");
+			number, strsignal(number), w->said ? ": " : "", w->said ? w->said : "");
 	else if (w->said)
 		text = p2v_strf("%s: %s", w->stage->word, w->said);
 	else
 		text = p2v_strf("%s: its program ended with exit code %d and said nothing",
-			w->stage->word, status);
+			w->stage->word, w->status);
 	replace(&w->error, &text);
 	return w->error ? w->error : "";
 }
@@ -358,7 +359,7 @@ static struct ledger_outcome failure(
 		.reason = reason_of(w),
 		.tries = w->job.tries + 1,
 		.what = "failed"};
-	bool may_pass = w->status == 1 || w->status > 128;
+	bool may_pass = w->status == 1 || w->status >= P2V_PROC_SIGNAL;
 
 	if (w->kind == P2V_EFORMAT || w->kind == P2V_EUNSUPPORTED)
 		may_pass = false;

@@ -12,6 +12,7 @@
 
 #include "p2v/control/config.h"
 #include "p2v/core/buf.h"
+#include "p2v/daemon/sandbox.h"
 #include "p2v/daemon/stage.h"
 
 enum worker_stop {
@@ -38,16 +39,15 @@ struct worker {
 	int kind; /* of its error, enum p2v_kind; 0: it named none */
 
 	bool ended;
-	int status; /* then: 0..255, or 128 + signal */
+	int status; /* then: p2v_proc_wait's */
 	enum worker_stop stop;
 	uint64_t stop_ms;    /* when it was asked to */
 	uint64_t renewed_ms; /* when its lease was renewed last */
 };
 
-/* Starts `stage` for the job, which becomes the worker's on success. filter: daemon_sandbox_make's.
- */
+/* Starts `stage` for the job, which becomes the worker's on success. */
 int daemon_worker_start(const struct server_config *config, const struct daemon_stage *stage,
-	struct job *job, const char *dir, const struct p2v_buf *filter, struct worker **ret,
+	struct job *job, const char *dir, const struct daemon_sandbox *sandbox, struct worker **ret,
 	struct p2v_err *err);
 /* Ends the program where it still runs, at once. */
 void daemon_worker_free(struct worker *worker);

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 
@@ -49,8 +50,8 @@ def order(folder, stage):
     return None
 
 
-def probe():
-    """What this program may do."""
+def probe(folder):
+    """What this program may do, and what it sees."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/self/status") as file:
         status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
@@ -60,7 +61,12 @@ def probe():
     for name, arguments in calls.items():
         ctypes.set_errno(0)
         errors[name] = ctypes.get_errno() if getattr(libc, name)(*arguments) else 0
-    return {"no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
+    with open("/proc/net/dev") as file:
+        cards = sorted(line.split(":")[0].strip() for line in file if ":" in line)
+    with socket.create_server(("127.0.0.1", 0)) as here, socket.create_connection(here.getsockname(), 5):
+        pass
+    return {"cards": cards, "beside": os.listdir(os.path.dirname(folder)),
+            "no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
             "core": resource.getrlimit(resource.RLIMIT_CORE), "nice": os.nice(0), "errors": errors}
 
 
@@ -107,7 +113,7 @@ def main():
         sys.exit(3)
     if wrong == "probe":
         with open(os.path.join(folder, "probe"), "w") as file:
-            file.write(json.dumps(probe()))
+            file.write(json.dumps(probe(folder)))
     if wrong == "lie":
         sys.exit(0)
     if wrong == "crash":
