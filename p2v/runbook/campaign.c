@@ -327,12 +327,12 @@ bool campaign_job_brought_back(const struct job *job)
 static int entry_retry(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
 	struct campaign_server *s = e->state;
+	int r = campaign_orders_renew(c, e, err);
 	/* One without its orders goes on once it has them, one at its gate when it is its turn. */
 	bool held = e->job && campaign_job_brought_back(e->job) && s->ordered;
-	int r = 0;
 
-	if (held ||
-		(e->job && (e->job->status == LEDGER_FAILED || e->job->status == LEDGER_CANCELLED)))
+	if (r == 0 && (held || (e->job && (e->job->status == LEDGER_FAILED ||
+						  e->job->status == LEDGER_CANCELLED))))
 		r = campaign_act(c, s->job, held ? "approve" : "retry", "p2v run --retry", 0, err);
 	if (r < 0)
 		return r;

@@ -40,6 +40,7 @@ struct campaign_entry {
 	const struct runbook_server *server;
 	struct campaign_server *state;
 	bool wanted;
+	bool compared;	       /* its orders with the runbook, by this process */
 	const struct job *job; /* in this turn, or NULL */
 	struct campaign_hook_run hook;
 	uint64_t asked_ms;    /* when the guard looked last */
@@ -110,8 +111,27 @@ int campaign_save(struct campaign *c, struct p2v_err *err);
 
 /* ---- for the steps (step.c) ---- */
 
+/* How the reasons begin that we give p2vd. */
+#define CAMPAIGN_OURS "p2v run: "
+
 int campaign_entry_step(struct campaign *c, struct campaign_entry *e, struct p2v_err *err);
 bool campaign_step_rests(int step);
+void campaign_step_to(struct campaign *c, struct campaign_entry *e, enum campaign_step step);
+/* Why it waits: written down only where it is another reason than before. Returns 0. */
+int campaign_waits(struct campaign *c, struct campaign_entry *e, const char *why);
+/* by_job: because its job has failed, so that it goes on with that. */
+void campaign_fail(struct campaign *c, struct campaign_entry *e, bool by_job, const char *why);
+
+/* ---- orders (order.c) ---- */
+
+/* Gives p2vd its orders; state->ordered once they are there. Asked again until then. */
+int campaign_order(struct campaign *c, struct campaign_entry *e, struct p2v_err *err);
+/* The first time that it is called: one that the runbook says something else of by now has no
+ * orders. */
+void campaign_orders_compare(struct campaign *c, struct campaign_entry *e);
+/* One that is to go on after it had failed or was rolled back, likewise: it is brought back to what
+ * was received, as orders are for what has not been converted. */
+int campaign_orders_renew(struct campaign *c, struct campaign_entry *e, struct p2v_err *err);
 /* Held before it comes to the gate of the conversion: rolled back. To approve it opens no gate. */
 bool campaign_job_brought_back(const struct job *job);
 

@@ -66,7 +66,13 @@ static const char text[] =
 	"questions and is quiet is not seen.\n\n"
 	"A server without cutover.final is copied once, from the medium: its outage begins when "
 	"its "
-	"agent starts.";
+	"agent starts.\n\n"
+	"The runbook may be changed between two p2v run, or while none is under way. What a server "
+	"is "
+	"to become counts from the next one on, as long as it has not been let go to its "
+	"conversion; "
+	"for one that has failed or was rolled back, with p2v run --retry, which converts it anew "
+	"where that has happened. Servers that are done stay what they are.";
 
 static const char *before_of(const struct p2v_json_type *type)
 {

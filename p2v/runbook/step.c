@@ -14,8 +14,6 @@
 #include "p2v/runbook/guard.h"
 
 #define GUARD_EVERY_MS 10000
-/* How the reasons begin that we give p2vd. */
-#define OURS "p2v run: "
 
 static uint64_t now_s(void)
 {
@@ -27,15 +25,14 @@ bool campaign_step_rests(int step)
 	return step == CAMPAIGN_DONE || step == CAMPAIGN_FAILED || step == CAMPAIGN_ROLLED;
 }
 
-static void step_to(struct campaign *c, struct campaign_entry *e, enum campaign_step step)
+void campaign_step_to(struct campaign *c, struct campaign_entry *e, enum campaign_step step)
 {
 	e->state->step = (int)step;
 	campaign_note(e->state, NULL);
 	c->dirty = true;
 }
 
-/* Why it waits: written down only where it is another reason than before. */
-static int waits(struct campaign *c, struct campaign_entry *e, const char *why)
+int campaign_waits(struct campaign *c, struct campaign_entry *e, const char *why)
 {
 	const char *old = e->state->note ? e->state->note : "";
 
@@ -46,12 +43,12 @@ static int waits(struct campaign *c, struct campaign_entry *e, const char *why)
 	return 0;
 }
 
-static void fail(struct campaign *c, struct campaign_entry *e, bool by_job, const char *why)
+void campaign_fail(struct campaign *c, struct campaign_entry *e, bool by_job, const char *why)
 {
 	e->state->back = e->state->step;
 	e->state->by_job = by_job;
 	e->state->hooks &= ~(1u << CAMPAIGN_HOOK_FAILED);
-	step_to(c, e, CAMPAIGN_FAILED);
+	campaign_step_to(c, e, CAMPAIGN_FAILED);
 	campaign_note(e->state, why);
 }
 
@@ -101,7 +98,7 @@ static int hook_begin(
 	else if (which == CAMPAIGN_HOOK_REFRESH)
 		e->state->refreshed_s = now_s();
 	else
-		fail(c, e, false, why.text);
+		campaign_fail(c, e, false, why.text);
 	return 0;
 }
 
@@ -111,14 +108,14 @@ static void hook_failed(struct campaign *c, struct campaign_entry *e, const char
 	case CAMPAIGN_HOOK_REFRESH:
 		/* The next one may do better, and the last pass sends what is missing. */
 		e->state->refreshed_s = now_s();
-		waits(c, e, why);
+		campaign_waits(c, e, why);
 		break;
 	case CAMPAIGN_HOOK_FAILED:
 		e->state->hooks |= 1u << CAMPAIGN_HOOK_FAILED;
 		break;
 	default:
 		e->state->guarded = false;
-		fail(c, e, false, why);
+		campaign_fail(c, e, false, why);
 	}
 	c->dirty = true;
 }
@@ -172,14 +169,15 @@ static bool is_its_turn(struct campaign *c, struct campaign_entry *e, bool windo
 		return true;
 	why = before ? p2v_strf("waits for wave %s", before)
 		     : p2v_strf("waits for its window, %s", e->server->window[0]);
-	waits(c, e, why ? why : "waits");
+	campaign_waits(c, e, why ? why : "waits");
 	return false;
 }
 
 /* A person's: names of hosts have no blank, and what we ask for says so. */
 static bool by_person(const struct event *event)
 {
-	return strchr(event->who, ' ') && strncmp(event->text, OURS, strlen(OURS)) != 0;
+	return strchr(event->who, ' ') &&
+	       strncmp(event->text, CAMPAIGN_OURS, strlen(CAMPAIGN_OURS)) != 0;
 }
 
 /* Whether somebody holds it, or wished to have it back, and has not approved of it since. */
@@ -218,9 +216,9 @@ static int let_go(struct campaign *c, struct campaign_entry *e, bool *ret, struc
 	if (person) {
 		why = p2v_strf(
 			"held by a person: p2v job approve %s lets it go on", e->state->job_name);
-		return waits(c, e, why ? why : "held by a person");
+		return campaign_waits(c, e, why ? why : "held by a person");
 	}
-	r = campaign_act(c, e->state->job, "approve", OURS "it is its turn", 0, err);
+	r = campaign_act(c, e->state->job, "approve", CAMPAIGN_OURS "it is its turn", 0, err);
 	/* Somebody was faster, or it is not held any more. */
 	if (r == P2V_EREFUSED) {
 		p2v_err_clear(err);
@@ -252,116 +250,14 @@ static int step_waiting(struct campaign *c, struct campaign_entry *e, struct p2v
 
 	(void)err;
 	if (!job)
-		return waits(c, e, "no machine that matches has called in");
+		return campaign_waits(c, e, "no machine that matches has called in");
 	e->state->job = job->id;
 	free(e->state->job_name);
 	e->state->job_name = strdup(job->name);
 	e->state->seen_s = now_s();
 	e->state->ordered = e->state->rolled = false;
-	step_to(c, e, CAMPAIGN_COPYING);
+	campaign_step_to(c, e, CAMPAIGN_COPYING);
 	return 0;
-}
-
-/* What was ordered for it is already what we would order: somebody was killed in between. */
-static bool orders_are(
-	const struct campaign *c, const struct campaign_entry *e, const struct orders *wanted)
-{
-	p2v_auto_orders struct orders is = {0};
-	p2v_autobuf struct p2v_buf a = {0}, b = {0};
-	struct orders want = *wanted;
-
-	if (campaign_noun(c, e->state->job, "orders.json", &model_orders_type, &is, NULL) < 0)
-		return false;
-	/* Where we say nothing it is the server's choice. */
-	if (!want.format)
-		want.format = is.format;
-	return p2v_json_encode(&model_orders_type, &is, false, &a, NULL) == 0 &&
-	       p2v_json_encode(&model_orders_type, &want, false, &b, NULL) == 0 && a.len == b.len &&
-	       memcmp(a.data, b.data, a.len) == 0;
-}
-
-/* It has gone on without its orders. What was only looked at is brought back for them. */
-static int order_late(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
-{
-	int r;
-
-	if (e->job->running || e->job->wish != LEDGER_NO_WISH || e->job->stage <= LEDGER_RECEIVED)
-		return waits(c, e, "waits for the step that runs now");
-	if (e->job->stage > LEDGER_PLANNED) {
-		fail(c, e, false,
-			"it was converted before the runbook could say what it is to become: p2v "
-			"job rollback, then p2v run --retry");
-		return 0;
-	}
-	r = campaign_act(c, e->state->job, "rollback", OURS "it has other orders", 0, err);
-	if (r == 0)
-		e->state->rolled = c->dirty = true;
-	if (r == P2V_EREFUSED) {
-		p2v_err_clear(err);
-		r = 0;
-	}
-	return r;
-}
-
-static int order_post(struct campaign *c, const struct campaign_entry *e,
-	const struct orders *orders, struct p2v_err *err)
-{
-	p2v_autofree char *path =
-		p2v_strf("/v1/jobs/%llu/orders", (unsigned long long)e->state->job);
-	p2v_autobuf struct p2v_buf text = {0}, answer = {0};
-	int r = p2v_json_encode(&model_orders_type, orders, false, &text, err);
-
-	if (r == 0 && !path)
-		r = p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	if (r == 0)
-		r = c->door->call(
-			c->door->ctx, "POST", path, (const char *)text.data, &answer, err);
-	if (r == 0 && e->server->priority)
-		r = campaign_act(c, e->state->job, "priority", NULL, e->server->priority, err);
-	return r;
-}
-
-/* Right after it has its orders: what was brought back for them goes on. What stands at its gate
- * already had them, and somebody was killed before he wrote it down. */
-static int order_given(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
-{
-	int r = 0;
-
-	if (e->state->rolled && campaign_job_brought_back(e->job))
-		r = campaign_act(c, e->state->job, "approve", OURS "it has its orders", 0, err);
-	if (r == P2V_EREFUSED) {
-		p2v_err_clear(err);
-		r = 0;
-	}
-	if (r == 0)
-		e->state->ordered = c->dirty = true;
-	return r;
-}
-
-static int order(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
-{
-	p2v_auto_orders struct orders orders = {0};
-	struct p2v_err why = {0};
-	int r = runbook_orders(e->server, &orders, &why);
-
-	if (r < 0) {
-		fail(c, e, false, why.text);
-		return 0;
-	}
-	if (orders_are(c, e, &orders))
-		return order_given(c, e, err);
-	if (e->job->stage > LEDGER_RECEIVED || e->job->running)
-		return order_late(c, e, err);
-	r = order_post(c, e, &orders, &why);
-	if (r == P2V_EREFUSED)
-		return waits(c, e, "waits for the step that runs now");
-	if (r == P2V_EINVAL || r == P2V_EFORMAT || r == P2V_EUNSUPPORTED) {
-		fail(c, e, false, why.text);
-		return 0;
-	}
-	if (r < 0)
-		return p2v_err_set(err, r, "%s", why.text);
-	return order_given(c, e, err);
 }
 
 /* The receipt counts from the first pass on: a further one is measured from when its program began.
@@ -403,17 +299,17 @@ static int receipt_look(
 static int step_copying(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
 	bool new;
-	int r = e->state->ordered ? 0 : order(c, e, err);
+	int r = e->state->ordered ? 0 : campaign_order(c, e, err);
 
 	if (r < 0 || !e->state->ordered)
 		return r;
 	if (e->job->stage == LEDGER_WAITING)
-		return waits(c, e, "its agent sends");
+		return campaign_waits(c, e, "its agent sends");
 	r = receipt_look(c, e, &new, err);
 	if (r < 0)
 		return r;
 	e->state->copied_s = now_s();
-	step_to(c, e, runbook_cuts_over(e->server) ? CAMPAIGN_HOT : CAMPAIGN_READY);
+	campaign_step_to(c, e, runbook_cuts_over(e->server) ? CAMPAIGN_HOT : CAMPAIGN_READY);
 	return 0;
 }
 
@@ -424,14 +320,14 @@ static int final_begin(struct campaign *c, struct campaign_entry *e, struct p2v_
 
 	/* Somebody had the hot copy converted, as a rehearsal: a further pass needs it back. */
 	if (e->job->stage > LEDGER_PLANNED) {
-		r = campaign_act(
-			c, e->state->job, "rollback", OURS "its last pass is to come", 0, err);
+		r = campaign_act(c, e->state->job, "rollback",
+			CAMPAIGN_OURS "its last pass is to come", 0, err);
 		return r == P2V_EREFUSED ? (p2v_err_clear(err), 0) : r;
 	}
 	free(e->state->final_receipt);
 	e->state->final_receipt = e->state->receipt ? strdup(e->state->receipt) : NULL;
 	e->state->final_s = now_s();
-	step_to(c, e, CAMPAIGN_FINAL);
+	campaign_step_to(c, e, CAMPAIGN_FINAL);
 	return 0;
 }
 
@@ -460,16 +356,16 @@ static int step_hot(struct campaign *c, struct campaign_entry *e, struct p2v_err
 	if (r < 0)
 		return r;
 	if (e->job->stage == LEDGER_WAITING)
-		return waits(c, e, "its agent sends what has changed");
+		return campaign_waits(c, e, "its agent sends what has changed");
 	if (!job_rests(e->job))
-		return waits(c, e, "is looked at: what has to be changed");
+		return campaign_waits(c, e, "is looked at: what has to be changed");
 	if (is_its_turn(c, e, true)) {
 		if (!runbook_approves(e->server, "final") ||
 			campaign_approved(c->path, e->server->name, e->state->copied_s))
 			return final_begin(c, e, err);
 		why = p2v_strf("waits for approval before its last pass: p2v run --approve %s",
 			e->server->name);
-		waits(c, e, why ? why : "waits for approval");
+		campaign_waits(c, e, why ? why : "waits for approval");
 	}
 	return refresh_due(e) ? hook_begin(c, e, CAMPAIGN_HOOK_REFRESH, err) : 0;
 }
@@ -487,8 +383,8 @@ static int step_final(struct campaign *c, struct campaign_entry *e, struct p2v_e
 		return r;
 	if (e->job->stage == LEDGER_WAITING || !e->state->receipt ||
 		strcmp(e->state->receipt, before) == 0)
-		return waits(c, e, "its last pass is on the way");
-	step_to(c, e, CAMPAIGN_READY);
+		return campaign_waits(c, e, "its last pass is on the way");
+	campaign_step_to(c, e, CAMPAIGN_READY);
 	return 0;
 }
 
@@ -506,12 +402,12 @@ static int convert_begin(struct campaign *c, struct campaign_entry *e, struct p2
 	if (runbook_approves(e->server, "conversion")) {
 		why = p2v_strf("waits for approval before the conversion: p2v job approve %s",
 			e->state->job_name);
-		return waits(c, e, why ? why : "waits for approval");
+		return campaign_waits(c, e, why ? why : "waits for approval");
 	}
 	r = let_go(c, e, &went, err);
 	if (r == 0 && went) {
 		e->state->approved_s = now_s();
-		step_to(c, e, CAMPAIGN_CONVERTING);
+		campaign_step_to(c, e, CAMPAIGN_CONVERTING);
 	}
 	return r;
 }
@@ -530,14 +426,14 @@ static int step_ready(struct campaign *c, struct campaign_entry *e, struct p2v_e
 
 	if (gate_passed(e->job)) {
 		e->state->approved_s = now_s();
-		step_to(c, e, CAMPAIGN_CONVERTING); /* a person was faster */
+		campaign_step_to(c, e, CAMPAIGN_CONVERTING); /* a person was faster */
 		return 0;
 	}
 	if (e->job->status == LEDGER_HELD && e->job->stage == LEDGER_PLANNED)
 		return convert_begin(c, e, err);
 	if (e->job->status == LEDGER_HELD)
 		return let_go(c, e, &went, err);
-	return waits(c, e, "is looked at: what has to be changed");
+	return campaign_waits(c, e, "is looked at: what has to be changed");
 }
 
 static int step_converting(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
@@ -547,18 +443,18 @@ static int step_converting(struct campaign *c, struct campaign_entry *e, struct 
 
 	if (e->job->stage == LEDGER_PROVEN && e->job->status == LEDGER_READY) {
 		e->state->proven_s = now_s();
-		step_to(c, e, CAMPAIGN_PROVEN);
+		campaign_step_to(c, e, CAMPAIGN_PROVEN);
 		return 0;
 	}
 	if (e->job->status != LEDGER_HELD)
-		return waits(c, e,
+		return campaign_waits(c, e,
 			e->job->stage < LEDGER_CONVERTED ? "is converted"
 			: e->job->stage < LEDGER_EMITTED ? "becomes a virtual machine"
 							 : "is started in isolation");
 	if (e->job->stage == LEDGER_CONVERTED && runbook_approves(e->server, "emission")) {
 		why = p2v_strf("waits for approval before the emission: p2v job approve %s",
 			e->state->job_name);
-		return waits(c, e, why ? why : "waits for approval");
+		return campaign_waits(c, e, why ? why : "waits for approval");
 	}
 	return let_go(c, e, &went, err);
 }
@@ -610,7 +506,7 @@ static int guard_look(struct campaign *c, struct campaign_entry *e, bool *ret, s
 	if (r == P2V_ECANCELED)
 		return 0;
 	if (r < 0) {
-		fail(c, e, false, why.text);
+		campaign_fail(c, e, false, why.text);
 		return 0;
 	}
 	*ret = !who;
@@ -618,7 +514,7 @@ static int guard_look(struct campaign *c, struct campaign_entry *e, bool *ret, s
 		return 0;
 	note = p2v_strf(
 		"not handed over: the physical machine still answers (%s): switch it off", who);
-	return waits(c, e, note ? note : "the physical machine still answers");
+	return campaign_waits(c, e, note ? note : "the physical machine still answers");
 }
 
 static int handover_begin(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
@@ -630,7 +526,7 @@ static int handover_begin(struct campaign *c, struct campaign_entry *e, struct p
 		return r;
 	/* Whoever is killed from here on must not take the virtual machine for the physical one. */
 	e->state->guarded = c->dirty = true;
-	waits(c, e, "is handed over");
+	campaign_waits(c, e, "is handed over");
 	return hook_begin(c, e, CAMPAIGN_HOOK_HANDOVER, err);
 }
 
@@ -648,7 +544,7 @@ static int step_proven(struct campaign *c, struct campaign_entry *e, struct p2v_
 		return r;
 	p2v_err_clear(err);
 	e->state->done_s = now_s();
-	step_to(c, e, CAMPAIGN_DONE);
+	campaign_step_to(c, e, CAMPAIGN_DONE);
 	return 0;
 }
 
@@ -656,7 +552,8 @@ static int step_failed(struct campaign *c, struct campaign_entry *e, struct p2v_
 {
 	if (e->state->by_job && e->job && e->job->status != LEDGER_FAILED &&
 		e->job->status != LEDGER_CANCELLED) {
-		step_to(c, e, (enum campaign_step)e->state->back); /* somebody has it tried again */
+		campaign_step_to(
+			c, e, (enum campaign_step)e->state->back); /* somebody has it tried again */
 		return 0;
 	}
 	return hook_done(e, CAMPAIGN_HOOK_FAILED) ? 0 : hook_begin(c, e, CAMPAIGN_HOOK_FAILED, err);
@@ -694,7 +591,7 @@ static void job_lost(struct campaign *c, struct campaign_entry *e)
 	s->seen_s = s->copied_s = s->refreshed_s = s->final_s = s->approved_s = s->proven_s = 0;
 	free(p2v_steal(s->receipt));
 	free(p2v_steal(s->final_receipt));
-	step_to(c, e, CAMPAIGN_WAITING);
+	campaign_step_to(c, e, CAMPAIGN_WAITING);
 	campaign_note(s, "its job was removed");
 }
 
@@ -710,11 +607,15 @@ int campaign_entry_step(struct campaign *c, struct campaign_entry *e, struct p2v
 	}
 	if (e->job && !campaign_step_rests(s->step) &&
 		(e->job->status == LEDGER_FAILED || e->job->status == LEDGER_CANCELLED)) {
-		fail(c, e, true,
+		campaign_fail(c, e, true,
 			*e->job->reason			     ? e->job->reason
 			: e->job->status == LEDGER_CANCELLED ? "cancelled"
 							     : "failed");
 		return 0;
 	}
+	if (s->step == CAMPAIGN_COPYING || s->step == CAMPAIGN_HOT || s->step == CAMPAIGN_READY)
+		campaign_orders_compare(c, e);
+	if (!s->ordered && (s->step == CAMPAIGN_HOT || s->step == CAMPAIGN_READY))
+		return campaign_order(c, e, err);
 	return steps[s->step](c, e, err);
 }
