@@ -6,9 +6,9 @@ usage: campaign.py one|sqlite|postgres [--played] [--build DIR] [--work DIR] [--
 
 one: a server that is copied hot, refreshed, and copied a last time after it has changed; then converted and proven,
 with what its runbook wants to answer on the isolated wire.
-sqlite, postgres: three servers in two waves, while agents, p2vd (two of them on one PostgreSQL) and p2v run are
-killed at random; all are proven at the end, and their disks are still what was received. --played: what is behind
-the reception is played by a script, and no machine is started."""
+sqlite, postgres: three servers in two waves, while agents, p2vd (two of them on one PostgreSQL), the stages' programs
+and p2v run are killed at random; all are proven at the end, and their disks are still what was received. --played: what
+is behind the reception is played by a script, and no machine is started."""
 
 import argparse
 import contextlib
@@ -92,12 +92,12 @@ class Box(server.Server):
 class Daemon:
     """One p2vd, started again whenever it was killed."""
 
-    def __init__(self, steps, store, host, program=None):
+    def __init__(self, steps, store, host, program):
         self.steps, self.host = steps, host
         self.socket = os.path.join(steps.work, f"{host}.sock")
         self.conf = os.path.join(steps.work, f"{host}.conf")
         self.log = os.path.join(steps.work, f"{host}.log")
-        settings = {"store": store, "base": steps.jobs, "socket": self.socket, "program": program or steps.program("p2v"),
+        settings = {"store": store, "base": steps.jobs, "socket": self.socket, "program": program,
                     "user": steps.user, "hold": ["conversion"], "scan_s": 1, "retry_s": 5, "tries": 20, "lease_s": 15,
                     "keep_free": "1G", "host": host}
         with open(self.conf, "w") as file:
@@ -235,29 +235,40 @@ def script_make(steps, box, machine):
     return path
 
 
-def player(options):
-    return os.path.abspath(os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py")) if options.played else None
+def stage_program(steps, options):
+    """What p2vd runs: a player, or p2v itself, each stage with the heavy lock in its hands."""
+    if options.played:
+        return os.path.abspath(os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py"))
+    path = os.path.join(steps.work, "stage")
+    with open(path, "w") as file:
+        # To roll back and to emit takes no machine.
+        file.write(f'#!/bin/sh\nprogram={steps.program("p2v")}\n'
+                   'case "$*" in *--undo* | *"--only output"*) exec "$program" "$@" ;; esac\n'
+                   f'exec flock --no-fork {vm.heavy_lock_path()} "$program" "$@"\n')
+    os.chmod(path, 0o755)
+    return path
 
 
-def lock(options):
-    return contextlib.nullcontext() if options.played else vm.heavy_lock()
+def stage_qemu(steps):
+    """The machines that stages have started: none while they wait for the lock."""
+    found = subprocess.run(["pgrep", "-u", steps.user, "qemu-system"], capture_output=True, text=True).stdout
+    return [int(pid) for pid in found.split()]
 
 
 def one(steps, options):
     box = Box("web01", 0, steps.work)
     box.make()
     box.serve_http()
-    daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one", player(options))
+    daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one", stage_program(steps, options))
     machine = walk.machine_json(box, os.path.join(steps.work, "web01.machine.json"))
     campaign = Campaign(steps, ONE.format(mac=box.mac, agent=script_make(steps, box, machine)), [daemon])
     try:
-        with lock(options):
-            daemon.start()
-            steps.send([box.disk], machine)
-            first = steps.noun("web01", "receipt")["disks"][0]
-            campaign.check()
-            campaign.start()
-            campaign.await_end()
+        daemon.start()
+        steps.send([box.disk], machine)
+        first = steps.noun("web01", "receipt")["disks"][0]
+        campaign.check()
+        campaign.start()
+        campaign.await_end()
         last = steps.noun("web01", "receipt")["disks"][0]
         need(last["digest"] != first["digest"] and last["sent_bytes"] < first["sent_bytes"] // 20, (first, last))
         state = campaign.state()["web01"]
@@ -293,31 +304,56 @@ waves:
 class Disturbance:
     """Something is killed every now and then, and started again."""
 
-    def __init__(self, campaign, daemons, agents, seed, longest):
-        self.longest = longest
+    def __init__(self, steps, campaign, daemons, agents, options):
+        self.steps, self.played, self.longest = steps, options.played, 3 if options.played else 40
         self.campaign, self.daemons, self.agents = campaign, daemons, agents
-        self.random = random.Random(seed)
+        self.random = random.Random(options.seed)
         self.next = time.monotonic() + 3
-        self.kills = {"agent": 0, "p2vd": 0, "p2v run": 0}
+        # A conversion has to come to its end at last.
+        self.most = {"agent": 6, "p2vd": 4 * len(daemons), "stage": 0 if options.played else 4, "p2v run": 6}
+        self.kills = dict.fromkeys(self.most, 0)
+
+    def sending(self):
+        return [agent for agent in self.agents if agent.is_alive() and agent.process]
+
+    def kill(self, what):
+        if what == "agent":
+            self.random.choice(self.sending()).process.kill()
+        elif what == "p2vd":
+            daemon = self.random.choice(self.daemons)
+            daemon.kill()
+            daemon.start()
+        elif what == "stage":
+            for pid in stage_qemu(self.steps)[:1]:
+                kill_above(pid)
+        else:
+            self.campaign.kill()
+            self.campaign.start()
+        self.kills[what] += 1
+        print(f"   {time.strftime('%H:%M:%S')} killed: {what}", flush=True)
 
     def __call__(self):
         if time.monotonic() < self.next:
             return
-        sending = [agent for agent in self.agents if agent.is_alive() and agent.process]
-        if sending and self.kills["agent"] < 6:
-            self.random.choice(sending).process.kill()
-            self.kills["agent"] += 1
-        # A conversion has to come to its end at last.
-        elif self.random.random() < 0.5 and self.kills["p2vd"] < 4 * len(self.daemons):
-            daemon = self.random.choice(self.daemons)
-            daemon.kill()
-            daemon.start()
-            self.kills["p2vd"] += 1
-        elif self.kills["p2v run"] < 6:
-            self.campaign.kill()
-            self.campaign.start()
-            self.kills["p2v run"] += 1
+        sending = self.sending()
+        # Whoever waits for the machine's other tests is no good victim.
+        idle = not self.played and not sending and not stage_qemu(self.steps)
+        may = [what for what, most in self.most.items() if self.kills[what] < most and
+               (what == "agent" if sending else what != "agent")]
+        if may and not idle:
+            self.kill(self.random.choice(may))
         self.next = time.monotonic() + self.random.uniform(2, self.longest if not sending else 6)
+
+
+def kill_above(pid, limit_s=30):
+    """The program that has started a machine, which has to go with it."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with open(f"/proc/{pid}/stat") as file:
+            os.kill(int(file.read().rsplit(")", 1)[1].split()[1]), signal.SIGKILL)
+    end = time.monotonic() + limit_s
+    while os.path.exists(f"/proc/{pid}"):
+        need(time.monotonic() < end, f"process {pid} has outlived the one that started it")
+        time.sleep(0.1)
 
 
 def three(steps, options, store, hosts):
@@ -325,18 +361,17 @@ def three(steps, options, store, hosts):
     boxes[2].uuid = "4c4c4544-0042-3510-8054-b7c04f4d3132"
     for box in boxes:
         box.make()
-    daemons = [Daemon(steps, store, host, player(options)) for host in hosts]
+    daemons = [Daemon(steps, store, host, stage_program(steps, options)) for host in hosts]
     campaign = Campaign(steps, THREE, daemons)
     agents = [Agent(steps, box) for box in boxes]
     try:
-        with lock(options):
-            for daemon in daemons:
-                daemon.start()
-            campaign.start()
-            for agent in agents:
-                agent.start()
-            disturbance = Disturbance(campaign, daemons, agents, options.seed, 3 if options.played else 40)
-            campaign.await_end(disturbance)
+        for daemon in daemons:
+            daemon.start()
+        campaign.start()
+        for agent in agents:
+            agent.start()
+        disturbance = Disturbance(steps, campaign, daemons, agents, options)
+        campaign.await_end(disturbance)
         print(f"   killed: {disturbance.kills}", flush=True)
         need(sum(disturbance.kills.values()) >= 4, f"too little was killed: {disturbance.kills}")
         for box, agent in zip(boxes, agents):

@@ -29,8 +29,12 @@ class VmError(Exception):
 @contextlib.contextmanager
 def heavy_lock():
     """One machine at a time on this host. Waits; do not also wrap the test with flock(1)."""
-    with file_lock(os.environ.get("P2V_HEAVY_LOCK") or os.path.join(tempfile.gettempdir(), "p2v-heavy.lock")):
+    with file_lock(heavy_lock_path()):
         yield
+
+
+def heavy_lock_path():
+    return os.environ.get("P2V_HEAVY_LOCK") or os.path.join(tempfile.gettempdir(), "p2v-heavy.lock")
 
 
 @contextlib.contextmanager
