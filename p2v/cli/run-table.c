@@ -8,7 +8,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
-#define NAME_COLUMNS 16
+#define NAME_COLUMNS 16 /* at least; at most a third of the line */
 #define STEP_COLUMNS 11
 #define WAVE_COLUMNS 10
 
@@ -49,12 +49,23 @@ static void line_end(struct p2v_buf *out)
 	p2v_buf_add_str(out, "\n");
 }
 
+/* Two that begin alike are to be told apart. */
+static size_t name_columns(const struct campaign *c, size_t columns)
+{
+	size_t longest = NAME_COLUMNS;
+
+	for (size_t i = 0; i < c->n_entries; i++)
+		longest = p2v_max_u64(longest, strlen(c->entries[i].server->name));
+	return p2v_min_u64(longest, p2v_max_u64(NAME_COLUMNS, columns / 3));
+}
+
 void cli_run_table(const struct campaign *c, size_t columns, struct p2v_buf *out)
 {
-	size_t fixed = WAVE_COLUMNS + NAME_COLUMNS + STEP_COLUMNS + 3;
+	size_t names = name_columns(c, columns);
+	size_t fixed = WAVE_COLUMNS + names + STEP_COLUMNS + 3;
 
 	cli_cell_add(out, "WAVE", WAVE_COLUMNS);
-	cli_cell_add(out, "SERVER", NAME_COLUMNS);
+	cli_cell_add(out, "SERVER", names);
 	cli_cell_add(out, "STEP", STEP_COLUMNS);
 	p2v_buf_add_str(out, "WHAT\n");
 	for (size_t i = 0; i < c->n_entries; i++) {
@@ -65,7 +76,7 @@ void cli_run_table(const struct campaign *c, size_t columns, struct p2v_buf *out
 			continue;
 		doing_add(&doing, e);
 		cli_cell_add(out, e->wave->name, WAVE_COLUMNS);
-		cli_cell_add(out, e->server->name, NAME_COLUMNS);
+		cli_cell_add(out, e->server->name, names);
 		cli_cell_add(out, campaign_step_words[e->state->step], STEP_COLUMNS);
 		cli_cut_add(out, doing.failed || !doing.data ? "" : (const char *)doing.data,
 			columns > fixed + 10 ? columns - fixed : 10);
