@@ -90,13 +90,10 @@ static void add_hyperv(struct domain *d)
 	emit_xml_start(&d->xml, "hyperv", "mode", "custom", NULL);
 	for (size_t i = 0; i < d->output->n_hyperv; i++)
 		emit_xml_empty(&d->xml, d->output->hyperv[i], "state", "on", "retries",
-			strcmp(d->output->hyperv[i], "spinlocks") == 0 ? "8191" : NULL, NULL);
+			strcmp(d->output->hyperv[i], "spinlocks") == 0 ? EMIT_SPINLOCK_RETRIES
+								       : NULL,
+			NULL);
 	emit_xml_end(&d->xml);
-}
-
-static bool is_windows(const struct domain *d)
-{
-	return d->output->os && strcmp(d->output->os, "windows") == 0;
 }
 
 /* Windows counts its timer's ticks and wants those that it missed; it is slow with a HPET. */
@@ -105,7 +102,7 @@ static void add_clock(struct domain *d)
 	const char *offset =
 		d->output->rtc && strcmp(d->output->rtc, "localtime") == 0 ? "localtime" : "utc";
 
-	if (!is_windows(d)) {
+	if (!emit_is_windows(d->output)) {
 		emit_xml_empty(&d->xml, "clock", "offset", offset, NULL);
 		return;
 	}
@@ -116,6 +113,13 @@ static void add_clock(struct domain *d)
 	if (d->output->n_hyperv)
 		emit_xml_empty(&d->xml, "timer", "name", "hypervclock", "present", "yes", NULL);
 	emit_xml_end(&d->xml);
+}
+
+/* By which Windows tells the number of its crash. */
+static void add_panic(struct domain *d)
+{
+	if (d->output->n_hyperv)
+		emit_xml_empty(&d->xml, "panic", "model", "hyperv", NULL);
 }
 
 static void add_tpm(struct domain *d)
@@ -310,6 +314,7 @@ int emit_domain_write(
 	add_consoles(&d);
 	add_helpers(&d);
 	add_tpm(&d);
+	add_panic(&d);
 	emit_xml_end(&d.xml);
 	emit_xml_end(&d.xml);
 	return p2v_buf_check(out, err);

@@ -83,6 +83,11 @@ bool emit_has_bus(const struct output *output, const char *bus)
 	return false;
 }
 
+bool emit_is_windows(const struct output *output)
+{
+	return output->os && strcmp(output->os, "windows") == 0;
+}
+
 uint64_t emit_memory_mib(const struct output *output)
 {
 	uint64_t mib = p2v_div_up(output->memory_bytes, P2V_MIB);

@@ -72,6 +72,9 @@ struct emit_slot emit_nic_slot(size_t i, size_t n_nics);
 /* How many disks before disk i are on the same bus: its place there. */
 size_t emit_disk_place(const struct output *output, size_t i);
 bool emit_has_bus(const struct output *output, const char *bus);
+bool emit_is_windows(const struct output *output);
+/* How often a Windows tries for a lock before it lets another processor run. */
+#define EMIT_SPINLOCK_RETRIES "8191"
 /* Whole MiB and at least one processor; a default where the output does not say. */
 uint64_t emit_memory_mib(const struct output *output);
 unsigned emit_cpus(const struct output *output);

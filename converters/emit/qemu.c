@@ -38,6 +38,39 @@ static const char *root_bus(const struct emit_qemu *q)
 
 /* ---- one function per part of the machine ---- */
 
+int emit_qemu_hyperv(const struct output *output, struct p2v_buf *out, struct p2v_err *err)
+{
+	p2v_buf_add_str(out, "max");
+	for (size_t i = 0; i < output->n_hyperv; i++)
+		if (strcmp(output->hyperv[i], "spinlocks") == 0)
+			p2v_buf_addf(out, ",hv-spinlocks=%s", EMIT_SPINLOCK_RETRIES);
+		else
+			p2v_buf_addf(out, ",hv-%s=on", output->hyperv[i]);
+	if (output->n_hyperv)
+		p2v_buf_add_str(out, ",hv-time=on,hv-crash=on");
+	return p2v_buf_check(out, err);
+}
+
+static void add_cpu(const struct emit_qemu *q, struct emit_argv *argv)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+
+	if (!q->kvm)
+		emit_argv_opt(argv, "-cpu", "max");
+	else if (emit_qemu_hyperv(q->output, &text, NULL) == 0)
+		emit_argv_opt(argv, "-cpu", "%s", (const char *)text.data);
+	argv->failed |= text.failed;
+}
+
+/* As domain.c says it: a Windows wants the ticks that it missed, and no HPET. */
+static void add_clock(const struct emit_qemu *q, struct emit_argv *argv)
+{
+	bool local = q->output->rtc && strcmp(q->output->rtc, "localtime") == 0;
+
+	emit_argv_opt(argv, "-rtc", "base=%s%s", local ? "localtime" : "utc",
+		emit_is_windows(q->output) ? ",driftfix=slew" : "");
+}
+
 static void add_board(const struct emit_qemu *q, struct emit_argv *argv)
 {
 	const struct output *output = q->output;
@@ -53,15 +86,15 @@ static void add_board(const struct emit_qemu *q, struct emit_argv *argv)
 	emit_argv_opt(argv, "-name", "%s", output->name);
 	emit_argv_add(argv, "-no-user-config");
 	emit_argv_add(argv, "-nodefaults");
-	emit_argv_opt(argv, "-machine", "%s%s%s", output->machine,
+	emit_argv_opt(argv, "-machine", "%s%s%s%s", output->machine,
+		emit_is_windows(output) ? ",hpet=off" : "",
 		q->firmware.code ? ",pflash0=fw-code,pflash1=fw-vars" : "",
 		q->firmware.code && output->secure_boot ? ",smm=on" : "");
-	emit_argv_opt(argv, "-cpu", "max");
+	add_cpu(q, argv);
 	emit_argv_opt(argv, "-m", "%" PRIu64 "M", mib);
 	emit_argv_opt(argv, "-smp", "cpus=%u,sockets=%u,cores=%u,threads=1", cpus, sockets,
 		cpus / sockets);
-	emit_argv_opt(argv, "-rtc", "base=%s",
-		output->rtc && strcmp(output->rtc, "localtime") == 0 ? "localtime" : "utc");
+	add_clock(q, argv);
 	if (output->uuid && *output->uuid)
 		emit_argv_opt(argv, "-uuid", "%s", output->uuid);
 }

@@ -15,6 +15,7 @@
 
 #include "converters/emit/argv.h"
 #include "converters/emit/firmware.h"
+#include "p2v/core/buf.h"
 #include "p2v/model/machine.h"
 #include "p2v/model/output.h"
 
@@ -27,12 +28,16 @@ struct emit_qemu {
 	const char *nvram_file;	 /* UEFI: the variable store to use */
 	uint64_t max_memory_mib; /* 0: no limit but the output's own size */
 	unsigned max_cpus;
-	bool isolated;			/* no way out of the user network */
+	bool kvm;      /* is sure, and with it what only KVM can show: Hyper-V's interfaces */
+	bool isolated; /* no way out of the user network */
 	const char *const *net_options; /* one per card, "" or ",hostfwd=..."; or NULL */
 	const int *net_peers; /* one per card: a datagram socket, each datagram a frame, whose far
 				 end hangs on the card's wire, too; -1: none; or NULL */
 };
 
+/* Appends -cpu's value where there is KVM: Hyper-V's interfaces, by libvirt's names, which QEMU
+ * shares. An emulated processor has none, and QEMU refuses them then. */
+int emit_qemu_hyperv(const struct output *output, struct p2v_buf *out, struct p2v_err *err);
 /* Appends to argv, which starts with the caller's program. */
 int emit_qemu_args(const struct emit_qemu *qemu, struct emit_argv *argv, struct p2v_err *err);
 

@@ -18,8 +18,28 @@
 	"case \"${P2V_ACCEL:-auto}\" in\n"                                                         \
 	"auto) set -- -accel kvm -accel tcg \"$@\" ;;\n"                                           \
 	"*) set -- -accel \"$P2V_ACCEL\" \"$@\" ;;\n"                                              \
-	"esac\n"                                                                                   \
-	"exec qemu-system-x86_64"
+	"esac\n"
+
+/* %s: -cpu's value, behind which one of the caller's counts. */
+#define HYPERV                                                                                     \
+	"# What KVM shows to a Windows of Hyper-V; an emulated processor has nothing of it.\n"     \
+	"case \"${P2V_ACCEL:-auto}\" in\n"                                                         \
+	"kvm) set -- -cpu %s \"$@\" ;;\n"                                                          \
+	"auto) if [ -w /dev/kvm ]; then set -- -cpu %s \"$@\"; fi ;;\n"                            \
+	"esac\n"
+
+/* %s: the machine, in whose folder the TPM keeps what it is told. */
+#define TPM                                                                                        \
+	"if command -v swtpm >/dev/null; then\n"                                                   \
+	"  mkdir -p -m 700 %s.tpm\n"                                                               \
+	"  swtpm socket --tpm2 --daemon --terminate --tpmstate \"dir=$PWD/%s.tpm\" --ctrl "        \
+	"type=unixio,path=%s.tpm/socket\n"                                                         \
+	"  set -- -chardev socket,id=tpm0-control,path=%s.tpm/socket -tpmdev "                     \
+	"emulator,id=tpm0,chardev=tpm0-control -device tpm-crb,tpmdev=tpm0 \"$@\"\n"               \
+	"else\n"                                                                                   \
+	"  echo \"$0: swtpm is not installed: this machine starts without the TPM that its \"\\\n" \
+	"\"Windows wants\" >&2\n"                                                                  \
+	"fi\n"
 
 static const char tail[] = " \\\n  -chardev stdio,id=serial0,mux=on,signal=off"
 			   " \\\n  -mon chardev=serial0"
@@ -59,6 +79,7 @@ int emit_script_write(
 {
 	p2v_autofree const char **files = calloc(in->output->n_disks + 1, sizeof(*files));
 	p2v_auto_emit_argv struct emit_argv argv = {0};
+	p2v_autobuf struct p2v_buf hyperv = {0};
 	struct emit_qemu qemu = {
 		.output = in->output,
 		.machine = in->machine,
@@ -78,6 +99,16 @@ int emit_script_write(
 	if (r < 0)
 		return r;
 	p2v_buf_addf(out, HEAD, in->output->name);
+	if (in->output->n_hyperv) {
+		r = emit_qemu_hyperv(in->output, &hyperv, err);
+		if (r < 0)
+			return r;
+		p2v_buf_addf(out, HYPERV, (const char *)hyperv.data, (const char *)hyperv.data);
+	}
+	if (in->output->tpm)
+		p2v_buf_addf(out, TPM, in->output->name, in->output->name, in->output->name,
+			in->output->name);
+	p2v_buf_add_str(out, "exec qemu-system-x86_64");
 	for (size_t i = 0; i < argv.n; i++) {
 		p2v_buf_add_str(out, argv.args[i][0] == '-' ? " \\\n  " : " ");
 		add_word(out, argv.args[i]);

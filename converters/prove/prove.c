@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "converters/emit/hw.h"
 #include "converters/prove/verdict.h"
 #include "converters/prove/vm.h"
 #include "converters/prove/words.h"
@@ -93,7 +94,7 @@ static int look(struct watch *w, struct p2v_err *err)
 		if (r == 0)
 			r = prove_vm_read_screen(&w->vm, err);
 	}
-	if (r == 0 && prove_is_windows(w->vm.output) && now - w->picture_ms >= PICTURE_MS) {
+	if (r == 0 && emit_is_windows(w->vm.output) && now - w->picture_ms >= PICTURE_MS) {
 		r = prove_vm_read_picture(&w->vm, err);
 		w->picture_ms = p2v_now_ms();
 	}
@@ -135,7 +136,7 @@ static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
 	w->sights.screen = &w->vm.screen;
 	w->sights.services = w->vm.services;
 	w->sights.n_services = w->vm.n_services;
-	w->sights.picture = prove_is_windows(w->vm.output) ? &w->vm.picture : NULL;
+	w->sights.picture = emit_is_windows(w->vm.output) ? &w->vm.picture : NULL;
 	w->sights.ground = w->vm.ground;
 	r = prove_verdict(&w->sights, w->vm.output, w->vm.nics, w->vm.n_nics, &next, err);
 	if (r < 0) {

@@ -92,11 +92,6 @@ static bool add_boot_checks(
 			       s->writes, s->flushes, bus ? bus->name : "no disk", driver));
 }
 
-bool prove_is_windows(const struct output *output)
-{
-	return output->os && strcmp(output->os, "windows") == 0;
-}
-
 /* Not required: what fails here may have failed on the physical machine, too. */
 static bool add_unit_check(const struct prove_console *serial, struct proof *proof)
 {
@@ -263,7 +258,7 @@ static int conclude(const struct prove_sights *s, struct proof *proof)
 int prove_verdict(const struct prove_sights *sights, const struct output *output,
 	const struct prove_nic *nics, size_t n_nics, struct proof *proof, struct p2v_err *err)
 {
-	bool windows = prove_is_windows(output);
+	bool windows = emit_is_windows(output);
 	bool ok = (windows ? add_windows_checks(sights, output, proof)
 			   : add_boot_checks(sights, output, proof) &&
 					  add_unit_check(sights->serial, proof)) &&

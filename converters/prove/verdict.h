@@ -37,8 +37,6 @@ bool prove_has_failed(const struct prove_sights *sights);
 
 /* It has come as far as a login. */
 bool prove_has_login(const struct prove_sights *sights);
-/* By what the output says of itself. */
-bool prove_is_windows(const struct output *output);
 
 /* Disk and every static address hold: it runs, whatever else is missing. */
 bool prove_is_up(const struct proof *proof);

@@ -239,6 +239,7 @@ static int describe(struct prove_vm *vm, const char *accel, const int ends[3], c
 		.nvram_file = nvram,
 		.max_memory_mib = half_of_memory_mib(),
 		.max_cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+		.kvm = strcmp(accel, "kvm") == 0,
 		.isolated = true,
 		.net_options = (const char *const *)options,
 	};

@@ -336,21 +336,27 @@ static void domain_is_valid_whatever_the_strings(void **state)
 	xml_check(&xml);
 }
 
-static void domain_for_windows(void **state)
+static void be_windows(struct fixture *f)
 {
 	static char windows[] = "windows",
-		    *hyperv[] = {s_relaxed, s_spinlocks, s_vpindex, s_synic, s_stimer},
-		    *evil[] = {s_evil};
+		    *hyperv[] = {s_relaxed, s_spinlocks, s_vpindex, s_synic, s_stimer};
+
+	fixture_init(f);
+	f->output.os = windows;
+	f->output.hyperv = hyperv;
+	f->output.n_hyperv = P2V_N(hyperv);
+	f->output.tpm = true;
+}
+
+static void domain_for_windows(void **state)
+{
+	static char *evil[] = {s_evil};
 	struct emit_description_input in = {.dir = "/tmp/job"};
 	p2v_autobuf struct p2v_buf xml = {0};
 	struct fixture f;
 
 	(void)state;
-	fixture_init(&f);
-	f.output.os = windows;
-	f.output.hyperv = hyperv;
-	f.output.n_hyperv = P2V_N(hyperv);
-	f.output.tpm = true;
+	be_windows(&f);
 	in.output = &f.output;
 	assert_int_equal(emit_domain_write(&in, &xml, NULL), 0);
 	xml_check(&xml);
@@ -358,9 +364,33 @@ static void domain_for_windows(void **state)
 	assert_non_null(strstr((char *)xml.data, "<clock offset='localtime'>"));
 	assert_non_null(strstr((char *)xml.data, "<timer name='hpet' present='no'/>"));
 	assert_non_null(strstr((char *)xml.data, "<backend type='emulator' version='2.0'/>"));
+	assert_non_null(strstr((char *)xml.data, "<panic model='hyperv'/>"));
 	f.output.hyperv = evil;
 	f.output.n_hyperv = 1;
 	assert_int_equal(emit_domain_write(&in, &xml, NULL), P2V_EFORMAT);
+}
+
+/* The script starts the machine that the domain describes. */
+static void script_for_windows(void **state)
+{
+	static const char *const words[] = {
+		"-cpu max,hv-relaxed=on,hv-spinlocks=8191,hv-vpindex=on,",
+		",hv-time=on,hv-crash=on", "hpet=off", "base=localtime,driftfix=slew",
+		"swtpm socket", "-device tpm-crb"};
+	struct emit_description_input in = {.dir = "/tmp/job"};
+	p2v_autobuf struct p2v_buf text = {0};
+	struct fixture f;
+
+	(void)state;
+	be_windows(&f);
+	in.output = &f.output;
+	assert_int_equal(emit_script_write(&in, &text, NULL), 0);
+	assert_int_equal(p2v_proc_run((const char *const[]){"sh", "-n", NULL}, text.data, text.len,
+				 60000, NULL, NULL),
+		0);
+	for (size_t i = 0; i < P2V_N(words); i++)
+		if (!strstr((char *)text.data, words[i]))
+			fail_msg("no '%s' in\n%s", words[i], (char *)text.data);
 }
 
 static void script_is_shell_and_quotes(void **state)
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test(xml_escapes_everything),
 		cmocka_unit_test(domain_is_valid_whatever_the_strings),
 		cmocka_unit_test(domain_for_windows),
+		cmocka_unit_test(script_for_windows),
 		cmocka_unit_test(script_is_shell_and_quotes),
 		cmocka_unit_test(info_reads_what_qemu_img_says),
 	};
