@@ -6,7 +6,8 @@
  *	Control\Network\{class}\{GUID}\Connection   Name, PnpInstanceID
  *	Control\NetworkSetup2\Interfaces\{GUID}\Kernel   CurrentAddress (10 and later)
  *	Control\Class\{class}\NNNN   NetCfgInstanceId = {GUID}, NetworkAddress: set by hand
- *	Services\Tcpip\Parameters\Interfaces\{GUID}   addresses
+ *	Services\Tcpip\Parameters\Interfaces\{GUID}   addresses, name servers, suffix
+ *	Services\NetBT\Parameters\Interfaces\Tcpip_{GUID}   the same of NetBIOS
  */
 
 #include <arpa/inet.h>
@@ -44,7 +45,7 @@ static bool is_ipv4(const char *text)
 	return inet_pton(AF_INET, text, &a) == 1 && a.s_addr != 0;
 }
 
-static int add_address(struct windows *win, struct facts_nic *nic, const char *method,
+int windows_add_address(struct windows *win, struct facts_nic *nic, const char *method,
 	const char *address, const char *gateway)
 {
 	struct facts_address *a =
@@ -76,12 +77,17 @@ static int read_static(struct windows *win, struct facts_nic *nic, const char *k
 		if (!is_ipv4(ips.items[i]) || bits > 32)
 			continue;
 		snprintf(text, sizeof(text), "%.15s/%u", ips.items[i], bits);
-		r = add_address(win, nic, "static", text, gateway);
+		r = windows_add_address(win, nic, "static", text, gateway);
 	}
 	return r;
 }
 
-static int read_dns(struct windows *win, struct facts_nic *nic, const char *key)
+static bool is_ipv6(const char *text)
+{
+	return inet_pton(AF_INET6, text, &(struct in6_addr){0}) == 1;
+}
+
+int windows_add_dns(struct windows *win, struct facts_nic *nic, const char *key)
 {
 	p2v_autofree char *text = windows_text(win, win->system, key, "NameServer");
 	int r = 0;
@@ -90,10 +96,29 @@ static int read_dns(struct windows *win, struct facts_nic *nic, const char *key)
 		size_t n = strcspn(p, ", ");
 		p2v_autofree char *one = strndup(p, n);
 
-		if (one && is_ipv4(one))
+		if (one && (is_ipv4(one) || is_ipv6(one)))
 			r = inspect_add_str(win->in, &nic->dns, &nic->n_dns, one);
 		p += n + strspn(p + n, ", ");
 	}
+	return r;
+}
+
+/* NetBIOS: name servers, and whether it is spoken at all. */
+static int read_wins(struct windows *win, struct facts_nic *nic, const char *guid)
+{
+	p2v_autofree char *rest =
+		p2v_strf("Services\\NetBT\\Parameters\\Interfaces\\Tcpip_%s", guid);
+	p2v_autofree char *key = rest ? windows_key(win, rest) : NULL;
+	guest_auto_names struct guest_hive_names servers = {0};
+	int r = 0;
+
+	if (!key)
+		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+	windows_texts(win, win->system, key, "NameServerList", &servers);
+	for (size_t i = 0; r == 0 && i < servers.n_items; i++)
+		if (is_ipv4(servers.items[i]))
+			r = inspect_add_str(win->in, &nic->wins, &nic->n_wins, servers.items[i]);
+	nic->netbios = windows_u32(win, win->system, key, "NetbiosOptions", 0);
 	return r;
 }
 
@@ -106,10 +131,19 @@ static int read_addresses(struct windows *win, struct facts_nic *nic, const char
 	if (!key)
 		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
 	if (windows_u32(win, win->system, key, "EnableDHCP", 0))
-		r = add_address(win, nic, "dhcp", "", "");
+		r = windows_add_address(win, nic, "dhcp", "", "");
 	else
 		r = read_static(win, nic, key);
-	return r == 0 ? read_dns(win, nic, key) : r;
+	if (r == 0)
+		r = windows_add_dns(win, nic, key);
+	if (r < 0)
+		return r;
+	nic->suffix = windows_text(win, win->system, key, "Domain");
+	if (nic->suffix && !*nic->suffix) {
+		free(nic->suffix);
+		nic->suffix = NULL;
+	}
+	return read_wins(win, nic, guid);
 }
 
 static int set_mac(struct windows *win, struct facts_nic *nic, const uint8_t *m)
@@ -138,28 +172,34 @@ static int read_mac(struct windows *win, struct facts_nic *nic, const char *guid
 	return 0;
 }
 
-/* Of a driver's own settings: an address that was set by hand. */
-static int read_set_mac(struct windows *win, struct facts_nic *nic, const char *guid)
+/* The key of its driver's own settings, malloc'd; NULL: it has none. */
+static char *find_class_key(struct windows *win, const char *guid)
 {
 	p2v_autofree char *top = windows_key(win, "Control\\Class\\" NET_CLASS);
 	guest_auto_names struct guest_hive_names keys = {0};
-	uint8_t mac[6];
 
 	if (!top || guest_hive_keys(win->system, top, &keys, NULL) < 0)
-		return 0;
+		return NULL;
 	for (size_t i = 0; i < keys.n_items && i < MAX_CARDS; i++) {
 		p2v_autofree char *key = p2v_strf("%s\\%s", top, keys.items[i]);
 		p2v_autofree char *id =
 			key ? windows_text(win, win->system, key, "NetCfgInstanceId") : NULL;
-		p2v_autofree char *text = NULL;
 
-		if (!id || strcasecmp(id, guid) != 0)
-			continue;
-		text = windows_text(win, win->system, key, "NetworkAddress");
-		if (text && strlen(text) == 12 && p2v_unhex(text, mac, 6, NULL) == 0)
-			return set_mac(win, nic, mac);
+		if (id && strcasecmp(id, guid) == 0)
+			return p2v_steal(key);
 	}
-	return 0;
+	return NULL;
+}
+
+/* An address that was set by hand. */
+static int read_set_mac(struct windows *win, struct facts_nic *nic, const char *class_key)
+{
+	p2v_autofree char *text = windows_text(win, win->system, class_key, "NetworkAddress");
+	uint8_t mac[6];
+
+	if (!text || strlen(text) != 12 || p2v_unhex(text, mac, 6, NULL) < 0)
+		return 0;
+	return set_mac(win, nic, mac);
 }
 
 /*
@@ -230,6 +270,7 @@ static int read_adapter(struct windows *win, const char *top, const char *guid)
 	p2v_autofree char *name = key ? windows_text(win, win->system, key, "Name") : NULL;
 	p2v_autofree char *instance =
 		key ? windows_text(win, win->system, key, "PnpInstanceID") : NULL;
+	p2v_autofree char *class_key = find_class_key(win, guid);
 	struct facts_os *os = win->in->os;
 	struct facts_nic *nic;
 	int r;
@@ -246,12 +287,14 @@ static int read_adapter(struct windows *win, const char *top, const char *guid)
 		r = inspect_set(win->in, &nic->path, guid);
 	if (r == 0)
 		r = read_mac(win, nic, guid);
-	if (r == 0 && !nic->mac)
-		r = read_set_mac(win, nic, guid);
+	if (r == 0 && !nic->mac && class_key)
+		r = read_set_mac(win, nic, class_key);
 	if (r == 0 && instance)
 		r = read_slot(win, nic, instance);
 	if (r == 0)
 		r = read_addresses(win, nic, guid);
+	if (r == 0)
+		r = windows_network6(win, nic, guid, class_key);
 	if (r < 0)
 		return r;
 	/* A team holds the addresses of its cards. */

@@ -107,7 +107,10 @@ static int open_hive(
 		return inspect_note(win->in, "%s; passed over", why.text);
 	if (guest_hive_is_dirty(*ret))
 		return inspect_add_str(win->in, &win->w->dirty, &win->w->n_dirty, name);
-	return 0;
+	r = guest_hive_check(*ret, &why);
+	if (r == P2V_EFORMAT)
+		return inspect_add_str(win->in, &win->w->damaged, &win->w->n_damaged, why.text);
+	return r < 0 ? p2v_err_set(win->in->err, r, "%s", why.text) : 0;
 }
 
 static int add_set(struct windows *win, uint32_t number)

@@ -33,6 +33,14 @@ int windows_agents(struct windows *win);
 int windows_network(struct windows *win);
 int windows_boot(struct windows *win);
 
+/* An adapter's IPv6. class_key: of its driver's settings, or NULL. */
+int windows_network6(
+	struct windows *win, struct facts_nic *nic, const char *guid, const char *class_key);
+int windows_add_address(struct windows *win, struct facts_nic *nic, const char *method,
+	const char *address, const char *gateway);
+/* What the key's NameServer lists. */
+int windows_add_dns(struct windows *win, struct facts_nic *nic, const char *key);
+
 /* Values, by printf of a key; h may be NULL. Text: malloc'd, or NULL. */
 char *windows_text(struct windows *win, struct guest_hive *h, const char *key, const char *name);
 uint32_t windows_u32(struct windows *win, struct guest_hive *h, const char *key, const char *name,

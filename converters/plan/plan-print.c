@@ -41,6 +41,8 @@ static void print_machine(const struct plan *p, struct p2v_buf *out)
 			p->disks[i].to ? ", to " : "", p->disks[i].to ? p->disks[i].to : "");
 	for (size_t i = 0; i < p->n_nics; i++)
 		print_nic(&p->nics[i], out);
+	if (*plan_text(p->media))
+		wrap(out, "  drivers  ", 11, p->media);
 }
 
 static void print_steps(const struct plan *p, struct p2v_buf *out)

@@ -141,8 +141,9 @@ void plan_windows_board(struct planning *p)
 	/* 11 does not start without one when it is upgraded, and is not supported without. */
 	p->plan->tpm = plan_is(p->os->id, "win11") && plan_is(p->plan->firmware, "uefi");
 	if (p->plan->tpm)
-		plan_warn(p, "Windows 11 wants a TPM: the domain has one, for which the host needs "
-			     "swtpm; the start script has none");
+		plan_warn(p,
+			"Windows 11 wants a TPM: domain and start script have one, for which the "
+			"host needs swtpm; the proof is made without");
 	if (!one_processor(p) || p->plan->cpus <= 1)
 		return;
 	p->plan->cpus = 1;

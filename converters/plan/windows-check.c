@@ -28,15 +28,23 @@ static void check_written_back(struct planning *p)
 	if (w->hibernated)
 		plan_block(p,
 			"%s: Windows is hibernated, as it is after each shutdown with Fast "
-			"Startup: what is changed on the disk would be lost. Start it and shut it "
-			"down with 'shutdown /s /t 0'",
+			"Startup: what is changed on the disk would be lost. Start it, shut it "
+			"down "
+			"with 'shutdown /s /t 0', and copy it again (p2v-agent --refresh)",
 			p->os->root);
 	for (size_t i = 0; i < w->n_dirty; i++)
 		plan_block(p,
 			"%s: its registry (%s) was not written back in full, as after a power "
-			"cut or while it runs: start Windows and shut it down with "
-			"'shutdown /s /t 0'",
+			"cut or while it runs: start Windows, shut it down with 'shutdown /s /t "
+			"0', and copy it again with p2v-agent --refresh, which sends only what "
+			"has changed",
 			p->os->root, w->dirty[i]);
+	for (size_t i = 0; i < w->n_damaged; i++)
+		plan_block(p,
+			"%s: %s. Start Windows, which mends what it can, and shut it down with "
+			"'shutdown /s /t 0'; if it does not start either, restore this file from a "
+			"backup",
+			p->os->root, w->damaged[i]);
 }
 
 static const struct facts_fs *find_fs(const struct planning *p, const char *device)

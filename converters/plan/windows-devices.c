@@ -185,6 +185,8 @@ void plan_windows_devices(struct planning *p)
 	const struct bus *bus = choose_bus(p);
 	const char *nic = choose_nic(p), *name = bus ? bus->name : "sata";
 
+	if (*plan_text(p->target->media))
+		plan_set(p, &p->plan->media, p->target->media);
 	check_bus(p, bus);
 	p->disk_drivers = bus ? bus->drivers : NULL;
 	p->virtio_disk = strncmp(name, "virtio", 6) == 0;

@@ -96,6 +96,15 @@ bool plan_is_plain(const char *name)
 	       strlen(name) < 100;
 }
 
+bool plan_is_dns_name(const char *text)
+{
+	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				 "-_.";
+	size_t n = strlen(plan_text(text));
+
+	return n && n < 254 && *text != '-' && strspn(text, ok) == n;
+}
+
 /* ---- the version of a driver's package ---- */
 
 static uint64_t days_since_1601(uint64_t year, uint64_t month, uint64_t day)

@@ -13,11 +13,19 @@
 #include "p2v/core/json.h"
 #include "p2v/core/span.h"
 
-#define INTERFACES "Services\\Tcpip\\Parameters\\Interfaces"
+#define INTERFACES  "Services\\Tcpip\\Parameters\\Interfaces"
+#define INTERFACES6 "Services\\Tcpip6\\Parameters\\Interfaces"
+#define NETBIOS	    "Services\\NetBT\\Parameters\\Interfaces\\Tcpip_"
+#define NSI6	    "Control\\Nsi\\{eb004a01-9b1a-11d4-9123-0050047759bc}"
 
 static bool is_static(const struct facts_address *a)
 {
 	return plan_is(a->method, "static");
+}
+
+static bool is_ipv6(const char *address)
+{
+	return strchr(plan_text(address), ':') != NULL;
 }
 
 static bool has_static(const struct facts_nic *nic)
@@ -26,6 +34,29 @@ static bool has_static(const struct facts_nic *nic)
 		if (is_static(&nic->addresses[i]))
 			return true;
 	return false;
+}
+
+static bool has_static4(const struct facts_nic *nic)
+{
+	for (size_t i = 0; i < nic->n_addresses; i++)
+		if (is_static(&nic->addresses[i]) && !is_ipv6(nic->addresses[i].address))
+			return true;
+	return false;
+}
+
+static bool has_dns(const struct facts_nic *nic, bool v6)
+{
+	for (size_t i = 0; i < nic->n_dns; i++)
+		if (is_ipv6(nic->dns[i]) == v6)
+			return true;
+	return false;
+}
+
+/* Something was set for it by hand. */
+static bool is_set_up(const struct facts_nic *nic)
+{
+	return has_static(nic) || nic->n_dns || nic->n_wins || nic->netbios ||
+	       plan_is_dns_name(nic->suffix);
 }
 
 static bool is_guid(const char *text)
@@ -114,7 +145,7 @@ size_t plan_windows_leases(
 	for (size_t i = 0; i < p->os->n_nics && n < PLAN_WINDOWS_MAX_NICS; i++) {
 		const struct facts_nic *nic = &p->os->nics[i];
 
-		if ((has_static(nic) || nic->n_dns) && is_guid(nic->path))
+		if (is_set_up(nic) && is_guid(nic->path))
 			ret[n++] = (struct windows_lease){.from = nic, .to = find_card(p, nic)};
 	}
 	settle_last(p, ret, n);
@@ -130,28 +161,60 @@ static void expect_addresses(struct planning *p, const struct windows_lease *l)
 		if (!is_static(a))
 			continue;
 		p->r = p2v_json_add_str(&l->to->addresses, &l->to->n_addresses, a->address, p->err);
-		if (!*plan_text(l->to->gateway))
+		if (!*plan_text(l->to->gateway) && !is_ipv6(a->address))
 			plan_set(p, &l->to->gateway, a->gateway);
 	}
 }
 
-static void free_ghost(struct planning *p, const struct windows_lease *l)
+/* What IPv6 keeps of it, by the names of its values: "10\\0000...". */
+static void free_ghost6(struct planning *p, const struct facts_nic *nic, const char *set)
+{
+	for (size_t i = 0; i < nic->n_nsi; i++) {
+		size_t n = strcspn(nic->nsi[i], "\\");
+
+		plan_hive_key_if_there(p, set, NSI6 "\\%.*s", (int)n, nic->nsi[i]);
+		plan_hive_value(p, "delete", nic->nsi[i] + n + (nic->nsi[i][n] != '\0'), "");
+	}
+	if (has_dns(nic, true)) {
+		plan_hive_key_if_there(p, set, INTERFACES6 "\\%s", nic->path);
+		plan_hive_value(p, "text", "NameServer", "");
+	}
+}
+
+static void free_ghost4(struct planning *p, const struct facts_nic *nic, const char *set)
 {
 	static const char *const lists[] = {
 		"IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric"};
+
+	plan_hive_key_if_there(p, set, INTERFACES "\\%s", nic->path);
+	for (size_t k = 0; has_static4(nic) && k < P2V_N(lists); k++)
+		plan_hive_value(p, "delete", lists[k], "");
+	if (has_static4(nic))
+		plan_hive_u32(p, "EnableDHCP", 1);
+	if (has_static4(nic) || has_dns(nic, false))
+		plan_hive_value(p, "text", "NameServer", "");
+	if (plan_is_dns_name(nic->suffix))
+		plan_hive_value(p, "text", "Domain", "");
+	if (!nic->n_wins && !nic->netbios)
+		return;
+	plan_hive_key_if_there(p, set, NETBIOS "%s", nic->path);
+	if (nic->n_wins)
+		plan_hive_value(p, "delete", "NameServerList", "");
+	if (nic->netbios)
+		plan_hive_u32(p, "NetbiosOptions", 0);
+}
+
+static void free_ghost(struct planning *p, const struct windows_lease *l)
+{
 	const struct facts_windows *w = plan_windows(p);
 
 	plan_hive_step(p, "SYSTEM",
-		"The addresses of '%s' go to the virtual machine's card %s at its first start; "
-		"the old card, which Windows does not forget, gives them up.",
+		"The settings of '%s' go to the virtual machine's card %s at its first start; the "
+		"old card, which Windows does not forget, gives them up.",
 		l->from->name, l->to->mac);
 	for (size_t i = 0; i < w->n_sets; i++) {
-		plan_hive_key_if_there(p, w->sets[i], INTERFACES "\\%s", l->from->path);
-		for (size_t k = 0; has_static(l->from) && k < P2V_N(lists); k++)
-			plan_hive_value(p, "delete", lists[k], "");
-		if (has_static(l->from))
-			plan_hive_u32(p, "EnableDHCP", 1);
-		plan_hive_value(p, "text", "NameServer", "");
+		free_ghost4(p, l->from, w->sets[i]);
+		free_ghost6(p, l->from, w->sets[i]);
 	}
 }
 

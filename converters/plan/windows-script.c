@@ -19,8 +19,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/span.h"
 
-#define HERE	  "%here%"
-#define IPV4_TEXT 16
+#define HERE "%here%"
 
 static const char *const head[] = {
 	"@echo off",
@@ -98,24 +97,40 @@ static const char *const tail[] = {
 	"rem The card with that address, as netsh calls it; five minutes to appear.",
 	":find",
 	"set card=",
+	"set guid=",
 	"for /l %%n in (1,1,60) do if not defined card call :look %1",
+	"if defined guid set \"guid=%guid:*{={%\"",
 	"if defined card echo %1 is \"%card%\"",
 	"if not defined card echo FAILED: no network card %1 appeared",
 	"if not defined card set failed=1",
 	"exit /b 0",
 	":look",
-	"for /f \"tokens=1,3 delims=,\" %%a in ('getmac /v /fo csv /nh') do if /i \"%%~b\"==\"%1\" "
-	"set \"card=%%~a\"",
+	"for /f \"tokens=1,3,4 delims=,\" %%a in ('getmac /v /fo csv /nh') do if /i "
+	"\"%%~b\"==\"%1\" "
+	"(set \"card=%%~a\"& set \"guid=%%~c\")",
 	"if not defined card ping -n 6 127.0.0.1 >nul",
 	"exit /b 0",
 	"",
 	":net",
 	"if not defined card exit /b 1",
 	"for /l %%n in (1,1,6) do (",
-	"  netsh interface ip %* && exit /b 0",
+	"  netsh interface %* && exit /b 0",
 	"  ping -n 11 127.0.0.1 >nul",
 	")",
-	"echo FAILED: netsh interface ip %*",
+	"echo FAILED: netsh interface %*",
+	"set failed=1",
+	"exit /b 1",
+	"",
+	"rem What netsh has no word for; the card heeds it from the next start on.",
+	":value",
+	"if not \"%guid:~0,1%\"==\"{\" goto :novalue",
+	"reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Services\\%1%guid%\" /v %2 /t %3 /d %4 /f || "
+	"goto "
+	":novalue",
+	"set reboot=1",
+	"exit /b 0",
+	":novalue",
+	"echo FAILED: %2=%4 of the card %card%",
 	"set failed=1",
 	"exit /b 1",
 	NULL,
@@ -130,108 +145,6 @@ static void lines(struct planning *p, const char *const *text)
 {
 	for (; *text; text++)
 		line(p, *text);
-}
-
-static bool read_ipv4(struct p2v_span text, uint32_t *ret)
-{
-	uint32_t all = 0;
-
-	for (int i = 0; i < 4; i++) {
-		uint64_t n;
-		struct p2v_span part = i < 3 ? p2v_span_until(text, '.', &text) : text;
-
-		if (part.n == 0 || part.n > 3 || !p2v_span_u64(part, 255, &n))
-			return false;
-		all = all << 8 | (uint32_t)n;
-	}
-	*ret = all;
-	return true;
-}
-
-static void show_ipv4(uint32_t n, char ret[IPV4_TEXT])
-{
-	snprintf(ret, IPV4_TEXT, "%u.%u.%u.%u", n >> 24, n >> 16 & 255, n >> 8 & 255, n & 255);
-}
-
-/* "192.0.2.10/24" to "192.0.2.10 255.255.255.0"; false: no such address. */
-static bool address_and_mask(const char *text, char *ret, size_t size)
-{
-	struct p2v_span after, address = p2v_span_until(p2v_span_str(text), '/', &after);
-	char one[IPV4_TEXT], mask[IPV4_TEXT];
-	uint64_t bits;
-	uint32_t n;
-
-	if (!p2v_span_u64(after, 32, &bits) || !read_ipv4(address, &n))
-		return false;
-	show_ipv4(n, one);
-	show_ipv4(bits ? UINT32_MAX << (32 - bits) : 0, mask);
-	snprintf(ret, size, "%s %s", one, mask);
-	return true;
-}
-
-static bool is_ipv4(const char *text)
-{
-	uint32_t n;
-
-	return read_ipv4(p2v_span_str(text), &n);
-}
-
-static void add_addresses(struct planning *p, const struct facts_nic *nic)
-{
-	bool first = true;
-
-	for (size_t i = 0; i < nic->n_addresses; i++) {
-		const struct facts_address *a = &nic->addresses[i];
-		bool gateway = is_ipv4(a->gateway);
-		char both[2 * IPV4_TEXT], text[200];
-
-		if (!plan_is(a->method, "static") ||
-			!address_and_mask(a->address, both, sizeof(both)))
-			continue;
-		if (first)
-			snprintf(text, sizeof(text),
-				"call :net set address \"%%card%%\" static %s %s%s", both,
-				gateway ? a->gateway : "none", gateway ? " 1" : "");
-		else
-			snprintf(text, sizeof(text), "call :net add address \"%%card%%\" %s%s%s",
-				both, gateway ? " " : "", gateway ? a->gateway : "");
-		line(p, text);
-		first = false;
-	}
-}
-
-/* A name server that does not answer is no reason to try again, but since 7 netsh asks it. */
-static void add_name_servers(struct planning *p, const struct facts_nic *nic)
-{
-	const char *unasked = plan_windows_version(p) >= 601 ? " validate=no" : "";
-	char text[200];
-
-	for (size_t i = 0; i < nic->n_dns; i++) {
-		if (!is_ipv4(nic->dns[i]))
-			continue;
-		if (i == 0)
-			snprintf(text, sizeof(text), "call :net set dns \"%%card%%\" static %s%s",
-				nic->dns[i], unasked);
-		else
-			snprintf(text, sizeof(text),
-				"call :net add dns \"%%card%%\" %s index=%zu%s", nic->dns[i], i + 1,
-				unasked);
-		line(p, text);
-	}
-}
-
-static void add_card(struct planning *p, const struct windows_lease *l)
-{
-	char mac[18], text[64];
-	size_t n = 0;
-
-	for (const char *m = l->to->mac; *m && n + 1 < sizeof(mac); m++)
-		mac[n++] = *m == ':' ? '-' : *m;
-	mac[n] = '\0';
-	snprintf(text, sizeof(text), "call :find %s", mac);
-	line(p, text);
-	add_addresses(p, l->from);
-	add_name_servers(p, l->from);
 }
 
 static void restore(struct planning *p)
@@ -276,15 +189,10 @@ bool plan_windows_has_script(const struct planning *p)
 
 void plan_windows_script(struct planning *p)
 {
-	struct windows_lease leases[PLAN_WINDOWS_MAX_NICS];
-	size_t n = plan_windows_leases(p, leases);
-
 	lines(p, head);
 	if (plan_windows(p)->major >= 6 && plan_windows_installs(p))
 		lines(p, install);
-	for (size_t i = 0; i < n; i++)
-		if (leases[i].to)
-			add_card(p, &leases[i]);
+	plan_windows_script_cards(p);
 	if (plan_windows_takes_agent(p))
 		lines(p, agent);
 	restore(p);

@@ -71,6 +71,9 @@ const char *plan_base_name(const char *path);
 /* A name out of an .inf or a hive that may become a part of a key, a path or an argument. */
 bool plan_is_plain(const char *name);
 
+/* NULL is none. */
+bool plan_is_dns_name(const char *text);
+
 #define WINDOWS_VERSION_BYTES 48
 /* The value Version of a driver's package in DriverDatabase, in hexadecimal: arch (i686, x86_64),
  * class ("{4D36E97B-...}"), date ("2023-07-21") and version ("63.93.104.24000") of its .inf. What

@@ -200,6 +200,20 @@ static const char *asked(const char *here, const char *ordered)
 	return here ? here : ordered;
 }
 
+/* Before anything starts: what was named has to be there. */
+static int find_media(struct conversion *c, struct p2v_err *err)
+{
+	const struct orders *o = &c->orders;
+	int r;
+
+	if (c->o->virtio_win)
+		return cli_media_open(c->o->virtio_win, c->o->virtio_win_digest, &c->media, err);
+	if (!o->virtio_win)
+		return 0;
+	r = cli_media_open(o->virtio_win, o->virtio_win_digest, &c->media, err);
+	return r < 0 ? p2v_err_wrap(err, r, "%s", STORE_ORDERS) : 0;
+}
+
 /* What is asked for. */
 static int find_target(struct conversion *c, struct p2v_err *err)
 {
@@ -222,10 +236,7 @@ static int find_target(struct conversion *c, struct p2v_err *err)
 	}
 	if (root)
 		ret->root = strdup(root);
-	/* Before anything starts: what was named has to be there. */
-	return c->o->virtio_win
-		       ? cli_media_open(c->o->virtio_win, c->o->virtio_win_digest, &c->media, err)
-		       : 0;
+	return c->step == STEP_OUTPUT ? 0 : find_media(c, err);
 }
 
 static bool has_windows(const struct facts *facts)
@@ -386,6 +397,8 @@ static int say_done(struct conversion *c, struct p2v_err *err)
 	for (size_t i = 0; i < c->changes.n_changes; i++)
 		p2v_buf_addf(&out, "  %-8s %s\n           %s\n", c->changes.changes[i].action,
 			c->changes.changes[i].path, c->changes.changes[i].reason);
+	if (c->plan.media)
+		p2v_buf_addf(&out, "drivers  %s\n", c->plan.media);
 	for (size_t i = 0; i < c->plan.n_warnings; i++)
 		p2v_buf_addf(&out, "warning: %s\n", c->plan.warnings[i]);
 	for (size_t i = 0; i < c->output.n_disks; i++)
@@ -636,8 +649,9 @@ static const struct p2v_cmd convert_cmd = {
 		"DIR/changes "
 		"has a diff for each text file. DIR/orders.json, where a runbook or a person left "
 		"one, says what is wanted: target, format, root, memory, processors, disks to "
-		"leave out, keys, where network cards and disks lead; the options here go before "
-		"it. "
+		"leave out, keys, the medium with drivers for Windows, where network cards and "
+		"disks "
+		"lead; the options here go before it. "
 		"DIR/output holds the disks, a libvirt domain and a "
 		"QEMU "
 		"start script.\n\n"
@@ -649,8 +663,10 @@ static const struct p2v_cmd convert_cmd = {
 		"takes itself away and leaves firstboot.log. It restarts Windows at most twice. "
 		"The event log has errors 7000 and 7009 of that service (p2v-firstboot), which is "
 		"a script and no service. XP and Server 2003 find the drivers by DevicePath. "
-		"Not carried over: IPv6 addresses and WINS servers set by hand, and network teams "
-		"as such (their addresses go to the card with the team's MAC). BitLocker is "
+		"IPv6 addresses, the default route, name servers, WINS servers and the DNS suffix "
+		"that were set by hand come with them. Not carried over: other routes of IPv6 "
+		"(they are named), and network teams as such (their addresses go to the card with "
+		"the team's MAC). BitLocker is "
 		"opened with the recovery key (--key), which no test has a volume for.\n\n"
 		"Exit codes: 0 converted, 1 failed, 2 misuse, 3 refused: the guest cannot be "
 		"converted, or "

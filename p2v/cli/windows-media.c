@@ -223,7 +223,8 @@ int cli_media_offer(const struct catalog_media *m, const struct facts *facts, st
 		.build = os->windows->build,
 		.server = os->windows->role && strcmp(os->windows->role, "client") != 0,
 		.test_signing = os->windows->test_signing};
-	target->media = strdup(m->path);
+	target->media =
+		m->label && *m->label ? p2v_strf("%s (%s)", m->path, m->label) : strdup(m->path);
 	if (m->guest_agent[guest.arch])
 		target->guest_agent = strdup(m->guest_agent[guest.arch]);
 	if (!names || !target->media || (m->guest_agent[guest.arch] && !target->guest_agent))

@@ -23,6 +23,8 @@ static const struct p2v_json_field fields[] = {
 	P2V_JSON_STR(struct server_config, program, 0),
 	P2V_JSON_STR(struct server_config, user, 0),
 	P2V_JSON_STR(struct server_config, format, 0),
+	P2V_JSON_STR(struct server_config, virtio_win, 0),
+	P2V_JSON_STR(struct server_config, virtio_win_digest, 0),
 	P2V_JSON_STR(struct server_config, listen, 0),
 	P2V_JSON_STR(struct server_config, tls_cert, 0),
 	P2V_JSON_STR(struct server_config, tls_key, 0),
@@ -89,6 +91,12 @@ static const struct p2v_opt settings[] = {
 		"As whom the workers run where p2vd is root. By default as p2vd itself."),
 	SETTING("format", "FORMAT",
 		"Of the output's disks: qcow2 (default), raw, vmdk, vhdx, vdi."),
+	SETTING("virtio_win", "ISO|DIR|URL",
+		"Drivers for a Windows, as p2v convert --virtio-win takes them: an absolute path, "
+		"or an address of the ISO, which is fetched once and kept below the workers' home "
+		"(.cache/p2v). By default what lies in /usr/share/virtio-win."),
+	SETTING("virtio_win_digest", "sha256:HEX",
+		"What lies at the address in virtio_win; an address has to have one."),
 	SETTING("workers", "N", "How many stages run at once (default 1)."),
 	SETTING("receivers", "N",
 		"How many machines are received at once (default 16). The others wait in the order "
@@ -288,6 +296,21 @@ static int tls_check(const struct server_config *c, struct p2v_err *err)
 	return 0;
 }
 
+/* p2vd and its workers start in no directory that a path could count from. */
+static int media_check(const struct server_config *c, struct p2v_err *err)
+{
+	bool url = c->virtio_win && strncmp(c->virtio_win, "http", 4) == 0;
+
+	if (c->virtio_win && !url && *c->virtio_win != '/')
+		return p2v_err_set(err, P2V_EINVAL,
+			"virtio_win: '%.200s' is no absolute path and no address", c->virtio_win);
+	if (url && !c->virtio_win_digest)
+		return p2v_err_set(err, P2V_EINVAL,
+			"virtio_win: what is fetched from an address has to be known: say "
+			"virtio_win_digest (sha256:HEX)");
+	return 0;
+}
+
 static int config_complete(struct server_config *c, struct p2v_err *err)
 {
 	int r = texts_default(c, err);
@@ -308,6 +331,8 @@ static int config_complete(struct server_config *c, struct p2v_err *err)
 		r = p2v_err_set(err, P2V_EINVAL, "host: '%.80s' is not a name", c->host);
 	if (r == 0)
 		r = tls_check(c, err);
+	if (r == 0)
+		r = media_check(c, err);
 	return r < 0 ? r : user_find(c, err);
 }
 

@@ -14,6 +14,7 @@
 struct server_config {
 	char *store, *base, *pool, *host, *socket, *program, *user, *format;
 	char *keep_free, *quota, *job_quota, *worker_memory;
+	char *virtio_win, *virtio_win_digest;
 	char *listen, *tls_cert, *tls_key, *tokens, *keys;
 	char **hold, **windows, **retention;
 	size_t n_hold, n_windows, n_retention;

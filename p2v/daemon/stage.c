@@ -14,9 +14,10 @@
 /* Each repeats harmlessly what a killed one of its kind has begun. */
 static const struct daemon_stage stages[] = {
 	{"inspect", LEDGER_RECEIVED, LEDGER_PLANNED, LEDGER_PLANNED, 0, NULL,
-		{"convert", "-o", "{dir}", "{format}", "--only", "plan"}},
+		{"convert", "-o", "{dir}", "{format}", "{media}", "{digest}", "--only", "plan"}},
 	{"convert", LEDGER_PLANNED, LEDGER_CONVERTED, LEDGER_CONVERTED, LEDGER_GATE_CONVERSION,
-		"conversion", {"convert", "-o", "{dir}", "{format}", "--only", "changes"}},
+		"conversion",
+		{"convert", "-o", "{dir}", "{format}", "{media}", "{digest}", "--only", "changes"}},
 	{"emit", LEDGER_CONVERTED, LEDGER_EMITTED, LEDGER_EMITTED, LEDGER_GATE_EMISSION, "emission",
 		{"convert", "-o", "{dir}", "--only", "output"}},
 	{"prove", LEDGER_EMITTED, LEDGER_PROVEN, LEDGER_PROVEN, 0, NULL, {"prove", "{dir}"}},

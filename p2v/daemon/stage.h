@@ -17,8 +17,8 @@ struct daemon_stage {
 	enum ledger_stage to;
 	enum ledger_gate gate; /* 0: none */
 	const char *gate_word;
-	/* The verb and its arguments; "{dir}" and "{format}" are filled in, the
-	 * latter as an option, and only where the job has no orders of its own. */
+	/* The verb and its arguments; what stands in braces is filled in: the job's directory, and
+	 * as options the server's settings, where the job's orders do not say otherwise. */
 	const char *args[DAEMON_ARGS_MAX];
 };
 

@@ -14,6 +14,7 @@
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 #include "p2v/core/text.h"
+#include "p2v/model/orders.h"
 #include "p2v/store/jobdir.h"
 
 #define LINE_MAX_BYTES 4096
@@ -74,27 +75,55 @@ static void log_line(struct worker *w, const char *text)
 	w->logged_bytes += n > 0 ? (uint64_t)n : 0;
 }
 
-/* What people ordered for this one goes before what is usual here. */
-static char *format_arg(const struct server_config *config, const char *dir)
-{
-	p2v_autofree char *orders = p2v_path_join(dir, STORE_ORDERS);
+/* What is filled into a stage's arguments. */
+struct filling {
+	const char *word;
+	char *text; /* NULL: it is left out */
+};
+enum { FILL_DIR, FILL_FORMAT, FILL_MEDIA, FILL_DIGEST, FILL_N };
 
-	return orders && p2v_file_exists(orders) ? NULL : p2v_strf("--format=%s", config->format);
+static char *option(const char *name, const char *value)
+{
+	return value ? p2v_strf("--%s=%s", name, value) : NULL;
+}
+
+/* What people ordered for this one goes before what is usual here. Orders that cannot be read are
+ * the program's to complain of. */
+static int fillings_find(const struct server_config *config, const char *dir,
+	struct filling ret[FILL_N], struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_path_join(dir, STORE_ORDERS);
+	p2v_auto_orders struct orders orders = {0};
+
+	if (path && p2v_file_exists(path))
+		model_orders_load(path, &orders, NULL);
+	ret[FILL_DIR] = (struct filling){"{dir}", strdup(dir)};
+	ret[FILL_FORMAT] = (struct filling){
+		"{format}", orders.format ? NULL : option("format", config->format)};
+	ret[FILL_MEDIA] = (struct filling){
+		"{media}", orders.virtio_win ? NULL : option("virtio-win", config->virtio_win)};
+	ret[FILL_DIGEST] = (struct filling){"{digest}",
+		orders.virtio_win ? NULL : option("virtio-win-digest", config->virtio_win_digest)};
+	return path && ret[FILL_DIR].text ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+}
+
+static const char *fill(const char *arg, const struct filling fillings[FILL_N])
+{
+	for (size_t i = 0; i < FILL_N; i++)
+		if (strcmp(arg, fillings[i].word) == 0)
+			return fillings[i].text;
+	return arg;
 }
 
 static void args_fill(const struct server_config *config, const struct daemon_stage *stage,
-	const char *dir, const char *format, const char **argv)
+	const struct filling fillings[FILL_N], const char **argv)
 {
 	size_t n = 0;
 
 	argv[n++] = config->program;
 	for (size_t i = 0; i < DAEMON_ARGS_MAX && stage->args[i]; i++) {
-		const char *arg = stage->args[i];
+		const char *arg = fill(stage->args[i], fillings);
 
-		if (strcmp(arg, "{dir}") == 0)
-			arg = dir;
-		else if (strcmp(arg, "{format}") == 0)
-			arg = format;
 		if (arg)
 			argv[n++] = arg;
 		/* The verb's options come behind its word. */
@@ -117,22 +146,26 @@ static int program_start(struct worker *w, const struct server_config *config,
 		.memory_bytes = config->worker_memory_bytes,
 		.nice = (int)config->nice};
 	p2v_autofree char *home = config->home ? p2v_strf("HOME=%s", config->home) : NULL;
-	p2v_autofree char *format = format_arg(config, w->dir);
+	struct filling fillings[FILL_N] = {0};
 	const char *const env[] = {home, NULL};
 	const char *argv[DAEMON_ARGS_MAX + 3];
 	struct p2v_proc_spec spec = {
 		.argv = argv, .setenv = env, .stdin_fd = -1, .stdout_fd = -1, .confine = &confine};
-	int fds[2], r;
+	int fds[2], r = fillings_find(config, w->dir, fillings, err);
 
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return p2v_err_errno(err, errno, "pipe");
-	/* Only our end does not wait. */
-	fcntl(fds[1], F_SETFL, 0);
-	args_fill(config, w->stage, w->dir, format, argv);
-	spec.stderr_fd = fds[1];
-	r = p2v_proc_start(&spec, &w->pid, err);
-	close(fds[1]);
-	w->fd = fds[0];
+	if (r == 0 && pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		r = p2v_err_errno(err, errno, "pipe");
+	if (r == 0) {
+		/* Only our end does not wait. */
+		fcntl(fds[1], F_SETFL, 0);
+		args_fill(config, w->stage, fillings, argv);
+		spec.stderr_fd = fds[1];
+		r = p2v_proc_start(&spec, &w->pid, err);
+		close(fds[1]);
+		w->fd = fds[0];
+	}
+	for (size_t i = 0; i < FILL_N; i++)
+		free(fillings[i].text);
 	return r;
 }
 

@@ -63,6 +63,9 @@ static inline void guest_hive_freep(struct guest_hive **h)
 }
 
 bool guest_hive_is_dirty(const struct guest_hive *h);
+/* Goes through all keys: each is in one list of keys, and each list can be read; else P2V_EFORMAT
+ * with the key's name. */
+int guest_hive_check(struct guest_hive *h, struct p2v_err *err);
 /* false also where the hive cannot be read there. */
 bool guest_hive_has_key(struct guest_hive *h, const char *key);
 /* The names of the keys below a key, of the values in it; a key that is not there has none. */

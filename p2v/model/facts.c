@@ -139,6 +139,10 @@ static const struct p2v_json_field facts_nic_fields[] = {
 	P2V_JSON_U32(struct facts_nic, vlan_id, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct facts_nic, addresses, 0, &facts_address_type),
 	P2V_JSON_STRS(struct facts_nic, dns, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct facts_nic, wins, P2V_JSON_OMIT),
+	P2V_JSON_U32(struct facts_nic, netbios, P2V_JSON_OMIT),
+	P2V_JSON_STR(struct facts_nic, suffix, 0),
+	P2V_JSON_STRS(struct facts_nic, nsi, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_nic_type = {
@@ -211,6 +215,7 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_U32(struct facts_windows, heads, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_windows, hal, 0),
 	P2V_JSON_STRS(struct facts_windows, dirty, P2V_JSON_OMIT),
+	P2V_JSON_STRS(struct facts_windows, damaged, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_windows, pending, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_windows, antivirus, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct facts_windows, drivers, 0, &facts_windows_driver_type),

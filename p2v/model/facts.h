@@ -153,6 +153,13 @@ struct facts_nic {
 	size_t n_addresses;
 	char **dns; /* windows: name servers */
 	size_t n_dns;
+	char **wins; /* windows: name servers for NetBIOS */
+	size_t n_wins;
+	uint32_t netbios; /* windows: over TCP/IP: 0 as DHCP says, 1 on, 2 off */
+	char *suffix;	  /* windows: of names in DNS, set for this card; else NULL */
+	char **nsi; /* windows: values below Control\\Nsi\\{IPv6} that hold its addresses and routes
+		     */
+	size_t n_nsi;
 };
 
 struct facts_bootloader {
@@ -218,6 +225,8 @@ struct facts_windows {
 	char *hal;    /* XP and 2003: the board that it was installed for, acpiapic_mp; else NULL */
 	char **dirty; /* hives that were not written back in full */
 	size_t n_dirty;
+	char **damaged; /* hives whose keys are no tree, a sentence each */
+	size_t n_damaged;
 	char **pending; /* what it has to finish at its next start, in words */
 	size_t n_pending;
 	char **antivirus;

@@ -37,6 +37,8 @@ static const struct p2v_json_field orders_fields[] = {
 	P2V_JSON_STR(struct orders, target, 0),
 	P2V_JSON_STR(struct orders, format, 0),
 	P2V_JSON_STR(struct orders, root, 0),
+	P2V_JSON_STR(struct orders, virtio_win, 0),
+	P2V_JSON_STR(struct orders, virtio_win_digest, 0),
 	P2V_JSON_U64(struct orders, memory_bytes, P2V_JSON_OMIT),
 	P2V_JSON_U64(struct orders, bandwidth_bytes, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct orders, cpus, P2V_JSON_OMIT),
@@ -90,6 +92,24 @@ static int key_validate(const char *key, struct p2v_err *err)
 	return 0;
 }
 
+/* Orders come over the API, to a program that has no directory of its own to start from. */
+static int media_validate(const struct orders *o, struct p2v_err *err)
+{
+	bool url = o->virtio_win && (strncmp(o->virtio_win, "http://", 7) == 0 ||
+					    strncmp(o->virtio_win, "https://", 8) == 0);
+
+	if (o->virtio_win && !url && *o->virtio_win != '/')
+		return p2v_err_set(err, P2V_EFORMAT,
+			"orders: virtio_win: '%.80s' is no absolute path on the conversion server "
+			"and no address (http, https)",
+			o->virtio_win);
+	if (url && !o->virtio_win_digest)
+		return p2v_err_set(err, P2V_EFORMAT,
+			"orders: virtio_win: what is fetched from an address has to be known: say "
+			"virtio_win_digest (sha256:HEX)");
+	return 0;
+}
+
 int model_orders_validate(const struct orders *orders, struct p2v_err *err)
 {
 	int r = 0;
@@ -102,6 +122,7 @@ int model_orders_validate(const struct orders *orders, struct p2v_err *err)
 		return p2v_err_set(err, P2V_EFORMAT, "orders: less than 16 MiB of memory");
 	if (orders->cpus > 1024)
 		return p2v_err_set(err, P2V_EFORMAT, "orders: more than 1024 processors");
+	r = media_validate(orders, err);
 	for (size_t i = 0; r == 0 && i < orders->n_keys; i++)
 		r = key_validate(orders->keys[i], err);
 	for (size_t i = 0; r == 0 && i < orders->n_networks; i++)

@@ -36,6 +36,9 @@ struct orders_check {
 struct orders {
 	uint32_t version; /* 1 */
 	char *target, *format, *root;
+	char *virtio_win; /* drivers for a Windows: an absolute path on the conversion server, or an
+			     address, whose digest must be told: sha256:HEX */
+	char *virtio_win_digest;
 	uint64_t memory_bytes;
 	uint64_t bandwidth_bytes; /* a second, while it is copied; 0: no limit */
 	uint32_t cpus;

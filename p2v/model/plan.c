@@ -77,6 +77,7 @@ static const struct p2v_json_field plan_fields[] = {
 	P2V_JSON_STR(struct plan, arch, 0),
 	P2V_JSON_STR(struct plan, root, P2V_JSON_REQUIRED),
 	P2V_JSON_STR(struct plan, rtc, 0),
+	P2V_JSON_STR(struct plan, media, 0),
 	P2V_JSON_U64(struct plan, memory_bytes, 0),
 	P2V_JSON_U32(struct plan, cpus, 0),
 	P2V_JSON_STR(struct plan, uuid, 0),

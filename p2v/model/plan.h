@@ -81,6 +81,7 @@ struct plan {
 	char *arch;
 	char *root;
 	char *rtc;
+	char *media; /* Windows: where the virtio drivers are from, on this host; absent: none */
 	uint64_t memory_bytes;
 	uint32_t cpus;
 	char *uuid;

@@ -41,7 +41,7 @@ struct target {
 	size_t n_buses;
 	char **nics; /* network models, best first: virtio-net, e1000e, e1000, rtl8139 */
 	size_t n_nics;
-	char *media; /* --virtio-win: where the drivers are, a host path; NULL: none */
+	char *media; /* where the drivers are: a host path, and an ISO's label; NULL: none */
 	struct target_driver *drivers;
 	size_t n_drivers;
 	char *guest_agent; /* path on the medium of the guest agent's installer; NULL: none */

@@ -155,6 +155,16 @@ static int wires_check(const struct check *c, int node, const struct runbook_ser
 	return 0;
 }
 
+static int media_check(const struct check *c, int node, const struct runbook_server *server)
+{
+	bool url = server->virtio_win && *server->virtio_win != '/';
+
+	if (url && !server->virtio_win_digest)
+		return wrong(c, p2v_yaml_get(c->tree, node, "virtio_win"), "virtio_win",
+			"what is fetched from an address has to be known: virtio_win_digest");
+	return 0;
+}
+
 static int cutover_check(const struct check *c, int node, const struct runbook_server *server)
 {
 	const struct runbook_cutover *cut = &server->cutover;
@@ -179,6 +189,8 @@ static int server_check(const struct check *c, int node, const struct runbook_se
 		r = sizes_check(c, node, server);
 	if (r == 0)
 		r = wires_check(c, node, server);
+	if (r == 0)
+		r = media_check(c, node, server);
 	return r < 0 ? r : cutover_check(c, p2v_yaml_get(c->tree, node, "cutover"), server);
 }
 

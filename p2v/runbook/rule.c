@@ -27,6 +27,13 @@ const struct runbook_rule runbook_rules[] = {
 		"qcow2, raw, vmdk, vhdx or vdi", "Of its disks", 0},
 	{&runbook_server_type, "root", "^/dev/[A-Za-z0-9/._+-]+$", "a device such as /dev/vg0/root",
 		"The root file system of the system to convert, where there are several", 0},
+	{&runbook_server_type, "virtio_win", "^(/|https?://).+$",
+		"an absolute path or an address (http, https)",
+		"Drivers for a Windows: virtio-win's ISO, a directory with the same in it, on the "
+		"conversion server, or an address of the ISO; else what p2vd.conf says",
+		0},
+	{&runbook_server_type, "virtio_win_digest", "^sha256:[0-9A-Fa-f]{64}$", "sha256:HEX",
+		"What lies at the address in virtio_win", 0},
 	{&runbook_server_type, "memory", BYTES, "a size such as 8G",
 		"Of the virtual machine; else as the physical one has", 0},
 	{&runbook_server_type, "bandwidth", BYTES, "a size such as 20M",

@@ -54,6 +54,8 @@ static const struct p2v_json_field server_fields[] = {
 	P2V_JSON_STR(struct runbook_server, target, 0),
 	P2V_JSON_STR(struct runbook_server, format, 0),
 	P2V_JSON_STR(struct runbook_server, root, 0),
+	P2V_JSON_STR(struct runbook_server, virtio_win, 0),
+	P2V_JSON_STR(struct runbook_server, virtio_win_digest, 0),
 	P2V_JSON_STR(struct runbook_server, memory, 0),
 	P2V_JSON_STR(struct runbook_server, bandwidth, 0),
 	P2V_JSON_U32(struct runbook_server, cpus, P2V_JSON_OMIT),

@@ -57,6 +57,7 @@ struct runbook_server {
 	char *name;
 	struct runbook_match match;
 	char *target, *format, *root, *memory, *bandwidth;
+	char *virtio_win, *virtio_win_digest;
 	uint32_t cpus, priority;
 	char **leave_out, **keys, **window, **approve;
 	size_t n_leave_out, n_keys, n_window, n_approve;

@@ -26,14 +26,14 @@ def need(ok, text):
 
 
 class Daemon:
-    def __init__(self, steps):
+    def __init__(self, steps, **more):
         self.steps = steps
         self.socket = os.path.join(steps.work, "p2vd.sock")
         self.conf = os.path.join(steps.work, "p2vd.conf")
         self.log = os.path.join(steps.work, "p2vd.log")
         settings = {"store": os.path.join(steps.work, "ledger.db"), "base": steps.jobs, "socket": self.socket,
                     "program": steps.program("p2v"), "user": steps.user, "hold": ["conversion"], "scan_s": 1,
-                    "retry_s": 5, "keep_free": "1G"}
+                    "retry_s": 5, "keep_free": "1G", **more}
         with open(self.conf, "w") as file:
             file.writelines(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
         self.process = None

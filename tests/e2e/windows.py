@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 
+import daemon
 from lib import cases, vm, windows
 
 CASES = cases.Cases()
@@ -129,6 +130,25 @@ def undone(steps):
                           os.path.join(job, noun(job, "output")["disks"][0]["path"]), disk], expect=(1,))
     convert(steps, "--undo", job)
     steps.run("same", ["qemu-img", "compare", "-q", "-f", "qcow2", "-F", "raw", image, disk])
+
+
+@CASES.add
+def received(steps):
+    """Received by p2vd: the drivers come from the medium that p2vd.conf names, without a hand."""
+    disk = windows.make_disk(steps.work, "2k19")
+    media = windows.make_media(steps.work, "2k19")
+    steps.start_server()
+    p2vd = daemon.Daemon(steps, virtio_win=media, hold=["emission"])
+    try:
+        p2vd.start()
+        steps.send([disk], windows.machine(steps.work))
+        p2vd.comes("held")
+    finally:
+        p2vd.stop()
+    plan, changes = (steps.noun("web01", name) for name in ("plan.json", "changes.json"))
+    need(plan.get("media") == media, f"the plan says {plan.get('media')}")
+    need(plan["disks"][0]["bus"] == "virtio-blk" and plan["nics"][0]["model"] == "virtio-net", "it gets no virtio hardware")
+    need("/Windows/System32/drivers/viostor.sys" in [c["path"] for c in changes["changes"]], "no driver was put in")
 
 
 def refused(steps, system, word, *said):

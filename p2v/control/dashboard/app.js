@@ -118,6 +118,7 @@ async function drawPlan(job) {
   const plan = await noun(job, "plan.json");
   if (!plan) return [];
   return [node("h2", `Assessment${plan.grade ? `: ${plan.grade}` : ""}`),
+    ...(plan.media ? [node("p", `Drivers for Windows: ${plan.media}`)] : []),
     ...(plan.blockers || []).map((text) => node("p", `It cannot be converted: ${text}`, {class: "failed"})),
     ...(plan.warnings || []).map((text) => node("p", text, {class: "held"})),
     folded(`${(plan.steps || []).length} steps`, () => tableOf(plan.steps.map((s) => [s.op, s.path || "", s.reason || ""])))];

@@ -37,6 +37,11 @@ CASES |= {
     "w10-policies": ("w10", ["restricted", "antivirus", "pending"], True, "iso"),
     "2k8r2-test-signing": ("2k8r2", ["test-signing"], True, "iso"),
     "2k12r2-test-signing": ("2k12r2", ["test-signing"], True, "iso"),
+    "2k19-ipv6": ("2k19", ["ipv6", "wins"], True, "iso"),
+    "2k8-ipv6": ("2k8", ["ipv6"], True, "iso"),
+    "2k3-wins": ("2k3", ["wins"], True, "iso"),
+    "w10-wins": ("w10", ["wins", "ipv6"], True, "iso"),
+    "2k19-old-logs": ("2k19", ["old-logs"], True, "iso"),
     "2k19-dirty": ("2k19", ["dirty"], True, "iso"),
     "2k16-no-version": ("2k16", ["no-version"], True, "iso"),
     "w10-hibernated": ("w10", ["hibernated"], True, "iso"),
@@ -84,7 +89,55 @@ def describe(name, case, code, said):
         path = Path(case.root, change["path"].lstrip("/"))
         if path.suffix == ".cmd":
             lines += ["    " + line for line in script(path, name)]
-    return lines + [""] + case.registry()
+    registry = case.registry()
+    check_report(case, registry)
+    return lines + [""] + registry
+
+
+def reported(case):
+    """What the change report says of each hive: {name: [(sign, key, value or None)]}."""
+    out = {}
+    for change in case.noun("changes")["changes"]:
+        if change["kind"] != "hive":
+            continue
+        for line in (case.top / change["diff"]).read_text().splitlines():
+            out.setdefault(Path(change["path"]).name, []).append(part(line.partition(" = ")[0]))
+    return out
+
+
+def part(line):
+    """'+ Key\\Sub [Name]...' as (sign, key, name); name is None where the line is about the key."""
+    sign, _, rest = line.partition(" ")
+    key, bracket, name = rest.partition(" [")
+    name = name.partition("]")[0] if bracket else None
+    return sign, key.strip().lower(), "" if name == "(default)" else name and name.lower()
+
+
+def covers(edit, change):
+    """The line of the report says that this line of the comparison came about."""
+    sign, key, name = edit
+    if sign == "-" and name is None:
+        return (change[1] + "\\").startswith(key + "\\")
+    if change[2] is None:
+        return (key + "\\").startswith(change[1] + "\\")
+    return (key, name) == change[1:]
+
+
+def check_report(case, registry):
+    """Whatever differs in the registry is in the report, and whatever the report says has happened."""
+    said, hive, changed = reported(case), None, {}
+    for line in registry:
+        if line[:2] in ("+ ", "- "):
+            changed[hive].append(part(line))
+        else:
+            hive = line
+            changed[hive] = []
+    need(set(said) == set(changed), f"the report is about {sorted(said)}, changed are {sorted(changed)}")
+    for name, lines in changed.items():
+        for line in lines:
+            need(any(covers(edit, line) for edit in said[name]), f"not in the report: {name} {line}")
+        for edit in said[name]:
+            need(any(covers(edit, line) for line in lines), f"in the report, and did not happen: {name} {edit}")
 
 
 def again(case, program):

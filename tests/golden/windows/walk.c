@@ -3,7 +3,7 @@
 /*
  * A directory that poses as a Windows is inspected, planned and changed, as p2v convert would.
  *
- *	walk ROOT TOP [MEDIA]
+ *	walk ROOT TOP [MEDIA [DIGEST]]
  *
  * TOP holds storage.json and machine.json (tests/images/windows/windows.py --nouns), and gets
  * facts.json, plan.json, plan.txt, changes.json and changes/. MEDIA: where the drivers are. Exit
@@ -105,9 +105,9 @@ static int change(struct walk *w, struct p2v_err *err)
 	return r < 0 ? r : model_changes_save(&w->changes, w->top, "changes.json", err);
 }
 
-static int walk(struct walk *w, const char *media, struct p2v_err *err)
+static int walk(struct walk *w, const char *media, const char *digest, struct p2v_err *err)
 {
-	int r = media ? cli_media_open(media, NULL, &w->media, err) : 0;
+	int r = media ? cli_media_open(media, digest, &w->media, err) : 0;
 
 	if (r == 0)
 		r = guest_open_dir(w->root, true, &w->g, err);
@@ -141,9 +141,9 @@ int main(int argc, char **argv)
 		return MISUSED;
 	w.root = argv[1];
 	w.top = argv[2];
-	code = walk(&w, argc > 3 ? argv[3] : NULL, &err) < 0 ? FAILED
-	       : w.plan.n_blockers			     ? REFUSED
-							     : DONE;
+	code = walk(&w, argc > 3 ? argv[3] : NULL, argc > 4 ? argv[4] : NULL, &err) < 0 ? FAILED
+	       : w.plan.n_blockers							? REFUSED
+											: DONE;
 	for (size_t i = 0; i < w.plan.n_blockers; i++)
 		fprintf(stderr, "%s\n", w.plan.blockers[i]);
 	if (code == FAILED)

@@ -5,6 +5,7 @@ The shape is that of an installed system: the keys that a conversion reads or ha
 far as they are documented or public tools read and write them.
 """
 
+import ipaddress
 import struct
 import uuid
 
@@ -473,7 +474,39 @@ def team_up(s, h):
         set_addresses(h["SYSTEM"], f"{ccs}\\Services\\Tcpip\\Parameters\\Interfaces\\{guid}", team)
 
 
+def luid(card):
+    """What the network store calls it: 24 bits of nothing, 24 of index, 16 of type (Ethernet)."""
+    return bytes(3) + struct.pack("<I", 0x100 + card.number)[:3] + struct.pack("<H", 6)
+
+
+def have_ipv6(s, h):
+    """Addresses of the first card, in the lists of the network store."""
+    card = cards(s)[0]
+    ones = b"\xff"
+    for ccs in control_sets(s):
+        store = f"{ccs}\\Control\\Nsi\\{{eb004a01-9b1a-11d4-9123-0050047759bc}}"
+        h["SYSTEM"].set(f"{ccs}\\Control\\Class\\{NET}\\{card.number:04d}",
+                        {"NetLuidIndex": 0x100 + card.number, "*IfType": 6})
+        for text, bits in (("2001:db8::10", 64), ("2001:db8:1::10", 48), ("fe80::10", 64)):
+            name = luid(card) + ipaddress.ip_address(text).packed
+            h["SYSTEM"].set(f"{store}\\10", {name.hex(): ones * 8 + bytes(8) + bytes([bits]) + ones * 31})
+        another = bytes(3) + b"\x07\0\0\x06\0" + ipaddress.ip_address("2001:db8:9::9").packed
+        h["SYSTEM"].set(f"{store}\\10", {another.hex(): ones * 16 + b"\x40" + ones * 31})
+        hop = ipaddress.ip_address("2001:db8::1").packed
+        h["SYSTEM"].set(f"{store}\\16", {(bytes(40) + luid(card) * 2 + hop).hex(): ones * 48})
+        h["SYSTEM"].key(f"{ccs}\\Services\\Tcpip6\\Parameters\\Interfaces\\{card.guid}",
+                        NameServer="2001:db8::53,2001:db8::54")
+
+
+def have_wins(s, h):
+    card = cards(s)[0]
+    for ccs in control_sets(s):
+        h["SYSTEM"].key(f"{ccs}\\Services\\NetBT\\Parameters\\Interfaces\\Tcpip_{card.guid}",
+                        NameServerList=["192.0.2.60", "192.0.2.61"], NetbiosOptions=1)
+
+
 FEATURES = {
+    "ipv6": have_ipv6, "wins": have_wins,
     "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,
     "filters": have_filters, "agents": have_agents, "restricted": be_restricted,
     "no-version": lose_version, "antivirus": have_antivirus, "utc": keep_utc, "team": team_up,

@@ -9,7 +9,7 @@
 
 In a directory the EFI system partition's files are in Windows/Boot, where a conversion mounts it.
 Beside the words that systems.FEATURES has, --with takes: dirty (SYSTEM was not written back),
-hibernated, test-signing, removable-absent, removable-foreign, bitlocker, dynamic (disks only).
+old-logs (of hives that were), hibernated, test-signing, removable-absent, removable-foreign, bitlocker, dynamic (disks only).
 """
 
 import argparse
@@ -37,7 +37,7 @@ TYPES = {"esp": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "msr": "E3C9E316-0B5C-4D
          "data": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
          "recovery": "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC",
          "ldm": "AF9B60A0-1431-4F62-BC68-3311714A69AD"}
-WORDS = ["dirty", "hibernated", "test-signing", "removable-absent", "removable-foreign",
+WORDS = ["dirty", "old-logs", "hibernated", "test-signing", "removable-absent", "removable-foreign",
          "bitlocker", "dynamic"]
 
 
@@ -149,6 +149,8 @@ def make_windows(s, words, root):
         content.write(root / sys32 / "config" / real)
         if name == "SYSTEM" and "dirty" in words:
             hive.make_dirty(root / sys32 / "config" / real)
+        if "old-logs" in words:
+            hive.leave_logs(root / sys32 / "config" / real)
     for name in ("ntoskrnl.exe", "hal.dll", "cmd.exe", "winload.exe", "reg.exe", "sc.exe") + \
             (("pnputil.exe",) if not s.old else ()):
         put(root, f"{sys32}/{name}", pe.program(s.arch, name))

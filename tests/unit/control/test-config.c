@@ -78,6 +78,25 @@ static void what_is_said_counts(void **state)
 	assert_int_equal(c.open[0].from_min, 22 * 60);
 }
 
+/* Nobody knows what lies at an address; nor from where a path would count. */
+static void drivers_are_known(void **state)
+{
+	static const char digest[] = "virtio_win_digest: "
+				     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123"
+				     "456789abcdef\n";
+	p2v_auto_config struct server_config c = {0}, path = {0}, bad = {0};
+	p2v_autofree char *text = p2v_strf("virtio_win: https://example.org/v.iso\n%s", digest);
+
+	(void)state;
+	assert_int_equal(load(text, &c), 0);
+	assert_string_equal(c.virtio_win, "https://example.org/v.iso");
+	assert_int_equal(load("virtio_win: /srv/virtio-win.iso\n", &path), 0);
+	assert_int_equal(load("virtio_win: https://example.org/v.iso\n", &bad), P2V_EINVAL);
+	assert_non_null(strstr(err.text, "virtio_win_digest"));
+	assert_int_equal(load("virtio_win: v.iso\n", &bad), P2V_EINVAL);
+	assert_non_null(strstr(err.text, "absolute path"));
+}
+
 static void mistakes_are_named(void **state)
 {
 	static const struct {
@@ -145,6 +164,7 @@ int main(void)
 		cmocka_unit_test(every_setting_is_in_the_manual),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(what_is_said_counts),
+		cmocka_unit_test(drivers_are_known),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(windows_open_and_close),
 		cmocka_unit_test(bad_windows),

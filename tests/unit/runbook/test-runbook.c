@@ -38,6 +38,7 @@ static const char weekend[] = "name: weekend\n"
 			      "  servers:\n"
 			      "  - name: db01\n"
 			      "    format: raw\n"
+			      "    virtio_win: /srv/virtio-win.iso\n"
 			      "    cutover:\n"
 			      "      refresh_min: 30\n"
 			      "      refresh: {run: [/bin/true, a b]}\n"
@@ -77,6 +78,7 @@ static void says_what_each_becomes(void **state)
 	assert_int_equal(runbook_orders(db01, &other, &err), 0);
 	assert_int_equal(other.memory_bytes, 4 * P2V_GIB);
 	assert_string_equal(other.format, "raw");
+	assert_string_equal(other.virtio_win, "/srv/virtio-win.iso");
 }
 
 #define HEAD   "name: x\nwaves:\n- name: w\n  servers:\n"
@@ -95,6 +97,10 @@ static void what_is_wrong_has_its_line(void **state)
 		{SERVER "    window: sat 25:00-06:00\n", "line 6", "window"},
 		{SERVER "    format: floppy\n", "line 6", "qcow2, raw, vmdk"},
 		{SERVER "    cpus: 4096\n", "line 6", "more than 1024"},
+		{SERVER "    virtio_win: virtio-win.iso\n", "line 6", "an absolute path"},
+		{SERVER "    virtio_win: https://example.org/v.iso\n", "line 6",
+			"virtio_win_digest"},
+		{SERVER "    virtio_win_digest: md5:1\n", "line 6", "sha256:HEX"},
 		{SERVER "    memry: 1G\n", "", "memry"},
 		{SERVER "    cutover: {handover: {run: x}}\n", "line 6", "interface"},
 		{SERVER "    networks: [{mac: '00:1b:21:aa:bb:01'}]\n", "line 6", "one of them"},
