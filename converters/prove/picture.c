@@ -91,28 +91,63 @@ static int difference(const uint8_t *c, const struct prove_ground *g)
 	return red > green ? (red > blue ? red : blue) : (green > blue ? green : blue);
 }
 
-int prove_picture_for_reading(
-	const struct prove_picture *p, struct p2v_buf *out, struct p2v_err *err)
+/* How dark each point is to be: 0 is ink. malloc'd. */
+static uint8_t *make_ink(const struct prove_picture *p)
 {
 	struct prove_ground g = prove_picture_ground(p);
+	uint8_t *ink = malloc(n_points(p) + 1);
+
+	for (size_t i = 0; ink && i < n_points(p); i++)
+		ink[i] = (uint8_t)(255 - difference(p->points + 3 * i, &g));
+	return ink;
+}
+
+/* Two neighbours in a row or column, and how much of the second one: in parts of 2 * times. */
+struct between {
+	size_t first, second;
+	unsigned part;
+};
+
+static struct between between(size_t at, unsigned times, size_t n)
+{
+	size_t left = 2 * at + 1 < times ? 0 : (2 * at + 1 - times) / (2 * (size_t)times);
+	unsigned part = 2 * at + 1 < times ? 0 : (unsigned)((2 * at + 1 - times) % (2 * times));
+
+	return (struct between){left, left + 1 < n ? left + 1 : left, part};
+}
+
+static unsigned mix(unsigned a, unsigned b, unsigned part, unsigned times)
+{
+	return (a * (2 * times - part) + b * part) / (2 * times);
+}
+
+/* In between points there is what lies between them: squares would look like parts of letters. */
+int prove_picture_for_reading(
+	const struct prove_picture *p, unsigned most, struct p2v_buf *out, struct p2v_err *err)
+{
 	unsigned times = p->width && p->width <= LARGE_WIDTH / 2 ? LARGE_WIDTH / p->width : 1;
-	p2v_autobuf struct p2v_buf row = {0};
+	p2v_autofree uint8_t *ink = make_ink(p);
+	uint8_t *to;
 
-	times = times > 3 ? 3 : times;
+	if (!ink)
+		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	times = times > most ? most : times;
 	p2v_buf_addf(out, "P5\n%u %u\n255\n", p->width * times, p->height * times);
-	for (size_t y = 0; y < p->height; y++) {
-		row.len = 0;
-		for (size_t x = 0; x < p->width; x++) {
-			uint8_t ink =
-				(uint8_t)(255 - difference(p->points + 3 * (y * p->width + x), &g));
+	to = p2v_buf_reserve(out, n_points(p) * times * times);
+	for (size_t y = 0; to && y < (size_t)p->height * times; y++) {
+		struct between down = between(y, times, p->height);
+		const uint8_t *upper = ink + down.first * p->width;
+		const uint8_t *lower = ink + down.second * p->width;
 
-			for (unsigned i = 0; i < times; i++)
-				p2v_buf_add(&row, &ink, 1);
+		for (size_t x = 0; x < (size_t)p->width * times; x++) {
+			struct between over = between(x, times, p->width);
+			unsigned a = mix(upper[over.first], upper[over.second], over.part, times);
+			unsigned b = mix(lower[over.first], lower[over.second], over.part, times);
+
+			*to++ = (uint8_t)mix(a, b, down.part, times);
 		}
-		for (unsigned i = 0; i < times; i++)
-			p2v_buf_add(out, row.data, row.len);
 	}
-	out->failed |= row.failed;
+	out->len += to ? n_points(p) * times * times : 0;
 	return p2v_buf_check(out, err);
 }
 

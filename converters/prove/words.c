@@ -11,6 +11,7 @@
 #include "p2v/core/stop.h"
 
 #define READ_MS 60000
+#define STOPPED "Windows stopped" /* and nobody knows why */
 
 /* Stops that a move to other hardware brings, by number and by the name that 8 and later show.
  * Numbers and names: Microsoft's "Bug Check Code Reference". */
@@ -113,9 +114,9 @@ static const struct {
 	{"startup repair cannot repair this computer", "Windows ended in its startup repair"},
 	{"windows failed to start", "Windows' loader did not start the system"},
 	{"windows could not start because", "Windows' loader did not start the system"},
-	{"your pc ran into a problem", "Windows stopped"},
-	{"your device ran into a problem", "Windows stopped"},
-	{"a problem has been detected and windows has been shut down", "Windows stopped"},
+	{"your pc ran into a problem", STOPPED},
+	{"your device ran into a problem", STOPPED},
+	{"a problem has been detected and windows has been shut down", STOPPED},
 };
 
 static const char *const logins[] = {
@@ -164,12 +165,18 @@ static bool begins_number(const struct p2v_buf *out)
 	       (out->len >= 3 && memcmp(end - 3, "oxc", 3) == 0);
 }
 
+/* Zeros that have a stroke are taken for letters that no number has. */
+static bool is_zero(unsigned char c)
+{
+	return c && strchr("0oOqQgG", c);
+}
+
 static void add_plain(const char *text, size_t n, struct p2v_buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		char c = plain((unsigned char)text[i]);
 
-		if (c && !(c == 'o' && begins_number(out)))
+		if (c && !(is_zero((unsigned char)text[i]) && begins_number(out)))
 			p2v_buf_add(out, &c, 1);
 	}
 }
@@ -263,21 +270,35 @@ void prove_words_read(const char *text, size_t n, struct prove_console *ret)
 		}
 }
 
-int prove_words_of_picture(
-	const struct prove_picture *picture, struct prove_console *ret, struct p2v_err *err)
+static int read_at(const struct prove_picture *picture, unsigned times, struct prove_console *ret,
+	struct p2v_err *err)
 {
 	/* 11: words wherever they stand. */
 	static const char *const argv[] = {
 		PROVE_READER, "stdin", "stdout", "--psm", "11", "-l", "eng", NULL};
 	p2v_autobuf struct p2v_buf page = {0}, text = {0};
-	int r = p2v_proc_exists(PROVE_READER) ? prove_picture_for_reading(picture, &page, err)
-					      : P2V_ENOTFOUND;
+	int r = prove_picture_for_reading(picture, times, &page, err);
 
-	if (r == P2V_ENOTFOUND)
-		return 0;
 	if (r == 0 && p2v_proc_run(argv, page.data, page.len, READ_MS, &text, NULL) == 0)
 		prove_words_read((const char *)text.data, text.len, ret);
 	return r < 0 ? r : p2v_stop_check(err);
+}
+
+/* A number that is misread in one size may be read in another. */
+int prove_words_of_picture(
+	const struct prove_picture *picture, struct prove_console *ret, struct p2v_err *err)
+{
+	static const unsigned sizes[] = {3, 2, 4};
+	int r = 0;
+
+	if (!p2v_proc_exists(PROVE_READER))
+		return 0;
+	for (size_t i = 0; r == 0 && i < P2V_N(sizes); i++) {
+		r = read_at(picture, sizes[i], ret, err);
+		if (!ret->failure_reason || strcmp(ret->failure_reason, STOPPED) != 0)
+			break;
+	}
+	return r;
 }
 
 static const struct stop *find_stop(uint64_t code)
@@ -292,5 +313,5 @@ const char *prove_stop_reason(uint64_t code)
 {
 	const struct stop *s = find_stop(code);
 
-	return s ? s->reason : "Windows stopped";
+	return s ? s->reason : STOPPED;
 }

@@ -322,8 +322,8 @@ static void test_addresses_follow_the_card(void **state)
 				 "call :net ip set address \"%card%\" static 192.0.2.10 "
 				 "255.255.255.0 192.0.2.1 1"),
 		1);
-	assert_int_equal(
-		count(s, "", "line", "call :net ip add dns \"%card%\" 192.0.2.54 index=2 validate=no"),
+	assert_int_equal(count(s, "", "line",
+				 "call :net ip add dns \"%card%\" 192.0.2.54 index=2 validate=no"),
 		1);
 	assert_int_equal(
 		count(s, "ControlSet002\\Services\\Tcpip\\Parameters\\Interfaces\\" ADAPTER,

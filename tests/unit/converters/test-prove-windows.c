@@ -38,6 +38,7 @@ static void words_name_what_windows_shows(void **state)
 		{"Stop code: lNACCESSlBLE BOOT DEVlCE", "(0x7B)"},
 		{"*** STOP: 0x0000007B (0xF78D2524,0xC0000034,0x00000000,0x00000000)", "(0x7B)"},
 		{"*** STOP: OxOOOOOO7E (0xC0000005", "(0x7E)"},
+		{"xxx STOP: OxQOGO0000D1 (0x00000000 , 0xO00000Z", "(0xD1)"},
 		/* Of a stop that is not in the table the parameters are no status. */
 		{"*** STOP: 0x000000A0 (0x0000000A,0xC0000034)\nA problem has been detected and "
 		 "Windows has been shut down",
@@ -114,9 +115,12 @@ static void picture_knows_its_ground(void **state)
 	g = prove_picture_ground(&p);
 	assert_int_equal(g.percent, 75);
 	assert_int_equal(g.red << 16 | g.green << 8 | g.blue, 0x0078d7);
-	assert_int_equal(prove_picture_for_reading(&p, &page, NULL), 0);
+	assert_int_equal(prove_picture_for_reading(&p, 3, &page, NULL), 0);
+	/* The ground is white, ink is black, in between it is grey. */
 	assert_memory_equal(page.data, "P5\n30 12\n255\n\xff\xff\xff", 16);
+	assert_int_equal(page.len, 13 + 30 * 12);
 	assert_int_equal(page.data[page.len - 1], 0);
+	assert_true(page.data[13 + 8 * 30] > 0 && page.data[13 + 8 * 30] < 255);
 	assert_true(prove_picture_digest(&p) == prove_picture_digest(&p));
 	b.data[b.len - 1] ^= 1;
 	assert_int_equal(prove_picture_parse(b.data, b.len, &p, NULL), 0);
