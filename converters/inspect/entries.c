@@ -195,6 +195,69 @@ static int attach(struct inspection *in, const struct boot_entry *e)
 	return inspect_kernel_read(in, k);
 }
 
+/* "linux" of "vmlinuz-linux"; NULL: a name that no kernel has. */
+static const char *suffix_of(const char *name)
+{
+	static const char *const prefixes[] = {"vmlinuz", "kernel", "bzImage", "vmlinux"};
+
+	for (size_t i = 0; i < P2V_N(prefixes); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return name + strlen(prefixes[i]) + (name[strlen(prefixes[i])] == '-');
+	return NULL;
+}
+
+/* As Arch and its kin call what belongs to such a kernel. */
+static int find_loose_initramfs(struct inspection *in, const char *suffix, char **to)
+{
+	static const char *const forms[][2] = {{"initramfs-", ".img"}, {"initrd-", ".img"},
+		{"initrd.img-", ""}, {"initrd-", ""}, {"initramfs-", ""}, {"booster-", ".img"}};
+
+	for (size_t i = 0; i < P2V_N(forms); i++) {
+		p2v_autofree char *path =
+			p2v_strf("/boot/%s%s%s", forms[i][0], suffix, forms[i][1]);
+
+		if (!path)
+			return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
+		if (guest_is_file(in->g, path))
+			return inspect_set(in, to, path);
+	}
+	return inspect_set(in, to, "");
+}
+
+static int attach_loose(struct inspection *in, const char *name, const char *suffix)
+{
+	p2v_autofree char *path = p2v_path_join("/boot", name);
+	p2v_autobuf struct p2v_buf head = {0};
+	struct facts_kernel *k;
+	int r;
+
+	if (!path || guest_read_start(in->g, path, HEAD_BYTES, &head, NULL) < 0)
+		return 0;
+	k = by_release(in->os, image_release(&head));
+	if (!k || (k->path && *k->path))
+		return 0;
+	r = inspect_set(in, &k->path, path);
+	if (r == 0)
+		r = find_loose_initramfs(in, suffix, &k->initramfs.path);
+	return r == 0 ? inspect_kernel_read(in, k) : r;
+}
+
+int inspect_loose_kernels(struct inspection *in)
+{
+	const char *kind = in->os->bootloader.kind;
+	int r = 0;
+
+	if (strcmp(kind, "unknown") != 0 && strcmp(kind, "efi-stub") != 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < in->boot.n_entries; i++) {
+		const char *suffix = suffix_of(in->boot.entries[i].name);
+
+		if (suffix && in->boot.entries[i].st.type == GUEST_FILE)
+			r = attach_loose(in, in->boot.entries[i].name, suffix);
+	}
+	return r;
+}
+
 static void mark_default(struct facts_os *os, const struct boot_entry *e)
 {
 	const struct facts_kernel *k = find(os, e);

@@ -54,6 +54,9 @@ int inspect_basics(struct inspection *in);
 int inspect_names(struct inspection *in);
 int inspect_kernels(struct inspection *in);
 int inspect_bootloader(struct inspection *in);
+/* Where there is no menu (the firmware starts the kernel, or a loader that is not known): what the
+ * images in /boot say that they are. */
+int inspect_loose_kernels(struct inspection *in);
 int inspect_refs(struct inspection *in);
 int inspect_network(struct inspection *in);
 int inspect_services(struct inspection *in);

@@ -42,6 +42,19 @@ static const char *const kernel_forms[] = {"vmlinuz-%s", "kernel-%s", "vmlinux-%
 static const char *const initramfs_forms[] = {
 	"initrd.img-%s", "initramfs-%s.img", "initrd-%s.img", "initrd-%s", "initramfs-%s"};
 
+/* Where kdump keeps its own: Red Hat (the first two), SUSE, Debian. */
+static const char *const crash_forms[] = {"/boot/initramfs-%skdump.img", "/boot/initrd-%skdump.img",
+	"/var/lib/kdump/initramfs-%skdump.img", "/boot/initrd-%s-kdump",
+	"/var/lib/kdump/initrd.img-%s"};
+
+/* "vmlinuz-%s": the release in its place. */
+static void fill_form(const char *form, const char *release, char text[512])
+{
+	const char *mark = strstr(form, "%s");
+
+	snprintf(text, 512, "%.*s%.255s%s", (int)(mark - form), form, release, mark + 2);
+}
+
 /* The first name of these forms that /boot has. */
 static int find_in_boot(struct inspection *in, const char *const *forms, size_t n_forms,
 	const char *release, char **to)
@@ -49,10 +62,7 @@ static int find_in_boot(struct inspection *in, const char *const *forms, size_t 
 	char name[512];
 
 	for (size_t i = 0; i < n_forms; i++) {
-		const char *mark = strstr(forms[i], "%s");
-
-		snprintf(name, sizeof(name), "%.*s%.255s%s", (int)(mark - forms[i]), forms[i],
-			release, mark + 2);
+		fill_form(forms[i], release, name);
 		if (inspect_dir_find(&in->boot, name)) {
 			p2v_autofree char *path = p2v_path_join("/boot", name);
 
@@ -138,29 +148,29 @@ static int take_info(struct inspection *in, const struct facts_kernel *k,
 	return r;
 }
 
-static int read_initramfs(struct inspection *in, struct facts_kernel *k)
+static int read_initramfs(struct inspection *in, struct facts_kernel *k, struct facts_initramfs *i)
 {
-	const struct linux_initramfs_request rq = {.image = k->initramfs.path,
+	const struct linux_initramfs_request rq = {.image = i->path,
 		.kernel = k->release,
 		.modules = early,
 		.n_modules = P2V_N(early)};
 	struct linux_initramfs_info info = {0};
 	struct guest_stat st;
 	struct p2v_err why = {0};
-	int r = guest_stat(in->g, k->initramfs.path, &st, &why);
+	int r = guest_stat(in->g, i->path, &st, &why);
 
 	if (r == 0) {
-		k->initramfs.size_bytes = st.size_bytes;
+		i->size_bytes = st.size_bytes;
 		r = linux_initramfs_inspect(in->g, &rq, &info, &why);
 	}
 	if (r == 0) {
-		r = take_info(in, k, &info, &k->initramfs);
+		r = take_info(in, k, &info, i);
 		linux_initramfs_info_finish(&info);
 		return r;
 	}
 	if (r != P2V_EFORMAT && r != P2V_EUNSUPPORTED && r != P2V_ENOTFOUND)
 		return p2v_err_set(in->err, r, "%s", why.text);
-	r = inspect_set(in, &k->initramfs.kind, "unknown");
+	r = inspect_set(in, &i->kind, "unknown");
 	return r < 0 ? r : inspect_note(in, "%s", why.text);
 }
 
@@ -168,7 +178,26 @@ int inspect_kernel_read(struct inspection *in, struct facts_kernel *k)
 {
 	int r = read_drivers(in, k);
 
-	return r == 0 && *k->initramfs.path ? read_initramfs(in, k) : r;
+	return r == 0 && *k->initramfs.path ? read_initramfs(in, k, &k->initramfs) : r;
+}
+
+/* What kdump starts after a crash must find a disk, too. */
+static int read_crash(struct inspection *in, struct facts_kernel *k)
+{
+	char path[512];
+
+	for (size_t i = 0; i < P2V_N(crash_forms); i++) {
+		struct facts_initramfs *crash;
+		int r;
+
+		fill_form(crash_forms[i], k->release, path);
+		if (!guest_is_file(in->g, path))
+			continue;
+		crash = inspect_grow(in, (void **)&k->crash, &k->n_crash, sizeof(*crash));
+		r = crash ? inspect_set(in, &crash->path, path) : P2V_ENOMEM;
+		return r < 0 ? r : read_initramfs(in, k, crash);
+	}
+	return 0;
 }
 
 static int add_kernel(struct inspection *in, const char *release)
@@ -189,7 +218,9 @@ static int add_kernel(struct inspection *in, const char *release)
 	if (r == 0)
 		r = find_in_boot(
 			in, initramfs_forms, P2V_N(initramfs_forms), release, &k->initramfs.path);
-	return r == 0 && *k->path ? inspect_kernel_read(in, k) : r;
+	if (r == 0 && *k->path)
+		r = inspect_kernel_read(in, k);
+	return r == 0 && *k->path ? read_crash(in, k) : r;
 }
 
 /* /boot/vmlinuz-0-rescue-<machine-id>: no module tree of its own, and left alone. */

@@ -9,6 +9,7 @@ static int (*const parts[])(struct inspection *in) = {
 	inspect_basics,
 	inspect_kernels,
 	inspect_bootloader,
+	inspect_loose_kernels,
 	inspect_refs,
 	inspect_network,
 	inspect_services,

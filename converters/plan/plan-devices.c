@@ -38,7 +38,7 @@ static bool loads_early(const struct facts_kernel *k, const char *driver, bool s
 {
 	if (!plan_has_module(k, driver))
 		return plan_has(k, driver);
-	return plan_holds(&k->initramfs, driver) || (!sealed && plan_extends(k));
+	return plan_holds(&k->initramfs, driver) || (!sealed && plan_extends(&k->initramfs));
 }
 
 static bool all_load_early(const struct facts_os *os, const char *driver, bool sealed)
@@ -165,7 +165,7 @@ static const char *why_not(const struct planning *p)
 	for (size_t i = 0; i < p->os->n_kernels; i++) {
 		const struct facts_kernel *k = &p->os->kernels[i];
 
-		if (!plan_is_kernel(k) || plan_extends(k))
+		if (!plan_is_kernel(k) || plan_extends(&k->initramfs))
 			continue;
 		if (!*plan_text(k->initramfs.path))
 			return "a kernel has no initramfs to which drivers could be added";

@@ -30,28 +30,46 @@ static bool is_told(const struct planning *p, const char *module)
 	return false;
 }
 
-static bool lacks_any(const struct facts_kernel *k, const char *const *modules)
+static bool lacks_any(const struct facts_kernel *k, const struct facts_initramfs *image,
+	const char *const *modules)
 {
 	for (size_t i = 0; modules[i]; i++)
-		if (plan_has_module(k, modules[i]) && !plan_holds(&k->initramfs, modules[i]))
+		if (plan_has_module(k, modules[i]) && !plan_holds(image, modules[i]))
 			return true;
 	return false;
 }
 
 /* The choice of devices has seen to it that this can be done; where it need not be, it may not. */
-static void inject(struct planning *p, const struct facts_kernel *k)
+static void inject(struct planning *p, const struct facts_kernel *k,
+	const struct facts_initramfs *image, const char *whose)
 {
 	const char *const *modules = wanted(p);
 
-	if (!lacks_any(k, modules) || !plan_extends(k))
+	if (!lacks_any(k, image, modules) || !plan_extends(image))
 		return;
-	plan_step(p, "initramfs-inject", k->initramfs.path,
-		"Kernel %s must find its disk on %s: the drivers are not in its initramfs.",
-		k->release, p->virtio_disk ? "virtio" : p->plan->disks[0].bus);
+	plan_step(p, "initramfs-inject", image->path,
+		"Kernel %s must find its disk on %s: the drivers are not in %s initramfs.",
+		k->release, p->virtio_disk ? "virtio" : p->plan->disks[0].bus, whose);
 	plan_arg(p, "kernel", k->release);
 	for (size_t i = 0; modules[i]; i++)
 		if (plan_has(k, modules[i]))
 			plan_arg(p, "module", modules[i]);
+}
+
+/* kdump's own, which starts where the kernel has crashed. */
+static void inject_crash(struct planning *p, const struct facts_kernel *k)
+{
+	for (size_t i = 0; i < k->n_crash; i++) {
+		const struct facts_initramfs *crash = &k->crash[i];
+
+		if (plan_extends(crash))
+			inject(p, k, crash, "kdump's");
+		else if (lacks_any(k, crash, wanted(p)))
+			plan_step(p, "file-remove", crash->path,
+				"kdump's initramfs for kernel %s is without the drivers of the "
+				"disk, and they cannot be added: without it kdump makes a new one.",
+				k->release);
+	}
 }
 
 static const char *keep(const struct planning *p)
@@ -188,8 +206,12 @@ void plan_initramfs(struct planning *p)
 	if (!wanted(p) || p->sealed)
 		return;
 	for (size_t i = 0; i < p->os->n_kernels; i++)
-		if (plan_is_kernel(&p->os->kernels[i]))
-			inject(p, &p->os->kernels[i]);
+		if (plan_is_kernel(&p->os->kernels[i])) {
+			const struct facts_kernel *k = &p->os->kernels[i];
+
+			inject(p, k, &k->initramfs, "its");
+			inject_crash(p, k);
+		}
 	for (size_t i = 0; i < P2V_N(tools); i++) {
 		if (!used(p->os, tools[i].kind))
 			continue;

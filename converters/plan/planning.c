@@ -124,14 +124,14 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver)
 	return false;
 }
 
-bool plan_extends(const struct facts_kernel *k)
+bool plan_extends(const struct facts_initramfs *i)
 {
 	static const char *const kinds[] = {"initramfs-tools", "dracut", "mkinitcpio",
 		"mkinitrd-rh", "mkinitrd-suse", "mkinitfs"};
 
-	for (size_t i = 0; i < P2V_N(kinds); i++)
-		if (plan_is(k->initramfs.kind, kinds[i]))
-			return *plan_text(k->initramfs.path) && k->initramfs.tail_ok;
+	for (size_t k = 0; k < P2V_N(kinds); k++)
+		if (plan_is(i->kind, kinds[k]))
+			return *plan_text(i->path) && i->tail_ok;
 	return false;
 }
 

@@ -52,8 +52,8 @@ bool plan_has(const struct facts_kernel *k, const char *driver);
 /* Its initramfs holds the module already. */
 bool plan_holds(const struct facts_initramfs *i, const char *module);
 bool plan_has_module(const struct facts_kernel *k, const char *driver);
-/* Modules can be added to its initramfs. */
-bool plan_extends(const struct facts_kernel *k);
+/* Modules can be added to it. */
+bool plan_extends(const struct facts_initramfs *i);
 
 /* The names of disks in arguments that cannot be changed are right on this bus. */
 bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers);

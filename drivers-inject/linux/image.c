@@ -59,11 +59,16 @@ void linux_image_finish(struct linux_image *i)
 	*i = LINUX_IMAGE_NONE;
 }
 
-/* What each tool leaves in every image that it makes. The order: dracut's may hold the others'. */
+/* What each tool leaves in every image that it makes. The order: dracut's may hold the others'. In
+ * a squashed one (RHEL's kdump) all lies in a file system of its own, over what is appended. */
 static const struct {
 	const char *path;
 	enum linux_initramfs_tool tool;
 } marks[] = {
+	{"squash-root.img", LINUX_TOOL_UNKNOWN},
+	{"squashfs-root.img", LINUX_TOOL_UNKNOWN},
+	{"erofs-root.img", LINUX_TOOL_UNKNOWN},
+	{"squash/root.img", LINUX_TOOL_UNKNOWN},
 	{"etc/booster.init.yaml", LINUX_TOOL_BOOSTER},
 	{"usr/lib/dracut", LINUX_TOOL_DRACUT},
 	{"lib/dracut", LINUX_TOOL_DRACUT},

@@ -84,6 +84,7 @@ static const struct p2v_json_field facts_kernel_fields[] = {
 	P2V_JSON_BOOL(struct facts_kernel, default_entry, 0),
 	P2V_JSON_BOOL(struct facts_kernel, unified, 0),
 	P2V_JSON_OBJ(struct facts_kernel, initramfs, 0, &facts_initramfs_type),
+	P2V_JSON_OBJS(struct facts_kernel, crash, P2V_JSON_OMIT, &facts_initramfs_type),
 	P2V_JSON_OBJS(struct facts_kernel, drivers, 0, &facts_driver_type),
 	P2V_JSON_END,
 };

@@ -95,6 +95,8 @@ struct facts_kernel {
 	bool default_entry; /* what the boot loader starts */
 	bool unified;	    /* kernel, initramfs and arguments are one EFI program */
 	struct facts_initramfs initramfs;
+	struct facts_initramfs *crash; /* kdump's own, at most one */
+	size_t n_crash;
 	struct facts_driver *drivers;
 	size_t n_drivers;
 };

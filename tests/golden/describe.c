@@ -45,6 +45,8 @@ static void describe_kernel(const struct facts_kernel *k, struct p2v_buf *out)
 		k->initramfs.tail_ok ? "" : ", cannot be extended",
 		k->initramfs.injected ? ", injected" : "");
 	add_words(", holds ", k->initramfs.modules, k->initramfs.n_modules, out);
+	for (size_t i = 0; i < k->n_crash; i++)
+		p2v_buf_addf(out, "\n  kdump's   %s %s", k->crash[i].path, k->crash[i].kind);
 	p2v_buf_add_str(out, "\n");
 }
 
