@@ -62,7 +62,8 @@ static const struct p2v_opt opts[] = {
 	{"limit", 0, "RATE", P2V_OPT_BYTES, O(limit_bytes), 0,
 		"Send at most so many bytes a second, such as 20M."},
 	{"retry-for", 0, "SECONDS", P2V_OPT_U64, O(retry_for_s), 0,
-		"How long to try to reach the server again after the link is lost. Default: 600."},
+		"How long to try again after the link is lost, or while the server's disk is full: "
+		"what it has durable is not sent again when room was made. Default: 600."},
 	{"refresh", 0, NULL, P2V_OPT_FLAG, O(refresh), 0,
 		"Second pass: read the disks again and send only what is not on the server, into "
 		"the job that was copied before. The result is the disk as it is now. The job must "

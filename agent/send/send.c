@@ -256,43 +256,78 @@ static uint64_t gone(const struct send_result *result)
 	return sum;
 }
 
-/* Waits before the next try. P2V_ELINK where the time is up. */
-static int pause_for(
-	const struct send_spec *spec, uint64_t since_ms, unsigned *pause_ms, struct p2v_err *err)
+/* How long to go on trying, counted anew where a connection was of use. */
+struct patience {
+	uint64_t since_ms, gone_bytes;
+	unsigned pause_ms;
+};
+
+static void patience_renew(struct patience *p, const struct send_result *result)
 {
-	uint64_t passed = p2v_now_ms() - since_ms;
+	*p = (struct patience){p2v_now_ms(), gone(result), PAUSE_FIRST_MS};
+}
+
+/* What ended a connection: whether another one may come further. */
+static const struct again {
+	int kind;
+	const char *doing;
+	/* So much has to go over for a connection to have been of use. Into a disk that is full may
+	 * go what never becomes durable there (PROTOCOL.md, "Flow and time"). */
+	uint64_t of_use_bytes;
+} again[] = {
+	{P2V_ELINK, "connecting again", 1},
+	{P2V_ENOSPC, "waiting for room there, looking again", 64 * P2V_MIB + 1},
+	{0, NULL, 0},
+};
+
+/* NULL: it is over. Who is told at the very start can do something about it at once. */
+static const struct again *again_of(int kind, const struct send_result *result)
+{
+	const struct again *a = again;
+
+	while (a->kind && a->kind != kind)
+		a++;
+	if (!a->kind || result->connections == 0 || (kind == P2V_ENOSPC && gone(result) == 0))
+		return NULL;
+	return a;
+}
+
+/* Waits before the next try. The kind of `why` where the time is up. */
+static int pause_for(const struct send_spec *spec, struct patience *p, const struct again *why,
+	struct p2v_err *err)
+{
+	uint64_t passed = p2v_now_ms() - p->since_ms;
 	char tried[P2V_NUM_TEXT], next[P2V_NUM_TEXT];
 
-	if (passed + *pause_ms > spec->retry_for_ms)
-		return p2v_err_wrap(err, P2V_ELINK,
+	if (passed + p->pause_ms > spec->retry_for_ms)
+		return p2v_err_wrap(err, why->kind,
 			"gave up after %s; run the same command again to "
 			"continue",
 			p2v_num_ms_text(passed, tried));
 	if (spec->progress)
-		p2v_progress_say(spec->progress, "%s; connecting again in %s",
-			err ? err->text : "the link is lost", p2v_num_ms_text(*pause_ms, next));
-	p2v_sleep_ms(*pause_ms);
-	*pause_ms = *pause_ms * 2 < PAUSE_MAX_MS ? *pause_ms * 2 : PAUSE_MAX_MS;
+		p2v_progress_say(spec->progress, "%s; %s in %s",
+			err ? err->text : "the copy stopped", why->doing,
+			p2v_num_ms_text(p->pause_ms, next));
+	p2v_sleep_ms(p->pause_ms);
+	p->pause_ms = p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2 : PAUSE_MAX_MS;
 	return p2v_stop_check(err);
 }
 
 static int connections_run(
 	const struct send_spec *spec, struct send_result *result, struct p2v_err *err)
 {
-	uint64_t since_ms = p2v_now_ms(), before = 0;
-	unsigned pause_ms = PAUSE_FIRST_MS;
+	struct patience patience;
 
+	patience_renew(&patience, result);
 	for (;;) {
 		int r = connection_run(spec, result, err);
+		const struct again *why = again_of(r, result);
 
-		if (r != P2V_ELINK || result->connections == 0)
+		if (!why)
 			return r;
-		if (gone(result) != before) {
-			before = gone(result);
-			since_ms = p2v_now_ms();
-			pause_ms = PAUSE_FIRST_MS;
-		}
-		r = pause_for(spec, since_ms, &pause_ms, err);
+		if (gone(result) - patience.gone_bytes >= why->of_use_bytes)
+			patience_renew(&patience, result);
+		r = pause_for(spec, &patience, why, err);
 		if (r < 0)
 			return r;
 		p2v_err_clear(err);

@@ -47,8 +47,8 @@ struct send_bad {
 };
 
 struct send_spec {
-	/* Makes a new link to the receiver; called again after P2V_ELINK, and where streams is not
-	 * 1 by several threads at once, each of which also ends the link that it got. */
+	/* Makes a new link to the receiver; called again where one was lost, and where streams is
+	 * not 1 by several threads at once, each of which also ends the link that it got. */
 	int (*connect)(void *ctx, struct link **ret, struct p2v_err *err);
 	void *connect_ctx;
 	/* Whether to stand still now, connected; asked a few times a second. NULL: never. */
@@ -58,11 +58,12 @@ struct send_spec {
 	const struct send_disk *disks; /* machine->n_disks of them */
 	struct send_compress compress;
 	uint64_t limit_bytes_per_second; /* 0: none */
-	uint64_t retry_for_ms; /* how long to try to connect again; counted from the last answer */
-	unsigned streams;      /* connections at once, up to SEND_STREAMS_MAX; 0: auto */
-	unsigned n_workers;    /* 0: one a processor */
-	bool rescue;	       /* what cannot be read is zeros, and told; else it is an error */
-	bool refresh;	       /* a second pass: read all, send what is not on the server */
+	uint64_t
+		retry_for_ms; /* how long to try again; counted from when a connection was of use */
+	unsigned streams;     /* connections at once, up to SEND_STREAMS_MAX; 0: auto */
+	unsigned n_workers;   /* 0: one a processor */
+	bool rescue;	      /* what cannot be read is zeros, and told; else it is an error */
+	bool refresh;	      /* a second pass: read all, send what is not on the server */
 	bool assign; /* wait until people at the receiver have said what the machine is called */
 	bool follow; /* stay after the receipt while the receiver says how the job goes on */
 	/* Which files lie where disk `disk` could not be read: lines for people, lent until the
@@ -110,7 +111,8 @@ struct send_result {
 /*
  * Until every disk that the receiver wants is verified and it has promised so in a receipt.
  * A first connection that fails is an error at once; a link that is lost later is tried again for
- * retry_for_ms, with growing pauses. P2V_ECANCELED: interrupted (the receiver is told) or cancelled
+ * retry_for_ms, with growing pauses, and so is a server whose disk is full, once something has gone
+ * there. P2V_ECANCELED: interrupted (the receiver is told) or cancelled
  * by it; what is durable can be continued.
  */
 int send_run(const struct send_spec *spec, struct send_result *ret, struct p2v_err *err);

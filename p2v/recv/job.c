@@ -208,7 +208,6 @@ int recv_job_space(const struct recv_job *job, uint64_t need_bytes, struct p2v_e
 	if (!p2v_mul_u64(st.f_bavail, st.f_frsize, &free_bytes) || need_bytes <= free_bytes)
 		return 0;
 	return p2v_err_set(err, P2V_ENOSPC,
-		"%s: %s are needed on the server and %s are free: make room, then start again",
-		job->dir, p2v_num_bytes_text(need_bytes, need),
-		p2v_num_bytes_text(free_bytes, free_text));
+		"%s: %s are needed on the server and %s are free: make room there", job->dir,
+		p2v_num_bytes_text(need_bytes, need), p2v_num_bytes_text(free_bytes, free_text));
 }

@@ -5,6 +5,7 @@ servers that fail, and what is said then.
 usage: stream.py [--build DIR] [CASE...]"""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -799,23 +800,39 @@ def small_server(steps, name, mib):
     return job
 
 
+def fill_up(path):
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(MIB))
+        except OSError:
+            pass
+
+
 @case
 def full_disk(steps):
-    """No room at the server: said before anything is sent where it can be known, else when it is full; room made, it goes on."""
-    disk = make_noise(os.path.join(steps.work, "full.img"), 48)
-    job = small_server(steps, "full", 64)
+    """No room at the server: said before anything is sent where it can be known. Full in the middle: the agent says so, stays,
+    asks again, and goes on by itself once room was made, without what was durable."""
+    disk = make_noise(os.path.join(steps.work, "full.img"), 128)
+    job = small_server(steps, "full", 192)
     ballast = os.path.join(job, "ballast")
     try:
-        subprocess.run(["fallocate", "-l", "20M", ballast], check=True)
+        subprocess.run(["fallocate", "-l", "80M", ballast], check=True)
         Agent(steps, disk, "full").failed("are needed on the server and", "make room")
         os.unlink(ballast)
-        agent = Agent(steps, disk, "full", "--limit", "8M")
-        agent.wait_bytes(8 * MIB)
-        subprocess.run(["fallocate", "-l", "40M", ballast], check=False, stderr=subprocess.DEVNULL)
-        agent.failed("full", "No space left")
+        agent = Agent(steps, disk, "full", "--limit", "24M")
+        agent.wait_bytes(64 * MIB)
+        fill_up(ballast)
+        agent.wait_for(lambda: agent.heard("disk0.qcow2: "), "that the full disk is named")
+        agent.wait_for(lambda: sum("waiting for room there" in line for line in agent.said) >= 3, "that it asks again")
+        need(agent.heard("No space left on device") and agent.heard("are needed on the server and"), "".join(agent.said)[-900:])
         os.unlink(ballast)
-        steps.send([disk], None, "--name", "full")
+        result = agent.end()
+        need(result and result["connections"] >= 4, "".join(agent.said)[-500:])
+        again, kept = (result["disks"][0][key] >> 20 for key in ("sent_bytes", "kept_bytes"))
+        need(again - 128 < 65 and kept >= 32, f"{again} MiB were sent, {kept} were kept")
         image_is(steps, "full", disk)
+        print(f"      {again} MiB sent of 128 over {result['connections']} connections")
     finally:
         quiet(steps)
         subprocess.run(["umount", job], check=True)
@@ -851,6 +868,51 @@ def disk_turns_read_only(steps):
     finally:
         quiet(steps)
         subprocess.run(["umount", job], check=True)
+
+
+FILTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "other_version.py")
+FUTURE = f"+{0xffff << 32}"  # features that nobody knows yet
+
+
+@contextlib.contextmanager
+def other_version(steps, who, **says):
+    """A server whose sshd, or whose agents, are of another version."""
+    words = " ".join(f"{key}={value}" for key, value in says.items())
+    usual = steps.daemon
+    steps.daemon = sshd.Sshd(os.path.join(steps.work, f"sshd-{who}-{len(os.listdir(steps.work))}"),
+                             f"python3 {FILTER} {who} {words} {steps.program('p2v-recv')} --dir {steps.jobs}", user=steps.user)
+    steps.key, steps.known_hosts = steps.daemon.identity, steps.daemon.known_hosts
+    steps.daemon.start()
+    try:
+        yield
+    finally:
+        steps.daemon.stop()
+        steps.daemon, steps.key, steps.known_hosts = usual, usual.identity, usual.known_hosts
+
+
+@case
+def other_versions(steps):
+    """An agent and a receiver of different versions: served with what both know, or refused by name on the agent's screen."""
+    disk = make_disk(os.path.join(steps.work, "versions.img"), 24)
+    served = {
+        "an agent of tomorrow that knows today's": ("hello", {"versions": "1-9", "features": FUTURE, "more": 40}),
+        "an agent of yesterday": ("both", {"features": 0}),
+        "a receiver of tomorrow": ("welcome", {"features": FUTURE, "more": 40}),
+        "a receiver of yesterday": ("welcome", {"features": 0}),
+    }
+    for i, (name, (who, says)) in enumerate(served.items()):
+        with other_version(steps, who, **says):
+            agent = Agent(steps, disk, f"version{i}")
+            need(agent.end(), f"{name}: {''.join(agent.said)[-500:]}")
+        image_is(steps, f"version{i}", disk)
+    refused = {
+        "the agent speaks protocol 2 to 3, this receiver 1 to 1: update the receiver": ("hello", {"versions": "2-3"}),
+        "the receiver chose protocol 2, this agent speaks 1 to 1": ("welcome", {"versions": "2"}),
+    }
+    for sentence, (who, says) in refused.items():
+        with other_version(steps, who, **says):
+            need(Agent(steps, disk, "version9").failed(sentence) == 1, "another exit code")
+    need(not os.path.exists(os.path.join(steps.jobs, "version9")), "a job was begun")
 
 
 def main():

@@ -507,11 +507,27 @@ static void test_far_end_says_no(void **state)
 	assert_int_equal(scene_run(s), P2V_ECANCELED);
 	assert_non_null(strstr(s->err.text, "enough"));
 	scene_free(s);
+}
+
+/* The server's disk is full: the agent comes again, for as long as it was told, and goes on once
+ * there is room. */
+static void test_far_disk_is_full(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.error_after = 3;
+	assert_int_equal(scene_run(s), 0);
+	assert_int_equal(s->rx.connections, 2);
+	assert_same_disk(s);
+	scene_free(s);
 
 	s = scene_new();
 	s->rx.error_after = 3;
+	s->spec.retry_for_ms = 0;
 	assert_int_equal(scene_run(s), P2V_ENOSPC);
 	assert_non_null(strstr(s->err.text, "the disk is full"));
+	assert_non_null(strstr(s->err.text, "gave up after"));
 	assert_int_equal(s->rx.connections, 1);
 	scene_free(s);
 }
@@ -625,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_far_end_says_no),
+		cmocka_unit_test(test_far_disk_is_full),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
 		cmocka_unit_test(test_rescue),
 		cmocka_unit_test(test_limit),
