@@ -61,10 +61,10 @@ void agent_disks_finish(struct agent_disks *disks);
 /* "auto" (NULL, too): 0; else 1 to SEND_STREAMS_MAX. P2V_EINVAL. */
 int agent_streams_parse(const char *text, unsigned *ret, struct p2v_err *err);
 
-/* Connects, sends, names in disks what could not be read, and fills ret. ret_link: how it was
- * linked last ("openssh aes128-gcm@..."), malloc'd; NULL where it never was. */
+/* Connects (agent/connect.h), sends, names in disks what could not be read, and fills ret. */
+struct agent_connector;
 int agent_send(const struct agent_opts *o, const struct machine *m, struct agent_disks *disks,
-	struct p2v_progress *progress, struct send_result *ret, char **ret_link,
+	struct agent_connector *connector, struct p2v_progress *progress, struct send_result *ret,
 	struct p2v_err *err);
 
 /* obj as a JSON document. */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/connect.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
 #include "p2v/core/stop.h"
-#include "p2v/link/ssh.h"
 
 #define RETRY_FOR_S 600
 
@@ -189,24 +189,73 @@ static int confirm(const struct agent_opts *o, const struct machine *m, struct p
 }
 
 static int send_all(const struct agent_opts *o, const struct machine *m, struct agent_disks *disks,
-	struct p2v_err *err)
+	struct agent_connector *connector, struct p2v_err *err)
 {
 	enum p2v_progress_mode mode = P2V_PROGRESS_AUTO;
 	struct send_result result = {0};
 	struct p2v_progress *progress;
-	p2v_autofree char *link = NULL;
 	int r = p2v_progress_mode_parse(o->progress, &mode, err);
 
 	if (r < 0)
 		return r;
 	progress = p2v_progress_new(mode);
-	r = agent_send(o, m, disks, progress, &result, &link, err);
+	r = agent_send(o, m, disks, connector, progress, &result, err);
 	p2v_progress_free(progress);
 	if (r == P2V_ECANCELED && p2v_stop_requested())
 		return p2v_err_set(err, r, "interrupted; run the same command again to continue");
 	if (r == 0)
-		r = agent_print_result(m, disks, &result, link, o->json, stdout, err);
+		r = agent_print_result(m, disks, &result, connector->methods, o->json, stdout, err);
 	send_result_finish(&result);
+	return r;
+}
+
+/* The disks are mapped in a thread of their own: what is read of them and the way to the server are
+ * waited for at the same time. */
+struct mapping {
+	const struct agent_opts *o;
+	const struct machine *m;
+	struct agent_disks *disks;
+	int r;
+	struct p2v_err err;
+};
+
+static void *mapping_run(void *arg)
+{
+	struct mapping *mapping = arg;
+
+	mapping->r = agent_disks_open(mapping->o, mapping->m, mapping->disks, &mapping->err);
+	return NULL;
+}
+
+static int map_and_connect(const struct agent_opts *o, const struct machine *m,
+	struct agent_disks *disks, struct agent_connector *connector, struct p2v_err *err)
+{
+	struct mapping mapping = {o, m, disks, 0, {0}};
+	pthread_t thread;
+	int r = agent_connector_init(o, connector, err);
+
+	if (r < 0)
+		return r;
+	if (pthread_create(&thread, NULL, mapping_run, &mapping) != 0)
+		return p2v_err_set(err, P2V_ENOMEM, "no thread to map the disks with");
+	r = agent_connect_ahead(connector, err);
+	pthread_join(thread, NULL);
+	if (mapping.r < 0)
+		*err = mapping.err;
+	return mapping.r < 0 ? mapping.r : r;
+}
+
+static int map_and_send(const struct agent_opts *o, const struct machine *m,
+	struct agent_disks *disks, struct p2v_err *err)
+{
+	struct agent_connector connector = {0};
+	int r = confirm(o, m, err);
+
+	if (r == 0)
+		r = map_and_connect(o, m, disks, &connector, err);
+	if (r == 0)
+		r = send_all(o, m, disks, &connector, err);
+	agent_connector_finish(&connector);
 	return r;
 }
 
@@ -223,13 +272,9 @@ static int run(const struct agent_opts *o, struct p2v_err *err)
 	if (o->inventory)
 		return agent_json_print(&model_machine_type, &m, true, stdout, err);
 	if (!o->map)
-		r = confirm(o, &m, err);
-	if (r == 0)
-		r = agent_disks_open(o, &m, &disks, err);
-	if (r < 0)
-		return r;
-	return o->map ? agent_print_map(&m, &disks, o->json, stdout, err)
-		      : send_all(o, &m, &disks, err);
+		return map_and_send(o, &m, &disks, err);
+	r = agent_disks_open(o, &m, &disks, err);
+	return r < 0 ? r : agent_print_map(&m, &disks, o->json, stdout, err);
 }
 
 int main(int argc, char **argv)
