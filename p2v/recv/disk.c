@@ -11,8 +11,10 @@
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 
-/* With what may be under way on all connections, below the 64 MiB of PROTOCOL.md. */
-#define SYNC_BYTES  (40 * P2V_MIB)
+/* What is noted before a sync begins, and while it is under way: with what may be under way on all
+ * connections, below the 64 MiB of PROTOCOL.md. */
+#define SYNC_BYTES  (24 * P2V_MIB)
+#define LATE_BYTES  (16 * P2V_MIB)
 #define SYNC_MS	    10000
 #define PENDING_MAX P2V_MIB
 #define QEMU_IMG_MS 60000
@@ -83,7 +85,10 @@ void recv_disk_image_close(struct recv_disk *disk)
 static int disk_paths(struct recv_disk *disk, const char *dir, uint16_t index, const char *format,
 	uint64_t size_bytes, struct p2v_err *err)
 {
-	*disk = (struct recv_disk){.index = index, .format = format, .size_bytes = size_bytes};
+	*disk = (struct recv_disk){.index = index,
+		.format = format,
+		.size_bytes = size_bytes,
+		.settle_lock = PTHREAD_MUTEX_INITIALIZER};
 	disk->path = p2v_strf("%s/disk%u.%s", dir, index, format);
 	disk->journal_path = p2v_strf("%s/disk%u.journal", dir, index);
 	if (!disk->path || !disk->journal_path)
@@ -169,19 +174,30 @@ int recv_disk_journal(const char *dir, uint16_t index, uint64_t size_bytes, cons
 	return r;
 }
 
-/* The image is flushed, then the journal may say what the pending records say. */
-static int disk_settle(struct recv_disk *disk, struct p2v_err *err)
+/* The image is flushed, then the journal may say what the pending records say. Needs the lock: the
+ * kernel reports what it could not write once, and counts it as clean from then on, so nobody else
+ * may flush before it is known to be unsure. */
+static int settle_locked(struct recv_disk *disk, struct p2v_err *err)
 {
 	uint64_t mark = recv_journal_mark(disk->journal);
 	int r;
 
-	if (atomic_load(&disk->unsure))
+	if (disk->unsure)
 		return p2v_err_set(err, P2V_EIO, "%s: an earlier flush has failed", disk->path);
 	r = block_flush(disk->io, err);
-	/* The kernel reports what it could not write once, and counts it as clean from then on. */
-	if (r < 0)
-		atomic_store(&disk->unsure, true);
+	disk->unsure = r < 0;
 	return r < 0 ? r : recv_journal_commit(disk->journal, mark, err);
+}
+
+int recv_disk_settle(struct recv_disk *disk, struct p2v_err *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&disk->settle_lock);
+	if (recv_journal_pending(disk->journal))
+		r = settle_locked(disk, err);
+	pthread_mutex_unlock(&disk->settle_lock);
+	return r;
 }
 
 /* Whether any, and whether all, of the grains are durable with these leaves (NULL: zeros). */
@@ -225,7 +241,7 @@ static int range_release(struct recv_disk *disk, uint64_t first, uint64_t count,
 	if (r == 0 && any && !same) {
 		r = recv_journal_add(disk->journal, JOURNAL_MISSING, first, count, NULL, err);
 		if (r == 0)
-			r = disk_settle(disk, err);
+			r = recv_disk_settle(disk, err);
 	}
 	*ret_same = same;
 	return r;
@@ -309,11 +325,16 @@ int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
 		p2v_div_up(length, GRAIN), data ? data->leaves : NULL, err);
 }
 
-int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err)
+void recv_disk_sync_begin(struct recv_disk *disk)
 {
 	disk->unsynced_bytes = 0;
 	disk->synced_ms = p2v_now_ms();
-	return recv_journal_pending(disk->journal) ? disk_settle(disk, err) : 0;
+}
+
+int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err)
+{
+	recv_disk_sync_begin(disk);
+	return recv_disk_settle(disk, err);
 }
 
 bool recv_disk_sync_due(const struct recv_disk *disk)
@@ -322,4 +343,10 @@ bool recv_disk_sync_due(const struct recv_disk *disk)
 
 	return pending > 0 && (pending >= PENDING_MAX || disk->unsynced_bytes >= SYNC_BYTES ||
 				      p2v_now_ms() - disk->synced_ms >= SYNC_MS);
+}
+
+bool recv_disk_sync_late(const struct recv_disk *disk)
+{
+	return recv_journal_pending(disk->journal) >= 2 * PENDING_MAX ||
+	       disk->unsynced_bytes >= LATE_BYTES;
 }

@@ -13,7 +13,7 @@
  * journalled as missing.
  */
 
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include "p2v/block/io.h"
@@ -44,8 +44,9 @@ struct recv_disk {
 	uint64_t size_bytes;
 	struct block_io *io; /* NULL: not open */
 	struct journal *journal;
-	uint64_t unsynced_bytes, synced_ms; /* taken since the last sync, and when that was */
-	atomic_bool unsure; /* a flush has failed: what was noted since the last one may be lost */
+	uint64_t unsynced_bytes, synced_ms; /* noted since the last sync began, and when that was */
+	pthread_mutex_t settle_lock;
+	bool unsure;  /* under it: a flush has failed: what was noted since the last may be lost */
 	bool touched; /* the image is not older than its journal: nothing in it counts as proved */
 };
 
@@ -73,8 +74,16 @@ int recv_disk_note(struct recv_disk *disk, uint64_t offset, uint64_t length,
 	const struct wire_unpacked *data, bool same, struct p2v_err *err);
 /* All that was noted becomes durable. In the thread that notes. */
 int recv_disk_sync(struct recv_disk *disk, struct p2v_err *err);
-/* True where PROTOCOL.md wants a sync now. */
+/*
+ * The same in two steps, so that more can be noted meanwhile: begin, in the thread that notes; then
+ * settle, in any: at least what was noted before begin is durable when it returns.
+ */
+void recv_disk_sync_begin(struct recv_disk *disk);
+int recv_disk_settle(struct recv_disk *disk, struct p2v_err *err);
+/* True where PROTOCOL.md wants a sync begun now. */
 bool recv_disk_sync_due(const struct recv_disk *disk);
+/* True where one that was begun has to be done before more is noted. */
+bool recv_disk_sync_late(const struct recv_disk *disk);
 
 /* The image alone; open: it must be closed, close: harmless where it is. */
 int recv_disk_image_open(struct recv_disk *disk, bool writable, struct p2v_err *err);

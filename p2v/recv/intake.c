@@ -9,6 +9,7 @@
 #include "p2v/core/num.h"
 #include "p2v/recv/limit.h"
 #include "p2v/recv/prove.h"
+#include "p2v/recv/sync.h"
 
 #define ITEMS	12
 #define WORKERS RECV_DISK_THREADS
@@ -39,6 +40,8 @@ struct intake {
 	struct recv_streams *streams;
 	struct recv_limit limit;
 	struct recv_disk *disk;
+	struct syncer *syncer;
+	uint64_t asked_seq; /* of the control connection: that a sync was begun for */
 	struct intake_done done;
 	const struct intake_begin *begin; /* or NULL; the reading thread's, like the next two */
 	bool last_read;			  /* nothing comes after the last message */
@@ -307,25 +310,64 @@ static int resend_ask(struct intake *in, const struct item *item, struct p2v_err
 	return answer(in, item->stream, &msg, err);
 }
 
-/* A sync covers what was noted, whoever sent it. */
+/* A sync covers what was noted before it began, whoever sent it. */
+static void sync_begin(struct intake *in)
+{
+	in->asked_seq = in->peer->seq;
+	for (unsigned i = 0; i < RECV_STREAMS_MAX; i++) {
+		struct recv_stream *stream = &in->streams->items[i];
+
+		if (atomic_load(&stream->state) != RECV_STREAM_FREE)
+			stream->asked_seq = stream->peer.seq;
+	}
+	recv_syncer_begin(in->syncer);
+}
+
 static int durable_say(struct intake *in, struct p2v_err *err)
 {
-	const struct wire_msg msg = {WIRE_DURABLE, .durable = {in->peer->seq}};
-	int r = recv_disk_sync(in->disk, err);
+	const struct wire_msg msg = {WIRE_DURABLE, .durable = {in->asked_seq}};
+	int r = recv_peer_send(in->peer, &msg, err);
 
-	if (r == 0)
-		r = recv_peer_send(in->peer, &msg, err);
 	for (unsigned i = 0; r == 0 && i < RECV_STREAMS_MAX; i++) {
 		struct recv_stream *stream = &in->streams->items[i];
-		const struct wire_msg theirs = {WIRE_DURABLE, .durable = {stream->peer.seq}};
+		const struct wire_msg theirs = {WIRE_DURABLE, .durable = {stream->asked_seq}};
 
 		if (atomic_load(&stream->state) == RECV_STREAM_FREE ||
-			stream->durable_seq == stream->peer.seq)
+			stream->durable_seq == stream->asked_seq)
 			continue;
-		stream->durable_seq = stream->peer.seq;
+		stream->durable_seq = stream->asked_seq;
 		r = answer(in, stream, &theirs, err);
 	}
 	return r;
+}
+
+/* Says so where one has ended. */
+static int sync_end(struct intake *in, bool wait, struct p2v_err *err)
+{
+	int r = recv_syncer_busy(in->syncer) ? recv_syncer_end(in->syncer, wait, err) : 0;
+
+	return r > 0 ? durable_say(in, err) : r;
+}
+
+/* Begins and ends syncs as they are due. */
+static int sync_look(struct intake *in, struct p2v_err *err)
+{
+	int r = sync_end(in, recv_disk_sync_late(in->disk), err);
+
+	if (r == 0 && !recv_syncer_busy(in->syncer) && recv_disk_sync_due(in->disk))
+		sync_begin(in);
+	return r;
+}
+
+/* All that was noted is durable, and said to be. */
+static int sync_all(struct intake *in, struct p2v_err *err)
+{
+	int r = sync_end(in, true, err);
+
+	if (r < 0)
+		return r;
+	sync_begin(in);
+	return sync_end(in, true, err);
 }
 
 static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
@@ -350,7 +392,7 @@ static int on_chunk(struct intake *in, struct item *item, struct p2v_err *err)
 static int on_checkpoint(struct intake *in, struct item *item, struct p2v_err *err)
 {
 	(void)item;
-	return durable_say(in, err);
+	return sync_all(in, err);
 }
 
 static int on_have_ask(struct intake *in, struct item *item, struct p2v_err *err)
@@ -404,7 +446,7 @@ static int on_done(struct intake *in, struct item *item, struct p2v_err *err)
 			return r;
 	}
 	in->done = (struct intake_done){done->root, done->read, done->sent, done->zero, done->free};
-	return durable_say(in, err);
+	return sync_all(in, err);
 }
 
 static const struct handler {
@@ -433,15 +475,15 @@ static int intake_drain(void *ctx, void *of, struct p2v_err *err)
 	for (size_t i = 0; r > 0 && i < P2V_N(handlers); i++)
 		if (handlers[i].type == item->msg.type)
 			r = handlers[i].run(in, item, err);
-	if (r == 0 && recv_disk_sync_due(in->disk))
-		r = durable_say(in, err);
+	if (r == 0)
+		r = sync_look(in, err);
 	return intake_end(in, r, err);
 }
 
 static int intake_check(void *ctx, struct p2v_err *err)
 {
 	struct intake *in = ctx;
-	int r = recv_disk_sync_due(in->disk) ? durable_say(in, err) : 0;
+	int r = sync_look(in, err);
 
 	if (r == 0)
 		r = recv_limit_look(&in->limit, in->disk->path, in->peer, in->streams, err);
@@ -455,6 +497,7 @@ static int intake_check(void *ctx, struct p2v_err *err)
 
 static void intake_free(struct intake *in)
 {
+	recv_syncer_free(in->syncer);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		wire_codec_free(in->codecs[i]);
 		free(in->scratch[i]);
@@ -508,6 +551,9 @@ int recv_intake_run(struct peer *peer, struct recv_streams *streams, struct recv
 	in->begin = begin;
 	spec.ctx = in;
 	spec.n_workers = WORKERS;
+	r = recv_syncer_new(disk, &in->syncer, err);
+	if (r < 0)
+		return r;
 	prover = recv_prover_new(disk);
 	r = block_pump_run(&spec, err);
 	recv_prover_free(prover);

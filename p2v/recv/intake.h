@@ -7,6 +7,8 @@
  *
  *	links --> read frames --> decompress, digest, write --> in order: journal, TAKEN, DURABLE
  *	          1 thread        some threads                  the caller's thread
+ *	                                        flush, commit (recv/sync.h) <--'
+ *	                                        1 thread
  *
  * Chunks whose ranges overlap are written in the order in which they came: the last one wins. One
  * that names runs as lying elsewhere waits for the chunks that it names.

@@ -26,7 +26,8 @@
 #define RECORD_MAX	(HEAD_BYTES + LEAF_BYTES * (JOURNAL_LEAVES_MAX + 1))
 
 struct journal {
-	pthread_mutex_t lock; /* all of it, once it is open */
+	pthread_mutex_t lock;	     /* all of it, once it is open */
+	pthread_mutex_t commit_lock; /* one commit at a time; taken before the lock */
 	char *path;
 	int fd, leaves_fd;	  /* leaves_fd -1: none are kept */
 	uint64_t size_bytes, end; /* end: where the next record goes */
@@ -328,6 +329,7 @@ static int journal_open(const char *path, uint64_t size_bytes, bool leaves, stru
 	if (!j)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	pthread_mutex_init(&j->lock, NULL);
+	pthread_mutex_init(&j->commit_lock, NULL);
 	j->size_bytes = size_bytes;
 	j->leaves_fd = -1;
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -381,6 +383,7 @@ void recv_journal_free(struct journal *j)
 	p2v_buf_finish(&j->pending);
 	p2v_buf_finish(&j->bad);
 	pthread_mutex_destroy(&j->lock);
+	pthread_mutex_destroy(&j->commit_lock);
 	free(j->path);
 	free(j);
 }
@@ -463,17 +466,13 @@ uint64_t recv_journal_mark(struct journal *j)
 	return mark;
 }
 
-static int journal_write(struct journal *j, uint64_t mark, struct p2v_err *err)
+/* What the first n bytes of the pending records say is so from now on. Needs the lock. */
+static int pending_apply(struct journal *j, size_t n, struct p2v_err *err)
 {
-	size_t n = mark > j->end ? p2v_min_u64(mark - j->end, j->pending.len) : 0;
 	struct p2v_rd rd = p2v_rd_init(j->pending.data, n);
 	struct record rec;
 	int r = 0;
 
-	if (n == 0)
-		return 0;
-	if (write_all(j->fd, j->pending.data, n, j->end) < 0 || fdatasync(j->fd) < 0)
-		return p2v_err_errno(err, errno, "%s: write", j->path);
 	j->end += n;
 	while (r == 0 && rd.left > 0 && record_read(j, &rd, &rec))
 		r = journal_apply(j, &rec, err);
@@ -482,13 +481,33 @@ static int journal_write(struct journal *j, uint64_t mark, struct p2v_err *err)
 	return r;
 }
 
+/* Others add and ask while the disk is waited for. Needs the commit lock. */
+static int journal_write(struct journal *j, uint64_t mark, struct p2v_err *err)
+{
+	bool ok = true;
+	size_t n;
+	int r = 0;
+
+	pthread_mutex_lock(&j->lock);
+	n = mark > j->end ? p2v_min_u64(mark - j->end, j->pending.len) : 0;
+	ok = write_all(j->fd, j->pending.data, n, j->end) == 0;
+	pthread_mutex_unlock(&j->lock);
+	if (!ok || (n && fdatasync(j->fd) < 0))
+		return p2v_err_errno(err, errno, "%s: write", j->path);
+	pthread_mutex_lock(&j->lock);
+	if (n)
+		r = pending_apply(j, n, err);
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
 int recv_journal_commit(struct journal *j, uint64_t mark, struct p2v_err *err)
 {
 	int r;
 
-	pthread_mutex_lock(&j->lock);
+	pthread_mutex_lock(&j->commit_lock);
 	r = journal_write(j, mark, err);
-	pthread_mutex_unlock(&j->lock);
+	pthread_mutex_unlock(&j->commit_lock);
 	return r;
 }
 

@@ -35,7 +35,7 @@
  *
  * Threads: records are added and committed, and grains are asked about, from several threads at
  * once; the questions about the whole (written, opened, verified, bad) wait until they are done.
- * Memory: three bits a grain, and the records not yet committed (at most about 1 MiB); the leaves
+ * Memory: three bits a grain, and the records not yet committed (at most about 2 MiB); the leaves
  * lie in an unnamed sparse file beside the journal.
  */
 

@@ -2,6 +2,7 @@
 #include "p2v/recv/prove.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "p2v/block/pump.h"

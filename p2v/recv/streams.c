@@ -243,7 +243,7 @@ static void knock_take(struct recv_streams *s)
 	}
 	item->link = link;
 	item->relay_fd = fd;
-	item->durable_seq = 0;
+	item->asked_seq = item->durable_seq = 0;
 	atomic_store(&item->state, RECV_STREAM_OPEN);
 	s->n_max = n_open(s) > s->n_max ? n_open(s) : s->n_max;
 }

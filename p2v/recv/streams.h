@@ -30,8 +30,8 @@ struct recv_stream {
 	_Atomic(enum recv_stream_state) state;
 	struct peer peer;
 	struct link *link;
-	int relay_fd;	      /* closing it ends the relay */
-	uint64_t durable_seq; /* the last one that was said */
+	int relay_fd;			 /* closing it ends the relay */
+	uint64_t asked_seq, durable_seq; /* that a sync was begun for; the last one that was said */
 };
 
 struct recv_streams {
