@@ -84,3 +84,15 @@ void cli_agent_decided(const struct store_agent *a, struct p2v_buf *out)
 		p2v_text_add_printable(out, (char *)machine.data);
 	p2v_buf_add_str(out, "\n");
 }
+
+int cli_agent_decide(const struct cli_server *server, const struct api_agent_action *action,
+	struct store_agent *ret, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf body = {0}, answer = {0};
+	int r = p2v_json_encode(&control_agent_action_type, action, false, &body, err);
+
+	if (r == 0)
+		r = cli_server_call(
+			server, "POST", "/v1/agents/actions", (char *)body.data, &answer, err);
+	return r == 0 ? p2v_json_decode(&store_agent_type, answer.data, answer.len, ret, err) : r;
+}

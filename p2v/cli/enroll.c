@@ -33,15 +33,10 @@ static int run_code(
 		.code = (char *)(uintptr_t)o->words[0],
 		.name = (char *)(uintptr_t)o->name,
 		.for_s = o->days * DAY_S};
-	p2v_autobuf struct p2v_buf body = {0}, answer = {0}, out = {0};
+	p2v_autobuf struct p2v_buf out = {0};
 	p2v_auto_agent struct store_agent agent = {0};
-	int r = p2v_json_encode(&control_agent_action_type, &action, false, &body, err);
+	int r = cli_agent_decide(server, &action, &agent, err);
 
-	if (r == 0)
-		r = cli_server_call(
-			server, "POST", "/v1/agents/actions", (char *)body.data, &answer, err);
-	if (r == 0)
-		r = p2v_json_decode(&store_agent_type, answer.data, answer.len, &agent, err);
 	if (r < 0)
 		return r;
 	if (o->json)
