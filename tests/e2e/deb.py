@@ -18,6 +18,7 @@ import tempfile
 import time
 
 from lib import sshd
+from lib.expect import Wrong, need, wait
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -25,25 +26,6 @@ MIB = 1 << 20
 # What dpkg, its triggers and the account tools keep for themselves.
 OTHERS = re.compile(r"^(/var/lib/dpkg/|/var/log/|/var/cache/|/var/lib/systemd/|/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$|"
                     r"/etc/\.pwd\.lock$|/proc|/dev|/sys|/run/(sshd|motd)|/tmp/|/root/)")
-
-
-class Wrong(Exception):
-    """It did not turn out as it should."""
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
-
-
-def wait(what, check, limit_s=120):
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.2)
-    raise Wrong(f"waited in vain: {what}")
 
 
 def package_make(build, work):

@@ -19,6 +19,7 @@ import threading
 import time
 
 from lib import walk
+from lib.expect import Wrong, need, wait
 
 MIB = 1 << 20
 DISK_MIB = 4
@@ -29,28 +30,9 @@ FAKE = os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py")
 CASES = []
 
 
-class Wrong(Exception):
-    """It did not turn out as it should."""
-
-
 def case(function):
     CASES.append(function)
     return function
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
-
-
-def wait(what, check, limit_s=LIMIT_S):
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.2)
-    raise Wrong(f"waited in vain: {what}")
 
 
 class Daemon:

@@ -18,15 +18,7 @@ import sys
 import tempfile
 
 from lib import vm, walk
-
-
-class Wrong(Exception):
-    """The case did not end as it should."""
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
+from lib.expect import Wrong, need
 
 
 def digest(path):

@@ -20,51 +20,21 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
 import browser
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "fake-p2v.py")
-# Everything waits for a condition; this is only for what never comes, on a machine that is very busy.
-LIMIT_S = 180
+sys.path.insert(0, os.path.join(HERE, "../../e2e"))
+from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, wait  # noqa: E402
+
 CASES = []
 
 
 def case(function):
     CASES.append(function)
     return function
-
-
-class Wrong(Exception):
-    """It did not turn out as it should."""
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
-
-
-def wait(what, check):
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise Wrong(f"waited in vain: {what}")
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=LIMIT_S)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Server:
@@ -870,7 +840,7 @@ def chaos(scene):
 
 
 def run(function, store_of):
-    work = tempfile.mkdtemp(prefix="p2vd-test.")
+    work = quick_folder("p2vd-test.")
     scene = Scene(work, store_of(work))
     try:
         function(scene)

@@ -13,28 +13,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 
 BUILD = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../e2e"))
 from lib import sshd  # noqa: E402
+from lib.expect import Wrong, need, wait  # noqa: E402
+
 
 LIMIT_S = 60
-
-
-def need(ok, text):
-    if not ok:
-        raise AssertionError(text)
-
-
-def wait(what, check):
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"waited in vain: {what}")
 
 
 class Place:
@@ -247,7 +233,7 @@ def main():
         for case, words in (misuse, []), (door, [key]), (enrolled, [key, thief]), (bound, [key]), (campaign, []), (audit, []):
             case(place, *words)
             print(f"ok {case.__name__}", flush=True)
-    except AssertionError as error:
+    except Wrong as error:
         print(f"FAIL: {error}\n--- p2vd:\n{place.log('p2vd.log')[-1500:]}\n--- sshd:\n{place.log('sshd/sshd.log')[-3000:]}")
         sys.exit(1)
     finally:

@@ -1,50 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """p2vd over stages that fake-p2v.py plays, machines that call in, and p2v run beside it."""
 import contextlib
-import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "daemon", "fake-p2v.py")
-# Everything waits for a condition; this is only for what never comes, on a machine that is very busy.
-LIMIT_S = 180
-
-
-class Wrong(Exception):
-    """It did not turn out as it should."""
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
-
-
-def wait(what, check):
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise Wrong(f"waited in vain: {what}")
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=LIMIT_S)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+HERE = os.path.dirname(os.path.abspath(__file__))
+FAKE = os.path.join(HERE, "..", "daemon", "fake-p2v.py")
+sys.path.insert(0, os.path.join(HERE, "../../e2e"))
+from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, wait  # noqa: E402
 
 
 class Scene:
@@ -52,7 +20,7 @@ class Scene:
         self.p2vd, self.p2v = os.path.abspath(p2vd), os.path.abspath(p2v)
         # For p2v doctor.
         os.environ["PATH"] += ":" + os.path.join(os.path.dirname(self.p2v), "..", "recv")
-        self.work = tempfile.mkdtemp(prefix="p2v-run-test.")
+        self.work = quick_folder("p2v-run-test.")
         self.base = os.path.join(self.work, "base")
         self.runbook = os.path.join(self.work, "weekend.yaml")
         self.socket = os.path.join(self.work, "p2vd.sock")
