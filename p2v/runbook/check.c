@@ -37,13 +37,24 @@ static int pattern_matches(const char *pattern, const char *text, struct p2v_err
 	return r;
 }
 
+/* Of UTF-8. */
+static size_t characters(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
 static int text_check(
 	const struct check *c, int node, const struct runbook_rule *rule, const char *text)
 {
 	p2v_autofree char *why = NULL;
 	int r = text && rule->pattern ? pattern_matches(rule->pattern, text, c->err) : 1;
+	bool fits = !text || !rule->max || characters(text) <= rule->max;
 
-	if (r != 0)
+	if (r < 0 || (r > 0 && fits))
 		return r < 0 ? r : 0;
 	why = p2v_strf("'%.80s' is not %s", text, rule->right);
 	return wrong(c, node, rule->key, why ? why : "");

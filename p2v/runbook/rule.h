@@ -14,10 +14,11 @@ struct runbook_rule {
 	const struct p2v_json_type *type;
 	const char *key;
 	const char *pattern; /* of each text: an extended regular expression that JSON schema reads
-				alike; or NULL */
+				alike; or NULL. Without counts of hundreds: each is so many states
+				for the C library, and seconds of its time */
 	const char *right;   /* what is right, for the sentence; or NULL */
 	const char *help;
-	uint32_t max; /* of a number; 0: none */
+	uint32_t max; /* of a number; of a text its characters; 0: none */
 };
 
 extern const struct runbook_rule runbook_rules[]; /* ended by one without a type */

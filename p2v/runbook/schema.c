@@ -29,6 +29,8 @@ static void text_add(struct p2v_buf *out, const struct runbook_rule *rule)
 		p2v_buf_add_str(out, ",\"pattern\":");
 		p2v_json_quote(rule->pattern, out);
 	}
+	if (rule && rule->max)
+		p2v_buf_addf(out, ",\"maxLength\":%u", rule->max);
 	p2v_buf_add_str(out, "}");
 }
 

@@ -123,6 +123,34 @@ static void what_is_wrong_has_its_line(void **state)
 	}
 }
 
+/* Of a whole weekend; each text is held against a rule. */
+static void a_long_one_is_read_at_once(void **state)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	p2v_auto_runbook struct runbook book = {0};
+	p2v_autofree char *much = NULL;
+	struct p2v_err err = {0};
+
+	(void)state;
+	p2v_buf_add_str(&text, HEAD);
+	for (unsigned i = 0; i < 200; i++)
+		p2v_buf_addf(&text,
+			"  - name: s%u\n    match: {serial: CZ%u}\n    hooks: {before: {run: [a, "
+			"b]}, "
+			"after: {run: c}}\n",
+			i, i);
+	assert_int_equal(runbook_decode((const char *)text.data, text.len, &book, &err), 0);
+	assert_int_equal(book.waves[0].n_servers, 200);
+	p2v_buf_reset(&text);
+	much = calloc(1, 5000);
+	memset(much, 'x', 4999);
+	p2v_buf_addf(&text, SERVER "    hooks: {before: {run: %s}}\n", much);
+	runbook_finish(&book);
+	assert_int_equal(
+		runbook_decode((const char *)text.data, text.len, &book, &err), P2V_EFORMAT);
+	assert_non_null(strstr(err.text, "a program and its arguments"));
+}
+
 /* They come over the API: which programs give keys is the administrator's to say. */
 static void orders_name_only_the_servers_programs(void **state)
 {
@@ -286,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_each_becomes),
 		cmocka_unit_test(what_is_wrong_has_its_line),
+		cmocka_unit_test(a_long_one_is_read_at_once),
 		cmocka_unit_test(orders_name_only_the_servers_programs),
 		cmocka_unit_test(everything_has_a_rule),
 		cmocka_unit_test(matches_a_machine),
