@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of servers lean on: to want something, to wait for it, to ask a Unix socket, a folder in memory."""
 
+import concurrent.futures
 import http.client
 import os
 import socket
+import sys
 import tempfile
 import time
 
@@ -40,6 +42,20 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+
+def run_cases(cases, run):
+    """Those that each have a scene of their own and mostly wait, some at once; run gives whether it went well. Ends the
+    program."""
+    def one(function):
+        begin = time.monotonic()
+        ok = run(function)
+        print(f"{'ok  ' if ok else 'FAIL'} {function.__name__} {time.monotonic() - begin:.1f} s", flush=True)
+        return ok
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        results = list(pool.map(one, cases))
+    sys.exit(0 if results and all(results) else 1)
 
 
 def quick_folder(prefix):

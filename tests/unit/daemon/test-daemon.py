@@ -10,6 +10,7 @@ import errno
 import fcntl
 import http.client
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -27,7 +28,7 @@ import browser
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "fake-p2v.py")
 sys.path.insert(0, os.path.join(HERE, "../../e2e"))
-from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, wait  # noqa: E402
+from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, run_cases, wait  # noqa: E402
 
 CASES = []
 
@@ -860,11 +861,14 @@ def run(function, store_of):
         shutil.rmtree(work, ignore_errors=True)
 
 
+NUMBERS = itertools.count(1)
+
+
 def fresh(postgres):
     """A data base of its own in the server."""
-    fresh.n = getattr(fresh, "n", 0) + 1
-    postgres.run("createdb", "-h", postgres.dir, "-U", "p2v", f"case{fresh.n}")
-    return f"postgresql://p2v@/case{fresh.n}?host={postgres.dir}"
+    name = f"case{next(NUMBERS)}"
+    postgres.run("createdb", "-h", postgres.dir, "-U", "p2v", name)
+    return f"postgresql://p2v@/{name}?host={postgres.dir}"
 
 
 def main():
@@ -883,13 +887,7 @@ def main():
                 print(why)
                 sys.exit(77)
             store_of = lambda work: fresh(postgres)
-        failed = 0
-        for function in cases:
-            begin = time.monotonic()
-            ok = run(function, store_of)
-            failed += not ok
-            print(f"{'ok  ' if ok else 'FAIL'} {function.__name__} {time.monotonic() - begin:.1f} s", flush=True)
-    sys.exit(1 if failed or not cases else 0)
+        run_cases(cases, lambda function: run(function, store_of))
 
 
 P2VD, P2V, *WORDS = [os.path.abspath(word) if i < 2 else word for i, word in enumerate(sys.argv[1:])]

@@ -12,7 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "..", "daemon", "fake-p2v.py")
 sys.path.insert(0, os.path.join(HERE, "../../e2e"))
-from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, wait  # noqa: E402
+from lib.expect import LIMIT_S, UnixConnection, Wrong, need, quick_folder, run_cases, wait  # noqa: E402
 
 
 class Scene:

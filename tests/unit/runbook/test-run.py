@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from scene import Scene, Wrong, need, wait
+from scene import Scene, Wrong, need, run_cases, wait
 
 CASES = []
 
@@ -470,22 +470,22 @@ def killed_again_and_again(scene):
     need(order == sorted(order), f"the waves' order: {order}")
 
 
+def run(function, programs):
+    scene = Scene(*programs)
+    try:
+        function(scene)
+        scene.check_clean()
+        return True
+    except Wrong as why:
+        print(f"FAIL {function.__name__}: {why}\n{open(scene.log.name, errors='replace').read()[-2000:]}", flush=True)
+        return False
+    finally:
+        scene.close()
+
+
 def main():
     p2vd, p2v, *wanted = sys.argv[1:]
-    failed = 0
-    cases = [c for c in CASES if not wanted or c.__name__ in wanted]
-    for function in cases:
-        scene, begin = Scene(p2vd, p2v), time.monotonic()
-        try:
-            function(scene)
-            scene.check_clean()
-            print(f"ok   {function.__name__} {time.monotonic() - begin:.1f} s", flush=True)
-        except Wrong as why:
-            failed += 1
-            print(f"FAIL {function.__name__}: {why}\n{open(scene.log.name, errors='replace').read()[-2000:]}", flush=True)
-        finally:
-            scene.close()
-    sys.exit(1 if failed or not cases else 0)
+    run_cases([c for c in CASES if not wanted or c.__name__ in wanted], lambda case: run(case, (p2vd, p2v)))
 
 
 main()
