@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/ui/net.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "agent/source/source.h"
+#include "agent/ui/state.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/json.h"
 #include "p2v/core/proc.h"
@@ -18,6 +21,7 @@
 #define CARRIER_MS 15000
 #define SETTLE_MS  3000 /* after the first link others may follow */
 #define DHCP_DONE  "/lib/p2v/dhcp"
+#define DHCP_PID   UI_DIR "/dhcp.pid"
 #define BOND_NAME  "p2vbond"
 #define VLAN_NAME  "p2vlan"
 
@@ -93,13 +97,9 @@ static int bond_make(struct net *n)
 	__attribute__((cleanup(ui_bond_finish))) struct ui_bond bond = {0};
 	int r = ui_bond_parse(n->s->bond, &bond, n->err);
 
-	/* One that is there from an earlier try is made anew. */
-	if (r == 0) {
-		TOOL(n, "ip", "link", "del", BOND_NAME);
-		p2v_err_clear(n->err);
+	if (r == 0)
 		r = TOOL(n, "ip", "link", "add", BOND_NAME, "type", "bond", "mode", bond.mode,
 			"miimon", "100");
-	}
 	for (size_t i = 0; r == 0 && i < bond.n_cards; i++) {
 		const char *card = NULL;
 
@@ -121,13 +121,36 @@ static int vlan_make(struct net *n, const char *below)
 
 	if (!id)
 		return p2v_err_set(n->err, P2V_ENOMEM, "out of memory");
-	TOOL(n, "ip", "link", "del", VLAN_NAME);
-	p2v_err_clear(n->err);
 	r = TOOL(
 		n, "ip", "link", "add", "link", below, "name", VLAN_NAME, "type", "vlan", "id", id);
 	if (r == 0)
 		r = TOOL(n, "ip", "link", "set", VLAN_NAME, "up");
 	return r;
+}
+
+static void dhcp_stop(void)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+	uint64_t pid = 0;
+
+	if (p2v_file_read(DHCP_PID, 32, &text, NULL) == 0 &&
+		p2v_span_u64(p2v_span_trim(p2v_span_of(text.data, text.len)), INT32_MAX, &pid) &&
+		pid)
+		kill((pid_t)pid, SIGTERM);
+	unlink(DHCP_PID);
+}
+
+/* What an earlier try has left: its DHCP client, bond, VLAN and addresses, which would stand beside
+ * those of this one. What a router has given (it is not permanent) stays. */
+static void earlier_undo(struct net *n)
+{
+	dhcp_stop();
+	TOOL(n, "ip", "link", "del", VLAN_NAME);
+	TOOL(n, "ip", "link", "del", BOND_NAME);
+	for (size_t i = 0; i < n->m->n_nics; i++)
+		TOOL(n, "ip", "addr", "flush", "dev", n->m->nics[i].name, "scope", "global",
+			"permanent");
+	p2v_err_clear(n->err);
 }
 
 /* One that cannot be switched on, for want of firmware, keeps nobody from using the others. */
@@ -166,8 +189,8 @@ static void carrier_wait(struct net *n, const char *only)
 /* It stays behind, holding its descriptors: so it gets none of ours. */
 static int dhcp(struct net *n, const char *card)
 {
-	const char *const argv[] = {
-		"udhcpc", "-i", card, "-n", "-t", "5", "-T", "3", "-s", DHCP_DONE, NULL};
+	const char *const argv[] = {"udhcpc", "-i", card, "-n", "-t", "5", "-T", "3", "-p",
+		DHCP_PID, "-s", DHCP_DONE, NULL};
 	const struct p2v_proc_spec spec = {
 		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
 	p2v_autofree char *text = p2v_strf("asking for an address on %s", card);
@@ -314,6 +337,7 @@ int ui_net_up(const struct ui_settings *s, const struct machine *m,
 	char *what;
 	int r;
 
+	earlier_undo(&n);
 	if (!s->bond)
 		cards_up(&n);
 	r = s->bond || s->vlan || s->interface ? told_card(&n, &card) : any_card(&n, &card);
