@@ -26,7 +26,9 @@
 #define ASK_MS	   3000
 #define PICTURE_MS 10000 /* reading one takes seconds */
 
-/* Parts of the time limit in which nothing new must be seen for it to be over early. */
+/* Parts of the time limit in which nothing new must be seen for it to be over early; but a guest
+ * that took long to come so far has as many times as long for what is still missing. */
+#define SETTLE_TIMES 2
 #define SETTLE_UP    10
 #define SETTLE_LOGIN 4
 
@@ -104,6 +106,14 @@ static int look(struct watch *w, struct p2v_err *err)
 	return r;
 }
 
+static uint64_t settle_ms(const struct watch *w, unsigned part)
+{
+	uint64_t least = w->timeout_ms / part;
+	uint64_t its_own = (w->changed_ms - w->start_ms) * SETTLE_TIMES;
+
+	return its_own > least ? its_own : least;
+}
+
 /* Done: all is seen, it has failed, or it runs and nothing new is to be expected. */
 static bool is_over(struct watch *w, const struct proof *so_far)
 {
@@ -122,9 +132,9 @@ static bool is_over(struct watch *w, const struct proof *so_far)
 	if (prove_services_missing(w->vm.services, w->vm.n_services))
 		return false;
 	if (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))
-		return now - w->changed_ms >= w->timeout_ms / SETTLE_UP;
+		return now - w->changed_ms >= settle_ms(w, SETTLE_UP);
 	/* The system is up and its network may still come. */
-	return prove_has_login(&w->sights) && now - w->changed_ms >= w->timeout_ms / SETTLE_LOGIN;
+	return prove_has_login(&w->sights) && now - w->changed_ms >= settle_ms(w, SETTLE_LOGIN);
 }
 
 static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
