@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/ui/settings.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
@@ -71,6 +72,23 @@ int ui_answers_text(const struct ui_answers *a, struct p2v_buf *ret, struct p2v_
 	for (size_t i = 0; i < a->n_items; i++)
 		p2v_buf_addf(ret, "%s=\"%s\"\n", a->items[i].name, a->items[i].value);
 	return p2v_buf_check(ret, err);
+}
+
+int ui_answers_check(const struct ui_answers *a, struct p2v_err *err)
+{
+	static char program[] = "p2v-boot", run[] = "run";
+	char *argv[] = {program, run, NULL};
+	ui_autosaid struct ui_said said = {0};
+	ui_auto_settings struct ui_settings s = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < a->n_items; i++) {
+		p2v_autofree char *word = p2v_strf("%s=%s", a->items[i].name, a->items[i].value);
+
+		r = word ? ui_said_add_word(&said, word, err)
+			 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	}
+	return r < 0 ? r : ui_settings_resolve(&said, 2, argv, &s, err);
 }
 
 int ui_answers_send(const struct ui_answers *a, const char *dir, struct p2v_err *err)

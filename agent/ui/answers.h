@@ -18,6 +18,8 @@ const char *ui_answers_get(const struct ui_answers *a, const char *name);
 /* Replaces; "" takes it back. A quote or a control character cannot be written down: they become
  * blanks. */
 int ui_answers_set(struct ui_answers *a, const char *name, const char *value, struct p2v_err *err);
+/* Whether all of it can be meant; the sentence names the setting. */
+int ui_answers_check(const struct ui_answers *a, struct p2v_err *err);
 /* A settings file. */
 int ui_answers_text(const struct ui_answers *a, struct p2v_buf *ret, struct p2v_err *err);
 int ui_answers_send(const struct ui_answers *a, const char *dir, struct p2v_err *err);

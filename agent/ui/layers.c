@@ -9,7 +9,6 @@
 #include "p2v/core/publish.h"
 #include "p2v/link/http.h"
 
-#define CONFIG_MAX   ((size_t)1 << 20)
 #define FETCH_MS     60000
 
 #define OWN_IDENTITY "identity"
@@ -20,17 +19,17 @@ static const char *const names[UI_LAYERS] = {
 
 int ui_layers_read(struct ui_layers *l, struct p2v_err *err)
 {
-	int r = p2v_file_read("/proc/cmdline", CONFIG_MAX, &l->texts[UI_LAYER_CMDLINE], err);
+	int r = p2v_file_read("/proc/cmdline", UI_CONFIG_MAX, &l->texts[UI_LAYER_CMDLINE], err);
 
 	if (r == 0 && p2v_file_exists(UI_CONFIG))
-		r = p2v_file_read(UI_CONFIG, CONFIG_MAX, &l->texts[UI_LAYER_MEDIUM], err);
+		r = p2v_file_read(UI_CONFIG, UI_CONFIG_MAX, &l->texts[UI_LAYER_MEDIUM], err);
 	return r;
 }
 
 int ui_layers_fetch(struct ui_layers *l, const struct ui_settings *s, struct p2v_err *err)
 {
 	const struct link_http_spec spec = {
-		s->config, s->config_digest, s->config_key, CONFIG_MAX, FETCH_MS};
+		s->config, s->config_digest, s->config_key, UI_CONFIG_MAX, FETCH_MS};
 	int r;
 
 	if (!s->config || (l->fetched_from && strcmp(l->fetched_from, s->config) == 0))

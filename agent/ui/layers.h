@@ -11,6 +11,7 @@
 #define UI_CONFIG      "/p2v/config"
 #define UI_IDENTITY    "/p2v/identity"
 #define UI_KNOWN_HOSTS "/p2v/known_hosts"
+#define UI_CONFIG_MAX  ((size_t)1 << 20)
 
 enum ui_layer { UI_LAYER_MEDIUM, UI_LAYER_FETCHED, UI_LAYER_CMDLINE, UI_LAYER_ANSWERS, UI_LAYERS };
 

@@ -12,6 +12,9 @@
 #include "p2v/core/json.h"
 
 #define PREFIX "p2v."
+/* COMMAND_LINE_SIZE of x86 without its zero: what is longer was cut by the kernel without a word.
+ */
+#define CMDLINE_MAX 2047
 
 static const struct p2v_opt *row_find(struct p2v_span name)
 {
@@ -89,8 +92,7 @@ static int saying_add(
 	return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
-/* word: "server=x" without the prefix. */
-static int word_add(struct ui_said *said, const char *word, struct p2v_err *err)
+int ui_said_add_word(struct ui_said *said, const char *word, struct p2v_err *err)
 {
 	const char *equals = strchr(word, '=');
 	struct p2v_span name = p2v_span_of(word, equals ? (size_t)(equals - word) : strlen(word));
@@ -104,6 +106,8 @@ static int word_add(struct ui_said *said, const char *word, struct p2v_err *err)
 	if (!equals && row->kind != P2V_OPT_FLAG)
 		return p2v_err_set(err, P2V_EINVAL, PREFIX "%s needs a value", row->name);
 	value = value_of(row, equals ? equals + 1 : NULL, &wrong);
+	if (!wrong.kind && value && row->kind != P2V_OPT_FLAG)
+		ui_setting_check(row->name, value, &wrong);
 	if (wrong.kind)
 		return p2v_err_set(err, wrong.kind, "%s", wrong.text);
 	return saying_add(said, row, value, err);
@@ -123,7 +127,7 @@ static int words_add(struct ui_said *said, struct p2v_span text, bool any, struc
 			return 0;
 		ours = strncmp(word, PREFIX, strlen(PREFIX)) == 0;
 		if (ours || any)
-			r = word_add(said, word + (ours ? strlen(PREFIX) : 0), err);
+			r = ui_said_add_word(said, word + (ours ? strlen(PREFIX) : 0), err);
 		if (r < 0)
 			return r;
 	}
@@ -149,7 +153,12 @@ int ui_said_add_cmdline(
 	int r;
 
 	said->layer++;
-	r = words_add(said, text, false, err);
+	r = p2v_span_trim(text).n < CMDLINE_MAX
+		    ? words_add(said, text, false, err)
+		    : p2v_err_set(err, P2V_EINVAL,
+			      "it has %d bytes or more, and the kernel keeps no more: put settings "
+			      "into a file (p2v.config)",
+			      CMDLINE_MAX);
 	return r < 0 ? layer_drop(said, n, what, err, r) : 0;
 }
 

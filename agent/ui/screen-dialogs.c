@@ -21,6 +21,7 @@
 #define BLINK_MS       20000
 #define MENU_HEIGHT    6
 #define DISKS_HEIGHT   8
+#define DISKS_WIDTH    70
 
 #define DETAILS_WIDTH  72
 #define DETAILS_HEIGHT 16
@@ -53,7 +54,7 @@ void ui_screen_waited(void)
 	newtPopWindow();
 }
 
-bool ui_screen_fields(const char *title, const char *text, const struct ui_field *fields, size_t n,
+static bool fields_ask(const char *title, const char *text, const struct ui_field *fields, size_t n,
 	struct ui_answers *a)
 {
 	struct newtWinEntry entries[FIELDS_MAX + 1] = {0};
@@ -77,6 +78,19 @@ bool ui_screen_fields(const char *title, const char *text, const struct ui_field
 		free(labels[i]);
 	}
 	return pressed == 1;
+}
+
+bool ui_screen_fields(const char *title, const char *text, const struct ui_field *fields, size_t n,
+	struct ui_answers *a)
+{
+	while (fields_ask(title, text, fields, n, a)) {
+		struct p2v_err err = {0};
+
+		if (ui_answers_check(a, &err) == 0)
+			return true;
+		ui_screen_tell("This cannot be", err.text);
+	}
+	return false;
 }
 
 bool ui_screen_settings(struct ui_screen *s, struct ui_answers *a)
@@ -182,6 +196,9 @@ bool ui_screen_network(struct ui_screen *s, struct ui_answers *a)
 
 /* ---- disks ---- */
 
+/* What stands before a disk: it is left out, it is sent. */
+static char marks[] = " *";
+
 static bool disk_chosen(const struct ui_answers *a, const struct machine_disk *d)
 {
 	bool any = false;
@@ -196,45 +213,65 @@ static bool disk_chosen(const struct ui_answers *a, const struct machine_disk *d
 	return !any && !d->removable;
 }
 
-static void disks_take(struct ui_answers *a, const struct machine *m, const char *marks)
+/* The list of all disks, which scrolls; with what is chosen marked. */
+static newtComponent disks_list(
+	const struct ui_screen *s, const struct ui_answers *a, const struct machine *m)
 {
+	newtComponent list = newtCheckboxTreeMulti(1, 0, DISKS_HEIGHT, marks, NEWT_FLAG_SCROLL);
+
+	newtCheckboxTreeSetWidth(list, DISKS_WIDTH - 2);
+	for (size_t i = 0; i < m->n_disks; i++) {
+		p2v_autobuf struct p2v_buf line = {0};
+
+		ui_text_disk(&m->disks[i], &s->contents, &line);
+		newtCheckboxTreeAddItem(list, line.data ? (char *)line.data : "", &m->disks[i], 0,
+			NEWT_ARG_APPEND, NEWT_ARG_LAST);
+		newtCheckboxTreeSetEntryValue(
+			list, &m->disks[i], marks[disk_chosen(a, &m->disks[i])]);
+	}
+	return list;
+}
+
+/* How many are chosen. */
+static size_t disks_take(struct ui_answers *a, const struct machine *m, newtComponent list)
+{
+	size_t n = 0;
+
 	for (size_t i = 0; i < a->n_items; i++)
 		if (strcmp(a->items[i].name, "disk") == 0)
 			a->items[i].value[0] = '\0';
 	for (size_t i = 0; i < m->n_disks; i++)
-		if (marks[i] == '*')
+		if (newtCheckboxTreeGetEntryValue(list, &m->disks[i]) == marks[true]) {
 			ui_answers_set(a, "disk", m->disks[i].path, NULL);
+			n++;
+		}
+	return n;
 }
 
 bool ui_screen_disks(struct ui_screen *s, struct ui_answers *a)
 {
-	const struct machine *m = &s->machine;
-	p2v_autofree char *marks = calloc(m->n_disks + 1, 1);
-	newtComponent form = newtForm(NULL, NULL, 0), yes, no;
+	newtComponent form = newtForm(NULL, NULL, 0), list, yes, no;
 	struct newtExitStruct end;
+	size_t n = 0;
 	bool ok;
 
-	newtCenteredWindow(70, DISKS_HEIGHT + 5, "Disks to send");
-	for (size_t i = 0; marks && i < m->n_disks && i < DISKS_HEIGHT; i++) {
-		p2v_autobuf struct p2v_buf line = {0};
-
-		ui_text_disk(&m->disks[i], &s->contents, &line);
-		newtFormAddComponent(
-			form, newtCheckbox(1, (int)i, line.data ? (char *)line.data : "",
-				      disk_chosen(a, &m->disks[i]) ? '*' : ' ', " *", &marks[i]));
-	}
+	newtCenteredWindow(DISKS_WIDTH, DISKS_HEIGHT + 5, "Disks to send");
+	list = disks_list(s, a, &s->machine);
 	yes = newtButton(20, DISKS_HEIGHT + 1, ok_word);
 	no = newtButton(40, DISKS_HEIGHT + 1, cancel_word);
-	newtFormAddComponents(form, yes, no, NULL);
+	newtFormAddComponents(form, list, yes, no, NULL);
+	newtFormAddHotKey(form, NEWT_KEY_ESCAPE);
 	newtFormRun(form, &end);
-	ok = marks && (end.reason == NEWT_EXIT_COMPONENT ? end.u.co == yes
-							 : end.reason == NEWT_EXIT_HOTKEY &&
-								   end.u.key == NEWT_KEY_F12);
+	ok = end.reason == NEWT_EXIT_COMPONENT
+		     ? end.u.co == yes
+		     : end.reason == NEWT_EXIT_HOTKEY && end.u.key == NEWT_KEY_F12;
 	if (ok)
-		disks_take(a, m, marks);
+		n = disks_take(a, &s->machine, list);
 	newtFormDestroy(form);
 	newtPopWindow();
-	return ok;
+	if (ok && !n)
+		ui_screen_tell("Disks to send", "No disk is chosen: there is nothing to send.");
+	return n > 0;
 }
 
 /* ---- details ---- */
@@ -267,6 +304,7 @@ void ui_screen_details(const struct ui_screen *s)
 	newtTextboxSetText(box, text.data ? (char *)text.data : "");
 	ok = newtCompactButton(DETAILS_WIDTH / 2 - 3, DETAILS_HEIGHT + 1, ok_word);
 	newtFormAddComponents(form, box, ok, NULL);
+	newtFormAddHotKey(form, NEWT_KEY_ESCAPE);
 	newtRunForm(form);
 	newtFormDestroy(form);
 	newtPopWindow();

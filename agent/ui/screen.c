@@ -19,6 +19,7 @@
 #define HEIGHT	    20
 #define COPY_ROW    10
 #define STATUS_ROW  11
+#define STATUS_ROWS 7
 #define SCALE_ROW   14
 #define MESSAGE_ROW 15
 #define BUTTON_ROW  19
@@ -101,30 +102,54 @@ static enum after press_details(struct ui_screen *s)
 	return STAY;
 }
 
-static enum after run_leave(const char *program)
+static enum after machine_leave(const char *program)
 {
-	static char title[] = "Are you sure?", yes[] = "Yes", no[] = "No", format[] = "%s %s";
-	char words[32];
 	const char *const argv[] = {program, NULL};
 	struct p2v_err err = {0};
 
-	snprintf(words, sizeof(words), "%s", program);
-	if (newtWinChoice(title, no, yes, format, words, "this machine?") != 2)
-		return STAY;
 	failure_tell(p2v_proc_run(argv, NULL, 0, LEAVE_MS, NULL, &err), &err);
 	return STAY;
+}
+
+static enum after leave_if_sure(const char *program)
+{
+	static char title[] = "Are you sure?", yes[] = "Yes", no[] = "No", format[] = "%s %s";
+	char words[32];
+
+	snprintf(words, sizeof(words), "%s", program);
+	return newtWinChoice(title, no, yes, format, words, "this machine?") == 2
+		       ? machine_leave(program)
+		       : STAY;
+}
+
+/* Before the end, where there is less room for buttons. */
+static enum after press_leave(struct ui_screen *s)
+{
+	static char title[] = "Leave", no[] = "Cancel", off[] = "Power off", again[] = "Reboot",
+		    text[] = "Nothing was changed on this machine: without the medium it starts as "
+			     "it did before.";
+
+	(void)s;
+	switch (newtWinTernary(title, no, again, off, text)) {
+	case 2:
+		return machine_leave("reboot");
+	case 3:
+		return machine_leave("poweroff");
+	default:
+		return STAY;
+	}
 }
 
 static enum after press_poweroff(struct ui_screen *s)
 {
 	(void)s;
-	return run_leave("poweroff");
+	return leave_if_sure("poweroff");
 }
 
 static enum after press_reboot(struct ui_screen *s)
 {
 	(void)s;
-	return run_leave("reboot");
+	return leave_if_sure("reboot");
 }
 
 /* The console's init starts a shell where a screen ends, and a screen again where that does. */
@@ -146,7 +171,8 @@ static const struct button buttons[] = {
 	{"Disks", press_disks, IDLE},
 	{"Details", press_details, IDLE | IN(UI_SENDING) | IN(UI_DONE)},
 	{"Reboot", press_reboot, IN(UI_DONE)},
-	{"Power off", press_poweroff, IN(UI_DONE) | IN(UI_FAILED) | IN(UI_ASKING)},
+	{"Power off", press_poweroff, IN(UI_DONE)},
+	{"Leave", press_leave, IN(UI_FAILED) | IN(UI_ASKING)},
 	{"Shell", press_shell,
 		IN(UI_PREPARING) | IN(UI_SENDING) | IN(UI_DONE) | IN(UI_FAILED) | IN(UI_ASKING)},
 };
@@ -177,11 +203,14 @@ static void view_refresh(const struct view *v, const struct ui_screen *s)
 		ui_text_copy(&s->contents, &s->machine, &copy);
 	box_set(v->copy, &copy);
 	ui_text_status(state, &s->contents, &status);
-	box_set(v->status, &status);
 	for (size_t i = state->n_messages > 3 ? state->n_messages - 3 : 0; i < state->n_messages;
 		i++)
 		p2v_buf_addf(&messages, "%s\n", state->messages[i]);
-	box_set(v->messages, &messages);
+	if (v->messages)
+		box_set(v->messages, &messages);
+	else if (messages.data)
+		p2v_buf_addf(&status, "\n\n%s", (const char *)messages.data);
+	box_set(v->status, &status);
 	if (v->scale)
 		newtScaleSet(v->scale, ui_text_percent(state));
 	newtRefresh();
@@ -226,12 +255,13 @@ static void view_open(struct view *v, const struct ui_screen *s)
 	machine_show(v->form, s);
 	v->where = box(v->form, 7, 3);
 	v->copy = box(v->form, COPY_ROW, 1);
-	v->status = box(v->form, STATUS_ROW, 3);
+	/* Without a scale the sentence may be as long as it is: it says what to do. */
+	v->status = box(v->form, STATUS_ROW, s->state.phase == UI_SENDING ? 3 : STATUS_ROWS);
 	if (s->state.phase == UI_SENDING) {
 		v->scale = newtScale(1, SCALE_ROW, WIDTH - 2, 100);
 		newtFormAddComponent(v->form, v->scale);
+		v->messages = box(v->form, MESSAGE_ROW, 3);
 	}
-	v->messages = box(v->form, MESSAGE_ROW, 3);
 	buttons_add(v, s->state.phase);
 	newtFormSetTimer(v->form, TICK_MS);
 }

@@ -91,7 +91,7 @@ static const struct p2v_opt rows[] = {
 
 const struct p2v_cmd ui_settings_cmd = {
 	.name = "p2v-boot",
-	.operands = "run|screen|settings [DIR]",
+	.operands = "run|screen|settings [DIR] | check FILE",
 	.min_operands = 1,
 	.max_operands = 2,
 	.summary = "what runs on a machine that was booted from the p2v medium",
@@ -100,7 +100,8 @@ const struct p2v_cmd ui_settings_cmd = {
 		"'screen' "
 		"is one screen; there is one on each console, all of them show the same and take "
 		"the same answers. 'settings' prints the settings as they hold. They meet in DIR "
-		"(/run/p2v).\n\n"
+		"(/run/p2v). 'check' says whether FILE holds settings that can be, for whichever "
+		"machine; 'p2v media build' does so with what it is given.\n\n"
 		"The options below are the settings. They are told in four places; a later one in "
 		"this list replaces what an earlier one says: the file /p2v/config, which 'p2v "
 		"media "
@@ -119,7 +120,10 @@ const struct p2v_cmd ui_settings_cmd = {
 		"  [serial 7B5TM12]\n"
 		"  name=db01 disk=/dev/sda\n\n"
 		"An empty value takes back what an earlier place says; so does '=no' for one that "
-		"takes no value.",
+		"takes no value. A name that is not in the list, or a value that cannot be, is "
+		"shown on the screens and waits for somebody there: a machine is not copied by "
+		"settings that were meant otherwise. The kernel keeps no more than 2047 bytes of "
+		"its command line; longer settings belong into a file.",
 	.opts = rows,
 	.operands_offset = O(operands),
 	.n_operands_offset = O(n_operands),
@@ -206,16 +210,6 @@ static int words_gather(const struct ui_said *said, int argc, char **argv, struc
 	return r;
 }
 
-static int word_check(const char *name, const char *value, const char *const *allowed, size_t n,
-	struct p2v_err *err)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(value, allowed[i]) == 0)
-			return 0;
-	return p2v_err_set(
-		err, P2V_EINVAL, "%s '%.40s' is not known; see 'p2v-boot --help'", name, value);
-}
-
 /* Others were told something, and this one was not: it is not to be copied without a word. */
 static bool assign_default(const struct ui_said *said, int argc, char **argv)
 {
@@ -225,21 +219,20 @@ static bool assign_default(const struct ui_said *said, int argc, char **argv)
 	return said->tells_apart && !said->told && !told_in_argv(argc, argv, "assign");
 }
 
+/* What the program's own options say was not looked at before; the others were, and numbers are by
+ * the parser. */
 static int values_check(const struct ui_settings *s, struct p2v_err *err)
 {
-	static const char *const start[] = {"now", "ask"};
-	static const char *const until[] = {"proven", "copied"};
-	static const char *const end[] = {"wait", "poweroff", "reboot", "retry"};
-	int r = word_check("start", s->start, start, P2V_N(start), err);
+	int r = 0;
 
-	if (r == 0)
-		r = word_check("until", s->until, until, P2V_N(until), err);
-	if (r == 0)
-		r = word_check("after", s->after, end, P2V_N(end) - 1, err);
-	if (r == 0)
-		r = word_check("on-failure", s->on_failure, end, P2V_N(end), err);
-	if (r == 0 && s->vlan > 4094)
-		r = p2v_err_set(err, P2V_EINVAL, "vlan: not between 1 and 4094");
+	for (const struct p2v_opt *o = rows; r == 0 && o->name; o++) {
+		const char *value;
+
+		if (o->kind != P2V_OPT_STR)
+			continue;
+		memcpy(&value, (const char *)s + o->offset, sizeof(value));
+		r = value ? ui_setting_check(o->name, value, err) : 0;
+	}
 	if (r == 0 && s->config && !s->config_digest && !s->config_key)
 		r = p2v_err_set(err, P2V_EINVAL,
 			"config is taken only with config-digest or config-key: who sent it could "

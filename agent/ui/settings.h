@@ -70,12 +70,16 @@ struct ui_said {
 };
 
 /* Adds a layer on top. what: its name in error sentences ("kernel command line"). An unknown name,
- * an unknown kind of machine or a quote that does not end is P2V_EINVAL, and nothing is added. */
+ * a value that cannot be, an unknown kind of machine, a quote that does not end, or a command line
+ * that is as long as the kernel keeps it (so its end is lost) is P2V_EINVAL, and nothing is added.
+ */
 int ui_said_add_cmdline(
 	struct ui_said *said, const char *what, struct p2v_span text, struct p2v_err *err);
 /* m: who reads it, or NULL to take the part for all machines only. */
 int ui_said_add_file(struct ui_said *said, const char *what, struct p2v_span text,
 	const struct machine *m, struct p2v_err *err);
+/* "name=value" on top of what the topmost layer says. */
+int ui_said_add_word(struct ui_said *said, const char *word, struct p2v_err *err);
 void ui_said_finish(struct ui_said *said);
 #define ui_autosaid __attribute__((cleanup(ui_said_finish)))
 
@@ -85,6 +89,10 @@ int ui_settings_resolve(const struct ui_said *said, int argc, char **argv, struc
 	struct p2v_err *err);
 void ui_settings_finish(struct ui_settings *s);
 #define ui_auto_settings __attribute__((cleanup(ui_settings_finish)))
+
+/* Whether the value can be one of that setting, with both in the sentence and what would be right.
+ * A setting without a form, or one that is not there, takes any. */
+int ui_setting_check(const char *setting, const char *value, struct p2v_err *err);
 
 /* NULL where a transfer can start; else what is missing ("p2v.server"). */
 const char *ui_settings_missing(const struct ui_settings *s);

@@ -327,11 +327,19 @@ static int ask(struct worker *w, const char *text, struct p2v_err *err)
 	return answers_wait(w, 0, err);
 }
 
+/* With what somebody at a screen can do about it. */
+static char *missing_text(const char *missing)
+{
+	return p2v_strf("%s is not known yet: %s", missing,
+		strcmp(missing, "p2v.host-key") == 0 ? "Start shows the server's, to be compared"
+						     : "say it under Settings");
+}
+
 /* Whether to send now: 0, or 1: go round again. */
 static int start_decide(struct worker *w, struct p2v_err *err)
 {
 	const char *missing = ui_settings_missing(&w->settings);
-	p2v_autofree char *text = missing ? p2v_strf("%s is not known yet", missing) : NULL;
+	p2v_autofree char *text = missing ? missing_text(missing) : NULL;
 
 	if (w->wrong.kind && !w->answered)
 		return ask(w, w->wrong.text, err);

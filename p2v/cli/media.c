@@ -34,6 +34,7 @@ struct media_opts {
 	size_t n_packages;
 };
 
+#define BOOT	  "p2v-boot"
 #define O(member) offsetof(struct media_opts, member)
 
 static const struct p2v_opt build_opts[] = {
@@ -132,6 +133,16 @@ static char *own_directory(void)
 	return strdup(path);
 }
 
+/* p2v-boot for this host, which knows the settings. */
+static char *checker_find(void)
+{
+	static const char *const below[] = {"../libexec/p2v", "../../agent/ui"};
+	p2v_autofree char *here = own_directory();
+	p2v_autofree char *dir = here ? first_there(here, below, P2V_N(below), BOOT) : NULL;
+
+	return dir ? p2v_path_join(dir, BOOT) : NULL;
+}
+
 static int places_find(const char *arch, char **ret_files, char **ret_programs, struct p2v_err *err)
 {
 	static const char *const files[] = {"../share/p2v/media", "../../agent/media"};
@@ -149,7 +160,7 @@ static int places_find(const char *arch, char **ret_files, char **ret_programs, 
 		return p2v_err_set(err, P2V_ENOTFOUND,
 			"the files of the medium (share/p2v/media) did not come with this program");
 	if (!*ret_programs)
-		*ret_programs = first_there(here, programs, n_programs, "p2v-boot");
+		*ret_programs = first_there(here, programs, n_programs, BOOT);
 	if (!*ret_programs)
 		return p2v_err_set(err, P2V_ENOTFOUND,
 			"the programs of the medium for %s did not come with this program; name "
@@ -176,7 +187,8 @@ static char *absolute(const char *path)
 static int build(const struct p2v_cmd *cmd, const struct media_opts *o,
 	struct p2v_progress *progress, struct p2v_err *err)
 {
-	p2v_autofree char *files = NULL, *programs = o->programs ? strdup(o->programs) : NULL;
+	p2v_autofree char *checker = checker_find(), *files = NULL,
+			  *programs = o->programs ? strdup(o->programs) : NULL;
 	p2v_autofree char *sources = absolute(o->sources);
 	struct media_spec spec = {.arch = o->arch ? o->arch : "amd64",
 		.suite = o->suite ? o->suite : "bookworm",
@@ -187,11 +199,14 @@ static int build(const struct p2v_cmd *cmd, const struct media_opts *o,
 		.host_key = o->host_key,
 		.identity = o->identity,
 		.config = o->config,
+		.checker = checker ? checker : BOOT,
 		.epoch = epoch()};
-	int r = o->output ? places_find(spec.arch, &files, &programs, err)
+	int r = o->output ? media_arch_check(spec.arch, err)
 			  : p2v_err_set(err, P2V_EINVAL, "--output is missing; see '%s --help'",
 				    cmd->name);
 
+	if (r == 0)
+		r = places_find(spec.arch, &files, &programs, err);
 	if (r < 0)
 		return r;
 	spec.files = files;

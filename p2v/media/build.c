@@ -49,13 +49,20 @@ static int programs_check(const struct media_spec *spec, struct p2v_err *err)
 	return r;
 }
 
+int media_arch_check(const char *arch, struct p2v_err *err)
+{
+	return media_arch_find(arch)
+		       ? 0
+		       : p2v_err_set(err, P2V_EINVAL,
+				 "architecture '%.40s' is neither amd64 nor i386", arch);
+}
+
 int media_spec_check(const struct media_spec *spec, struct p2v_err *err)
 {
 	int r = tools_check(err);
 
-	if (r == 0 && !media_arch_find(spec->arch))
-		r = p2v_err_set(err, P2V_EINVAL, "architecture '%.40s' is neither amd64 nor i386",
-			spec->arch);
+	if (r == 0)
+		r = media_arch_check(spec->arch, err);
 	if (r == 0)
 		r = programs_check(spec, err);
 	if (r == 0 && spec->sources)

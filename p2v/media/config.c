@@ -74,6 +74,36 @@ static int identity_add(const struct media_spec *spec, struct media_list *l, str
 	return media_list_add_file(l, "p2v/identity", spec->identity, 0600, err);
 }
 
+/* Settings that are wrong would be found out by the machine, with nobody there. path: of a file, or
+ * /dev/stdin for text. */
+static int settings_check(const struct media_spec *spec, const char *path,
+	const struct p2v_buf *text, struct p2v_err *err)
+{
+	static const char before[] = ": p2v-boot: ";
+	const char *const argv[] = {spec->checker, "check", "--", path, NULL};
+	struct p2v_err why = {0};
+	const char *sentence;
+	int r;
+
+	if (!spec->checker)
+		return 0;
+	r = p2v_proc_run(argv, text->data, text->len, MEDIA_TOOL_MS, NULL, &why);
+	if (r == 0)
+		return 0;
+	sentence = strstr(why.text, before);
+	return p2v_err_set(err, sentence ? P2V_EINVAL : r, "%s",
+		sentence ? sentence + strlen(before) : why.text);
+}
+
+static int config_take(const struct media_spec *spec, struct p2v_buf *text, struct p2v_err *err)
+{
+	const struct p2v_buf none = {0};
+	/* By itself, so that the sentence has the line as its writer sees it. */
+	int r = settings_check(spec, spec->config, &none, err);
+
+	return r < 0 ? r : p2v_file_read(spec->config, SMALL_MAX, text, err);
+}
+
 int media_config_add(const struct media_spec *spec, struct media_list *l, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
@@ -88,10 +118,12 @@ int media_config_add(const struct media_spec *spec, struct media_list *l, struct
 	else if (spec->host_key)
 		r = known_hosts_add(spec, l, err);
 	if (r == 0 && spec->config)
-		r = p2v_file_read(spec->config, SMALL_MAX, &text, err);
+		r = config_take(spec, &text, err);
 	if (r == 0 && spec->identity)
 		r = identity_add(spec, l, err);
 	if (r == 0)
 		r = p2v_buf_check(&text, err);
+	if (r == 0)
+		r = settings_check(spec, "/dev/stdin", &text, err);
 	return r < 0 ? r : media_list_add_bytes(l, "p2v/config", text.data, text.len, 0644, err);
 }

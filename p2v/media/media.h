@@ -29,11 +29,13 @@ struct media_spec {
 	size_t n_packages;
 	const char *programs; /* directory with p2v-agent and p2v-boot for arch */
 	const char *files;    /* directory with the files of agent/media */
+	const char *checker;  /* p2v-boot of this host, which knows the settings; NULL: unchecked */
 	/* Settings and secrets; each may be NULL. */
 	const char *server, *host_key, *identity, *config;
 	uint64_t epoch; /* the time that all files have, in seconds */
 };
 
+int media_arch_check(const char *arch, struct p2v_err *err);
 /* Checks what can be checked before anything is fetched. */
 int media_spec_check(const struct media_spec *spec, struct p2v_err *err);
 

@@ -29,10 +29,11 @@ MACHINE = {
          "physical_sector_bytes": 512, "model": "Cruzer\x1b[31m", "bus": "usb", "removable": True, "table": "dos"}],
     "nics": [{"name": "p2v-none0", "mac": "00:1b:21:aa:bb:01", "driver": "bnx2"}],
 }
-ASKING = {"version": 1, "phase": "asking", "text": "p2v.server is not known yet", "network": "eth0 10.0.0.7/24",
+KEY = "SHA256:" + "0123456789" * 4 + "abc"
+ASKING = {"version": 1, "phase": "asking", "text": "p2v.server is not known yet: say it under Settings", "network": "eth0 10.0.0.7/24",
           "name": "7B5TM12", "after": "wait", "values": []}
 TOLD = {**ASKING, "server": "p2v@10.0.0.5", "values": [
-    {"name": "server", "value": "p2v@10.0.0.5"}, {"name": "host-key", "value": "SHA256:abc"}]}
+    {"name": "server", "value": "p2v@10.0.0.5"}, {"name": "host-key", "value": KEY}]}
 # What p2v-agent --map found.
 MAP = {"version": 1, "disks": [{"path": "/dev/sda", "used_bytes": 80 << 30, "regions": [
     {"depth": 0, "length_bytes": 512 << 20, "used_bytes": 90 << 20, "what": "partition 1 (ext3)", "why_used": "files"},
@@ -43,6 +44,7 @@ MAP = {"version": 1, "disks": [{"path": "/dev/sda", "used_bytes": 80 << 30, "reg
     {"path": "/dev/sdc", "used_bytes": 40 << 30, "regions": []}]}
 STATES = {
     "asking": ASKING,
+    "preparing": {**ASKING, "phase": "preparing", "text": "asking for an address on eth0", "network": None},
     "counting": {**TOLD, "phase": "counting", "text": "starts by itself", "seconds_left": 7},
     "sending": {**TOLD, "phase": "sending", "text": "sending the disks", "attempt": 2, "label": "7B5TM12:/dev/sda",
                 "unit": "bytes", "done": 40 << 30, "total": 80 << 30, "rate": 100 << 20, "eta_ms": 410000, "bottleneck": "link",
@@ -58,11 +60,16 @@ STATES = {
     "done": {**TOLD, "phase": "done", "text": "every disk was sent and verified"},
     "leaving": {**TOLD, "phase": "failed", "seconds_left": 9, "then": "poweroff",
                 "text": "fetching settings: the server has another key than the one that was told"},
+    # As long as sentences get: all of it must be seen, for its end says what to do.
+    "changed": {**TOLD, "phase": "failed", "seconds_left": 57, "messages": ["the link was lost; trying again"],
+                "text": f"p2v@conversion.example.com:22: its host key is another than the known one: expected {KEY} "
+                        f"(/p2v/known_hosts), it shows {KEY[:-3]}xyz. Someone may stand in between. If the server was "
+                        "reinstalled, give its new fingerprint"},
     "failed": {**TOLD, "phase": "failed", "seconds_left": 42,
                "text": "eth0: no link; eth1: no answer to DHCP. Check the cable and the switch"},
 }
 # What tells a screen from the one before.
-WORDS = {"queue": "place 3", "leaving": "off in 9 s", "done": "Done:", "following": "42%"}
+WORDS = {"queue": "place 3", "changed": "in 57 s", "leaving": "off in 9 s", "done": "Done:", "following": "42%"}
 
 
 class Terminal:
@@ -107,8 +114,8 @@ def put(folder, name, noun):
     os.rename(temp, os.path.join(folder, name))
 
 
-def answers(folder):
-    """What the screen wrote for the worker, taken away as the worker does."""
+def answers(folder, lines=False):
+    """What the screen wrote for the worker, taken away as the worker does; lines: as it stands there."""
     path, end = os.path.join(folder, "answers"), time.monotonic() + LIMIT_S
     while not os.path.exists(path):
         if time.monotonic() > end:
@@ -117,7 +124,7 @@ def answers(folder):
     with open(path) as file:
         text = file.read()
     os.unlink(path)
-    return dict(line.split("=", 1) for line in text.strip().split("\n"))
+    return text.strip().split("\n") if lines else dict(line.split("=", 1) for line in text.strip().split("\n"))
 
 
 def need(ok, text):
@@ -188,9 +195,38 @@ def disks(terminal, folder, update):
     """Another disk than the one that is sent by default."""
     reads(terminal, folder, TOLD, "Tab", "Tab", "Tab", "Enter")
     snapshot("disks", terminal.wait("Disks to send"), update)
-    terminal.press("Space", "Tab", "Space", "Tab", "Enter")
+    terminal.press("Space", "Down", "Space", "Tab", "Enter")
     said = answers(folder)
     need(said.get("disk") == '"/dev/sdb"', f"answers: {said}")
+
+
+def disks_many(program, update):
+    """More disks than there is room: all are in the list, those that are not seen stay chosen; none at all is refused."""
+    folder = tempfile.mkdtemp(prefix="p2v-screen.")
+    first = MACHINE["disks"][0]
+    names = [f"/dev/sd{letter}" for letter in "abcdefghijkl"]
+    put(folder, "machine.json", {**MACHINE, "disks": [{**first, "id": f"disk{i}", "path": path} for i, path in enumerate(names)]})
+    put(folder, "state.json", TOLD)
+    terminal = Terminal(program, folder)
+    try:
+        reads(terminal, folder, TOLD, "Tab", "Tab", "Tab", "Enter")
+        snapshot("disks-many", terminal.wait("Disks to send"), update)
+        terminal.press(*["Down"] * 11, "Space", "Tab", "Enter")
+        said = answers(folder, lines=True)
+        need([line for line in said if "disk=" in line] == [f'disk="{path}"' for path in names[:-1]], said)
+        only = {**TOLD, "values": [*TOLD["values"], {"name": "disk", "value": "/dev/sdl"}]}
+        reads(terminal, folder, only, "Tab", "Tab", "Tab", "Enter")
+        terminal.wait("Disks to send")
+        terminal.press(*["Down"] * 11)
+        snapshot("disks-last", terminal.wait("[*] /dev/sdl"), update)
+        terminal.press("Space", "Tab", "Enter")
+        snapshot("disks-none", terminal.wait("No disk is chosen"), update)
+        terminal.press("Enter")
+        terminal.wait("Waiting for you")
+        need(not os.path.exists(os.path.join(folder, "answers")), "nothing was chosen, and it answered")
+    finally:
+        terminal.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def trust(terminal, folder, update):
@@ -216,8 +252,15 @@ def trust(terminal, folder, update):
 
 def shell(terminal, folder, update):
     """Leaving it ends the screen, where the console then has a shell; asked before power goes."""
-    reads(terminal, folder, {**TOLD, "phase": "done", "text": "every disk was sent and verified"})
-    terminal.press("Tab", "Tab", "Enter")
+    reads(terminal, folder, TOLD, *["Tab"] * 5, "Enter")
+    snapshot("leave", terminal.wait("Leave", "as it did before"), update)
+    terminal.press("Enter")
+    terminal.wait("Waiting for you")
+    reads(terminal, folder, {**TOLD, "phase": "done", "text": "every disk was sent and verified"}, "Tab", "Enter")
+    snapshot("reboot", terminal.wait("Are you sure?", "reboot"), update)
+    terminal.press("Enter")
+    terminal.wait("Done:")
+    terminal.press("Tab", "Enter")
     snapshot("poweroff", terminal.wait("Are you sure?"), update)
     terminal.press("Enter")
     terminal.wait("Done:")
@@ -234,10 +277,15 @@ def drive(terminal, folder, update):
     terminal.wait("Waiting for you")
     terminal.press("Tab", "Enter")
     snapshot("settings", terminal.wait("Settings", "Cancel", "At most"), update)
-    terminal.press("p2v@10.0.0.5", "Tab", "SHA256:abc")
-    terminal.press(*["Tab"] * 7, "Enter")
+    terminal.press("p2v@10.0.0.5", "Tab", KEY)
+    terminal.press("Tab", "Tab", "web 01", *["Tab"] * 5, "Enter")
+    snapshot("settings-wrong", terminal.wait("This cannot be", "'web 01' is not made of"), update)
+    terminal.press("Enter")
+    terminal.wait("Settings", "web 01", "p2v@10.0.0.5")
+    terminal.press("Tab", "Tab", "Tab", *["BSpace"] * 6, "web-01", *["Tab"] * 5, "Enter")
     said = answers(folder)
-    need(said.get("server") == '"p2v@10.0.0.5"' and said.get("host-key") == '"SHA256:abc"', f"answers: {said}")
+    need(said.get("name") == '"web-01"', f"answers: {said}")
+    need(said.get("server") == '"p2v@10.0.0.5"' and said.get("host-key") == f'"{KEY}"', f"answers: {said}")
     need(said.get("start") == '"ask"', "changed settings start nothing by themselves")
     put(folder, "state.json", TOLD)
     terminal.wait("p2v@10.0.0.5")
@@ -269,6 +317,7 @@ def main():
         drive(terminal, folder, update)
         for part in network, disks, trust, shell:
             part(terminal, folder, update)
+        disks_many(program, update)
     finally:
         if terminal:
             terminal.close()

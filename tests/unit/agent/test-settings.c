@@ -48,22 +48,24 @@ static void test_cmdline(void **state)
 	ui_auto_settings struct ui_settings s = {0};
 
 	(void)state;
-	assert_int_equal(cmdline(&said,
-				 "BOOT_IMAGE=/boot/vmlinuz quiet p2v.server=p2v@10.0.0.5:2222 "
-				 "p2v.name=\"web 01\" \"p2v.key=no\" p2v.refresh p2v.disk=/dev/sda "
-				 "p2v.disk=/dev/sdb p2v.limit=20M ro\n",
-				 NULL),
+	assert_int_equal(
+		cmdline(&said,
+			"BOOT_IMAGE=/boot/vmlinuz quiet p2v.server=p2v@10.0.0.5:2222 "
+			"p2v.identity=\"/p2v/a key\" \"p2v.key=no\" p2v.refresh p2v.disk=/dev/sda "
+			"p2v.disk=/dev/sdb p2v.limit=20M ro\n",
+			NULL),
 		P2V_EINVAL); /* p2v.key is no setting, also within quotes */
 	assert_int_equal(said.n_items, 0);
 	assert_int_equal(
 		cmdline(&said,
-			"quiet p2v.server=p2v@10.0.0.5:2222 p2v.name=\"web 01\" p2v.refresh "
+			"quiet p2v.server=p2v@10.0.0.5:2222 p2v.identity=\"/p2v/a key\" "
+			"p2v.refresh "
 			"p2v.disk=/dev/sda p2v.disk=/dev/sdb p2v.limit=20M name=other ro\n",
 			NULL),
 		0);
 	s = resolved(&said);
 	assert_string_equal(s.server, "p2v@10.0.0.5:2222");
-	assert_string_equal(s.name, "web 01");
+	assert_string_equal(s.identity, "/p2v/a key");
 	assert_true(s.refresh);
 	assert_false(s.rescue);
 	assert_int_equal(s.n_disks, 2);
@@ -98,22 +100,106 @@ static void test_wrong_words(void **state)
 	}
 }
 
+/* The layer that says it is left out, so that the others hold. */
 static void test_wrong_values(void **state)
 {
-	static const char *const rows[] = {"p2v.after=explode", "p2v.start=perhaps",
-		"p2v.vlan=5000", "p2v.vlan=x", "p2v.limit=fast", "p2v.config=https://x/y",
-		"p2v.on-failure=cry"};
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{"p2v.after=explode", "after: 'explode' is none of poweroff, reboot, wait"},
+		{"p2v.on-failure=cry", "none of retry, wait, poweroff, reboot"},
+		{"p2v.start=perhaps", "none of now, ask"},
+		{"p2v.until=copy", "none of proven, copied"},
+		{"p2v.vlan=5000", "4094"},
+		{"p2v.vlan=x", "vlan: "},
+		{"p2v.limit=fast", "limit: "},
+		{"p2v.delay=-1", "delay: "},
+		{"p2v.retry=soon", "retry: "},
+		{"p2v.server=p2v@", "is not a server"},
+		{"p2v.server=p2v@x:0", "port"},
+		{"p2v.host-key=SHA256:abc", "host-key: 'SHA256:abc' is not like"},
+		{"p2v.name=\"web 01\"", "letters, digits, dots and dashes"},
+		{"p2v.disk=sda", "disk: 'sda' is not like /dev/sda"},
+		{"p2v.compress=20", "a level from 1 to 19"},
+		{"p2v.link=telnet", "libssh2 or openssh"},
+		{"p2v.address=10.0.0.7", "address: '10.0.0.7' is not like 10.0.0.7/24"},
+		{"p2v.address=10.0.0.7/33", "10.0.0.7/24"},
+		{"p2v.address=10.0.0.300/24", "10.0.0.7/24"},
+		{"p2v.address=2001:db8::7/129", "2001:db8::7/64"},
+		{"p2v.gateway=router", "gateway: "},
+		{"p2v.dns=10.0.0", "dns: "},
+		{"p2v.bond=eth0,eth1", "bond: "},
+		{"p2v.bond=fast:eth0,eth1", "active-backup"},
+		{"p2v.config=campaign", "https://"},
+		{"p2v.config-digest=sha256:12", "64 hexadecimal digits"},
+		{"p2v.config-key=sha256//AAAA", "--pinnedpubkey"},
+	};
 
 	(void)state;
 	for (size_t i = 0; i < P2V_N(rows); i++) {
 		ui_autosaid struct ui_said said = {0};
-		struct ui_settings s;
 		struct p2v_err err = {0};
 
-		assert_int_equal(cmdline(&said, rows[i], NULL), 0);
-		assert_int_equal(ui_settings_resolve(&said, 2, no_words, &s, &err), P2V_EINVAL);
-		assert_true(err.text[0]);
+		assert_int_equal(cmdline(&said, rows[i].text, &err), P2V_EINVAL);
+		if (!strstr(err.text, rows[i].says))
+			fail_msg("%s: %s", rows[i].text, err.text);
+		assert_int_equal(said.n_items, 0);
 	}
+}
+
+/* What the manual shows is right. */
+static void test_right_values(void **state)
+{
+	static const char *const rows[] = {"p2v.server=p2v@10.0.0.5",
+		"p2v.server=[2001:db8::5]:2222", "p2v.server=server", "p2v.limit=20M",
+		"p2v.compress=none", "p2v.compress=19", "p2v.link=auto", "p2v.address=10.0.0.7/24",
+		"p2v.address=2001:db8::7/64", "p2v.gateway=fe80::1", "p2v.dns=10.0.0.1",
+		"p2v.vlan=4094", "p2v.vlan=", "p2v.bond=active-backup:eth0,eth1",
+		"p2v.bond=802.3ad:00:1b:21:aa:bb:01,eth1",
+		"p2v.host-key=SHA256:0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+		"p2v.config=http://10.0.0.5/x p2v.config-digest=sha256:"
+		"0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef",
+		"p2v.config=https://10.0.0.5/x "
+		"p2v.config-key=sha256//0123456789abcdefghijklmnopqrstuvwxyzABCDEF+=",
+		"p2v.disk=/dev/disk/by-path/x", "p2v.start=ask", "p2v.until=copied",
+		"p2v.after=reboot", "p2v.on-failure=poweroff", "p2v.delay=0", "p2v.retry=5",
+		"p2v.name=web-01.example"};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autosaid struct ui_said said = {0};
+		ui_auto_settings struct ui_settings s = {0};
+		struct p2v_err err = {0};
+
+		if (cmdline(&said, rows[i], &err) < 0 ||
+			ui_settings_resolve(&said, 2, no_words, &s, &err) < 0)
+			fail_msg("%s: %s", rows[i], err.text);
+	}
+}
+
+/* What is not seen word by word: one value wants another; the kernel keeps no longer line. */
+static void test_wrong_wholes(void **state)
+{
+	static char argument[] = "--after=explode";
+	char *words[] = {program, run_word, argument, NULL};
+	ui_autosaid struct ui_said said = {0};
+	struct ui_settings s;
+	struct p2v_err err = {0};
+	char line[2049];
+
+	(void)state;
+	assert_int_equal(cmdline(&said, "p2v.config=https://x/y", NULL), 0);
+	assert_int_equal(ui_settings_resolve(&said, 2, no_words, &s, &err), P2V_EINVAL);
+	assert_non_null(strstr(err.text, "config-digest or config-key"));
+	ui_said_finish(&said);
+	assert_int_equal(ui_settings_resolve(&said, 3, words, &s, &err), P2V_EINVAL);
+	snprintf(line, sizeof(line), "p2v.name=web01 %2031s\n", "x");
+	assert_int_equal(cmdline(&said, line, NULL), 0);
+	ui_said_finish(&said);
+	snprintf(line, sizeof(line), "p2v.name=web01 %2032s\n", "x");
+	assert_int_equal(cmdline(&said, line, &err), P2V_EINVAL);
+	assert_non_null(strstr(err.text, "2047 bytes"));
+	assert_int_equal(said.n_items, 0);
 }
 
 static void test_layers(void **state)
@@ -247,7 +333,7 @@ static void test_answers(void **state)
 	(void)state;
 	assert_int_equal(cmdline(&said, "p2v.limit=5M p2v.disk=/dev/sda p2v.rescue", NULL), 0);
 	assert_int_equal(ui_answers_set(&a, "server", "p2v@x", NULL), 0);
-	assert_int_equal(ui_answers_set(&a, "name", "a \"b\"\nserver=evil # c", NULL), 0);
+	assert_int_equal(ui_answers_set(&a, "identity", "a \"b\"\nserver=evil # c", NULL), 0);
 	assert_int_equal(ui_answers_set(&a, "limit", "", NULL), 0);
 	assert_int_equal(ui_answers_set(&a, "rescue", "no", NULL), 0);
 	assert_int_equal(ui_answers_set(&a, "disk", "/dev/sdb", NULL), 0);
@@ -255,15 +341,38 @@ static void test_answers(void **state)
 	assert_int_equal(ui_answers_set(&a, "server", "p2v@y", NULL), 0);
 	assert_string_equal(ui_answers_get(&a, "server"), "p2v@y");
 	assert_string_equal(ui_answers_get(&a, "vlan"), "");
+	assert_int_equal(ui_answers_check(&a, NULL), 0);
 	assert_int_equal(ui_answers_text(&a, &text, NULL), 0);
 	assert_int_equal(file(&said, (char *)text.data, NULL, NULL), 0);
 	s = resolved(&said);
 	assert_string_equal(s.server, "p2v@y");
-	assert_string_equal(s.name, "a  b  server=evil # c");
+	assert_string_equal(s.identity, "a  b  server=evil # c");
 	assert_int_equal(s.limit_bytes, 0);
 	assert_false(s.rescue);
 	assert_int_equal(s.n_disks, 2);
 	assert_string_equal(s.disks[0], "/dev/sdb");
+}
+
+static void test_answers_check(void **state)
+{
+	static const struct {
+		const char *setting, *value, *says;
+	} rows[] = {{"vlan", "5000", "4094"}, {"refresh", "perhaps", "neither yes nor no"},
+		{"address", "10.0.0.7", "10.0.0.7/24"}, {"config", "https://x/y", "config-digest"}};
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(rows); i++) {
+		ui_autoanswers struct ui_answers a = {0};
+		struct p2v_err err = {0};
+
+		assert_int_equal(ui_answers_set(&a, "server", "p2v@x", NULL), 0);
+		assert_int_equal(ui_answers_check(&a, &err), 0);
+		assert_int_equal(ui_answers_set(&a, rows[i].setting, rows[i].value, NULL), 0);
+		assert_int_equal(ui_answers_check(&a, &err), P2V_EINVAL);
+		assert_non_null(strstr(err.text, rows[i].says));
+		assert_int_equal(ui_answers_set(&a, rows[i].setting, "", NULL), 0);
+		assert_int_equal(ui_answers_check(&a, &err), 0);
+	}
 }
 
 static void test_bond(void **state)
@@ -366,12 +475,15 @@ int main(void)
 		cmocka_unit_test(test_cmdline),
 		cmocka_unit_test(test_wrong_words),
 		cmocka_unit_test(test_wrong_values),
+		cmocka_unit_test(test_right_values),
+		cmocka_unit_test(test_wrong_wholes),
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_assign),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_answers_check),
 		cmocka_unit_test(test_bond),
 		cmocka_unit_test(test_progress),
 	};
