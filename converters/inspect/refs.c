@@ -84,16 +84,45 @@ static int read_fstab(struct inspection *in, const struct place *p, struct p2v_s
 	return r;
 }
 
+/* A key that stays with the old machine: in its TPM, on a token or a card, on another disk. */
+static int read_crypt_key(
+	struct inspection *in, const struct place *p, uint32_t n, struct p2v_span fields)
+{
+	static const char *const sealed[] = {"tpm2-device=", "fido2-device=", "pkcs11-uri="};
+	const struct place q = {p->path, "crypt-key", NULL, p->inside};
+	struct p2v_span key = {0}, options = {0}, option;
+	int r = 0;
+
+	p2v_word_next(&fields, &key);
+	p2v_word_next(&fields, &options);
+	if (p2v_span_starts(key, "/dev/") &&
+		!inspect_find_fs(in->facts, p2v_span_until(key, ':', NULL)) &&
+		(p2v_span_starts(key, "/dev/disk/") || inspect_is_hardware_name(key)))
+		r = refs_add_line(in, &q, n, key);
+	while (r == 0 && options.n) {
+		option = p2v_span_until(options, ',', &options);
+		for (size_t i = 0; r == 0 && i < P2V_N(sealed); i++)
+			if (p2v_span_starts(option, sealed[i]))
+				r = refs_add_line(in, &q, n, option);
+	}
+	return r;
+}
+
 /* crypttab(5): name, device, key, options. */
 static int read_crypttab(struct inspection *in, const struct place *p, struct p2v_span text)
 {
 	struct p2v_span line, name, spec;
 	int r = 0;
 
-	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
-		if (p2v_word_next(&line, &name) && name.p[0] != '#' &&
-			p2v_word_next(&line, &spec) && inspect_is_hardware_name(spec))
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		if (!p2v_word_next(&line, &name) || name.p[0] == '#' ||
+			!p2v_word_next(&line, &spec))
+			continue;
+		if (inspect_is_hardware_name(spec))
 			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
+		if (r == 0 && !p->inside)
+			r = read_crypt_key(in, p, n, line);
+	}
 	return r;
 }
 

@@ -324,6 +324,14 @@ static void free_lvm_devices(struct planning *p, const struct facts_ref *ref)
 		"looks at all.");
 }
 
+static void free_key(struct planning *p, const struct facts_ref *ref)
+{
+	plan_warn(p,
+		"%s: line %u: the key (%s) stays with the old machine: the volume is opened by a "
+		"passphrase only, and there must be one",
+		ref->path, ref->line, ref->text);
+}
+
 static void free_cache(struct planning *p, const struct facts_ref *ref)
 {
 	begin(p, ref, "file-remove", "It is a cache of the old machine's disks.");
@@ -483,6 +491,7 @@ static const struct {
 } kinds[] = {
 	{"fstab", free_fstab},
 	{"crypttab", free_device},
+	{"crypt-key", free_key},
 	{"unit", free_unit},
 	{"swap-unit", free_unit},
 	{"resume", free_resume},

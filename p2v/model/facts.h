@@ -106,8 +106,9 @@ struct facts_ref {
 	char *path;   /* file in the guest */
 	char *inside; /* path is an initramfs, and this the file in it; else NULL */
 	uint32_t line;
-	char *what;   /* fstab, crypttab, grub-cmdline, device-map, resume, mdadm, lvm-filter,
-			 lvm-devices, card-alias, nic-ethtool, nic-rules-null, cloud-network, ... */
+	char *what;   /* fstab, crypttab, crypt-key, grub-cmdline, device-map, resume, mdadm,
+			 lvm-filter,   lvm-devices, card-alias, nic-ethtool, nic-rules-null,
+			 cloud-network, ... */
 	char *text;   /* the reference as written: /dev/sda5, root=/dev/sda5 */
 	char *device; /* door device that it means; empty: none of these disks */
 	char *stable; /* what to say instead: UUID=..., root=UUID=...; empty: nothing fits */
