@@ -28,7 +28,7 @@ LinkLocalAddressing=no
 IPv6AcceptRA=no
 END
 chroot "$tree" systemctl enable --quiet systemd-networkd
-initramfs_tools nvme i8042 atkbd
+initramfs_tools ext4 nvme i8042 atkbd
 
 kernel=$(ls "$tree/lib/modules")
 mkdir -p "$tree/etc/kernel" "$work/esp"/{EFI/systemd,EFI/BOOT,EFI/Linux,loader}
