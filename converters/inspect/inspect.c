@@ -134,6 +134,21 @@ static int try_subvolumes(
 	return u < 0 ? u : r;
 }
 
+/* One of several disks of a file system that an earlier one has shown whole. */
+static bool is_further_part(const struct facts *facts, size_t at)
+{
+	const struct facts_fs *f = &facts->filesystems[at];
+
+	for (size_t i = 0; i < at && f->kind && strcmp(f->kind, "btrfs") == 0; i++) {
+		const struct facts_fs *other = &facts->filesystems[i];
+
+		if (other->kind && strcmp(other->kind, "btrfs") == 0 && *f->uuid &&
+			strcmp(other->uuid, f->uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
 {
 	int r = 0;
@@ -142,6 +157,8 @@ static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
 		const struct facts_fs *f = &facts->filesystems[i];
 
 		r = 0;
+		if (is_further_part(facts, i))
+			continue;
 		for (size_t k = 0; r == 0 && k < P2V_N(root_places); k++)
 			if (f->kind && strcmp(f->kind, root_places[k].kind) == 0 && !f->esp)
 				r = try_root(g, f, root_places[k].subvolume, facts, err);

@@ -86,13 +86,17 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 	}
 }
 
-/* "/dev/sda12" is a partition of "/dev/sda", and not of "/dev/sd" or "/dev/sda1". */
+/* "/dev/sda12" is a partition of "/dev/sda", and not of "/dev/sd" or "/dev/sda1"; of "/dev/md0"
+ * it is "/dev/md0p12". */
 static bool is_part_of(const char *part, const char *disk)
 {
 	size_t n = strlen(disk);
+	bool digit = n && strchr("0123456789", disk[n - 1]);
 
-	return strncmp(part, disk, n) == 0 && part[n] &&
-	       strspn(part + n, "0123456789") == strlen(part + n);
+	if (strncmp(part, disk, n) != 0 || (digit && part[n] != 'p'))
+		return false;
+	n += digit;
+	return part[n] && strspn(part + n, "0123456789") == strlen(part + n);
 }
 
 static int add_parts(guestfs_h *h, struct guest_storage *s, char *const *parts, const char *disk,
@@ -190,7 +194,7 @@ int fs_start_arrays(guestfs_h *h, struct p2v_err *err)
 
 static int add_arrays(guestfs_h *h, struct guest_storage *s, struct p2v_err *err)
 {
-	fs_autostrv char **md = NULL;
+	fs_autostrv char **md = NULL, **parts = NULL;
 	size_t first = s->n_volumes;
 	int rc = fs_start_arrays(h, err);
 
@@ -200,6 +204,9 @@ static int add_arrays(guestfs_h *h, struct guest_storage *s, struct p2v_err *err
 	rc = add_all(h, s, GUEST_VOLUME_MD, md, err);
 	for (size_t i = first; rc == 0 && i < s->n_volumes; i++)
 		rc = name_array(h, &s->volumes[i], err);
+	parts = guestfs_list_partitions(h);
+	for (size_t i = 0; rc == 0 && parts && md && md[i]; i++)
+		rc = add_parts(h, s, parts, md[i], UINT32_MAX, err);
 	return rc;
 }
 

@@ -6,7 +6,8 @@
  *	disk1  p1 --'
  *	disk0  p2 ----- LUKS, ext4: /var of A, by its crypttab's name
  *	disk0  p3 ----- LUKS, LVM, ext4: /srv of A
- *	disk0  p4 ----- btrfs: system B in subvolume rootvol, its /boot in @boot
+ *	disk0  p4 --+-- btrfs: system B in subvolume rootvol, its /boot in @boot
+ *	disk1  p2 --'
  *
  * Skipped (77) where the appliance does not start or lacks the tools.
  */
@@ -51,7 +52,9 @@ static void make_partitions(guestfs_h *h)
 	for (int64_t i = 0; i < 4; i++)
 		MUST(guestfs_part_add(
 			h, "/dev/sda", "p", 2048 + i * PART, 2048 + (i + 1) * PART - 1));
-	MUST(guestfs_part_add(h, "/dev/sdb", "p", 2048, 2048 + PART - 1));
+	for (int64_t i = 0; i < 2; i++)
+		MUST(guestfs_part_add(
+			h, "/dev/sdb", "p", 2048 + i * PART, 2048 + (i + 1) * PART - 1));
 }
 
 static void make_array(guestfs_h *h)
@@ -148,8 +151,8 @@ static void make_system_a(guestfs_h *h)
 
 static void make_system_b(guestfs_h *h)
 {
-	char device[] = "/dev/sda4";
-	char *const devices[] = {device, NULL};
+	char device[] = "/dev/sda4", further[] = "/dev/sdb2";
+	char *const devices[] = {device, further, NULL};
 
 	MUST(guestfs_mkfs_btrfs(h, devices, GUESTFS_MKFS_BTRFS_LABEL, "bt", -1));
 	MUST(guestfs_mount(h, device, "/"));
