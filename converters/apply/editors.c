@@ -14,6 +14,7 @@ static const struct apply_editor editors[] = {
 	{.op = "lines-add", .edit = edit_lines_add, .creates = true},
 	{.op = "file-write", .edit = edit_file_write, .creates = true},
 	{.op = "file-remove", .run = run_file_remove},
+	{.op = "crash-image-remove", .run = run_file_remove},
 	{.op = "file-set-aside", .run = run_file_set_aside},
 	{.op = "file-copy", .run = run_file_copy},
 	{.op = "line-comment", .edit = edit_line_comment},

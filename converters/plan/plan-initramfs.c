@@ -65,7 +65,7 @@ static void inject_crash(struct planning *p, const struct facts_kernel *k)
 		if (plan_extends(crash))
 			inject(p, k, crash, "kdump's");
 		else if (lacks_any(k, crash, wanted(p)))
-			plan_step(p, "file-remove", crash->path,
+			plan_step(p, "crash-image-remove", crash->path,
 				"kdump's initramfs for kernel %s is without the drivers of the "
 				"disk, and they cannot be added: without it kdump makes a new one.",
 				k->release);

@@ -35,6 +35,7 @@ static const struct {
 } ops[] = {
 	{"initramfs-inject", "drivers of virtual disks, appended to the initramfs"},
 	{"boot-args", "kernel arguments in the boot loader's files"},
+	{"unified-args", "arguments inside a unified kernel"},
 	{"device-replace", "names of old disks become names that stay"},
 	{"fstab-nofail", "file systems that are not here must not stop the start"},
 	{"nic-link", "network cards keep their names"},
