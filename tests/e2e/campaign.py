@@ -89,14 +89,23 @@ class Box(server.Server):
         os.unlink(file.name)
 
 
+def home_make(steps):
+    """Where p2vd has what is its own, as /var/lib/p2v."""
+    path = os.path.join(steps.work, "p2vd")
+    os.makedirs(path, exist_ok=True)
+    shutil.chown(path, steps.user, steps.user)
+    return path
+
+
 class Daemon:
-    """One p2vd, started again whenever it was killed."""
+    """One p2vd, as the user that it has on a real server; started again whenever it was killed."""
 
     def __init__(self, steps, store, host, program):
         self.steps, self.host = steps, host
-        self.socket = os.path.join(steps.work, f"{host}.sock")
-        self.conf = os.path.join(steps.work, f"{host}.conf")
-        self.log = os.path.join(steps.work, f"{host}.log")
+        home = home_make(steps)
+        self.socket = os.path.join(home, f"{host}.sock")
+        self.conf = os.path.join(home, f"{host}.conf")
+        self.log = os.path.join(home, f"{host}.log")
         settings = {"store": store, "base": steps.jobs, "socket": self.socket, "program": program,
                     "user": steps.user, "hold": ["conversion"], "scan_s": 1, "retry_s": 5, "tries": 20, "lease_s": 15,
                     "keep_free": "1G", "host": host}
@@ -106,9 +115,10 @@ class Daemon:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([os.path.join(self.steps.build, "p2v/daemon/p2vd"), "--config", self.conf],
+            self.process = subprocess.Popen(["setpriv", "--reuid", self.steps.user, "--regid", self.steps.user, "--init-groups",
+                                             os.path.join(self.steps.build, "p2v/daemon/p2vd"), "--config", self.conf],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, "FAKE_SLEEP": "1"})
+                                            env={**os.environ, "FAKE_SLEEP": "1", "HOME": os.path.dirname(self.conf)})
         end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             if subprocess.run([self.steps.program("p2v"), "job", "list", "--socket", self.socket],
@@ -259,7 +269,7 @@ def one(steps, options):
     box = Box("web01", 0, steps.work)
     box.make()
     box.serve_http()
-    daemon = Daemon(steps, os.path.join(steps.work, "ledger.db"), "one", stage_program(steps, options))
+    daemon = Daemon(steps, os.path.join(home_make(steps), "ledger.db"), "one", stage_program(steps, options))
     machine = walk.machine_json(box, os.path.join(steps.work, "web01.machine.json"))
     campaign = Campaign(steps, ONE.format(mac=box.mac, agent=script_make(steps, box, machine)), [daemon])
     try:
@@ -410,7 +420,7 @@ def run(steps, options):
     with contextlib.ExitStack() as stack:
         if options.what == "postgres":
             return three(steps, options, stack.enter_context(postgres()).url, ["one", "two"])
-        return three(steps, options, os.path.join(steps.work, "ledger.db"), ["one"])
+        return three(steps, options, os.path.join(home_make(steps), "ledger.db"), ["one"])
 
 
 def main():
