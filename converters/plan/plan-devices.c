@@ -50,14 +50,17 @@ static bool all_load_early(const struct facts_os *os, const char *driver, bool s
 	return plan_all_have(os, driver);
 }
 
+static bool is_unseen(const struct facts_kernel *k, const char *driver)
+{
+	return plan_is(driver, "sd_mod") && !plan_has_module(k, driver);
+}
+
 static bool unseen(const struct facts_os *os, const char *driver)
 {
-	if (!plan_is(driver, "sd_mod"))
-		return false;
 	for (size_t i = 0; i < os->n_kernels; i++)
-		if (plan_is_kernel(&os->kernels[i]) && plan_has_module(&os->kernels[i], driver))
+		if (plan_is_kernel(&os->kernels[i]) && !is_unseen(&os->kernels[i], driver))
 			return false;
-	return true;
+	return plan_is(driver, "sd_mod");
 }
 
 /* Modern (1.0) virtio, which is all that PCI Express slots offer, came with Linux 4.0; Red Hat
@@ -157,6 +160,22 @@ static const char *seal(const struct facts_os *os, bool secure)
 			return "kernel and initramfs are one EFI program (a unified kernel "
 			       "image), and Secure Boot starts it as it was signed only";
 	return NULL;
+}
+
+bool plan_drives_any(const struct planning *p, const struct facts_kernel *k)
+{
+	bool sealed = seal(p->os, p->plan->secure_boot) != NULL;
+
+	for (size_t i = 0; i < P2V_N(buses); i++) {
+		bool all = true;
+
+		for (size_t d = 0; d < P2V_N(buses[i].drivers) && buses[i].drivers[d]; d++)
+			all &= loads_early(k, buses[i].drivers[d], sealed) ||
+			       is_unseen(k, buses[i].drivers[d]);
+		if (all)
+			return true;
+	}
+	return false;
 }
 
 /* The same for a single kernel, in words; for the first that is in the way. */

@@ -5,44 +5,25 @@
 #include <stdlib.h>
 
 #include "converters/plan/planning.h"
-#include "p2v/core/cleanup.h"
-
-static bool is_builtin(const struct facts_kernel *k, const char *driver)
-{
-	return plan_has(k, driver) && !plan_has_module(k, driver);
-}
-
-/* Without an initramfs it reaches a disk that a virtual machine can have. */
-static bool starts_alone(const struct facts_kernel *k)
-{
-	static const char *const drivers[] = {
-		"virtio_blk", "virtio_scsi", "ahci", "ata_piix", "piix", "ide_gd_mod", "ide_disk"};
-
-	for (size_t i = 0; i < P2V_N(drivers); i++)
-		if (is_builtin(k, drivers[i]))
-			return true;
-	return false;
-}
 
 /* Why it will not start, in words; NULL: it may. */
-static const char *why_hopeless(const struct facts_kernel *k)
+static const char *why_hopeless(const struct planning *p, const struct facts_kernel *k)
 {
 	const struct facts_initramfs *i = &k->initramfs;
 
-	if (!plan_is_kernel(k) || k->default_entry)
+	if (!plan_is_kernel(k) || k->default_entry || plan_drives_any(p, k))
 		return NULL;
 	if (!*plan_text(i->path))
-		return starts_alone(k) ? NULL
-				       : "it has no initramfs, and drives no disk without one";
-	return plan_is(i->kind, "unknown") && !*plan_text(i->compression)
-		       ? "its initramfs is damaged"
-		       : NULL;
+		return "it has no initramfs, and drives no disk without one";
+	if (plan_is(i->kind, "unknown") && !*plan_text(i->compression))
+		return "its initramfs is damaged";
+	return "it has no driver of a virtual machine's disks, and none can be added";
 }
 
-static bool any_hope(const struct facts_os *os)
+static bool any_hope(const struct planning *p)
 {
-	for (size_t i = 0; i < os->n_kernels; i++)
-		if (plan_is_kernel(&os->kernels[i]) && !why_hopeless(&os->kernels[i]))
+	for (size_t i = 0; i < p->os->n_kernels; i++)
+		if (plan_is_kernel(&p->os->kernels[i]) && !why_hopeless(p, &p->os->kernels[i]))
 			return true;
 	return false;
 }
@@ -52,7 +33,7 @@ void plan_kernels(struct planning *p)
 {
 	const struct facts_os *os = p->os;
 
-	if (!any_hope(os))
+	if (!any_hope(p))
 		return;
 	p->kernels = calloc(os->n_kernels, sizeof(*p->kernels));
 	if (!p->kernels) {
@@ -63,7 +44,7 @@ void plan_kernels(struct planning *p)
 	p->seen.kernels = p->kernels;
 	p->seen.n_kernels = 0;
 	for (size_t i = 0; i < os->n_kernels; i++) {
-		const char *why = why_hopeless(&os->kernels[i]);
+		const char *why = why_hopeless(p, &os->kernels[i]);
 
 		if (why)
 			plan_warn(p, "kernel %s is left as it is, and will not start: %s",

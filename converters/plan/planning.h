@@ -55,6 +55,8 @@ bool plan_has_module(const struct facts_kernel *k, const char *driver);
 /* Modules can be added to it. */
 bool plan_extends(const struct facts_initramfs *i);
 
+/* The kernel has, or can be given, what it needs for a disk of some kind. */
+bool plan_drives_any(const struct planning *p, const struct facts_kernel *k);
 /* The names of disks in arguments that cannot be changed are right on this bus. */
 bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers);
 
