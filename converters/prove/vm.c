@@ -56,7 +56,8 @@ static int make_overlays(struct prove_vm *vm, struct p2v_err *err)
 
 		if (!path || !backing)
 			return no_memory(vm, err);
-		if (!p2v_file_exists(backing))
+		/* Of what lies elsewhere, QEMU says it. */
+		if (!emit_place_elsewhere(disk->path) && !p2v_file_exists(backing))
 			return p2v_err_set(err, P2V_ENOTFOUND, "%s: is not there", backing);
 		r = emit_qimg_overlay(path, backing, disk->format, err);
 		if (r < 0)
