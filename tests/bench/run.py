@@ -98,7 +98,7 @@ class Bench:
         for row in best.values():
             self.show(row, own)
         others = [row for name, row in best.items() if not name.startswith(OURS)]
-        if own and others:
+        if own:
             target(f"{title}, {link}", link, own, others)
         self.result.setdefault(title, {})[link] = list(best.values())
 
