@@ -5,7 +5,8 @@ them). Only the two cards and the file system that they are on are posed.
 
 usage: test-boot.py BUILD [CASE...]"""
 
-import ctypes
+import hashlib
+import http.server
 import json
 import os
 import re
@@ -78,6 +79,10 @@ class Iron:
         for name in "agent/p2v-agent", "agent/ui/p2v-boot":
             shutil.copy(os.path.join(build, name), self.path("usr/local/bin"))
         os.symlink(shutil.which("busybox"), self.path("usr/local/bin/udhcpc"))
+        # The host is not to be switched off.
+        for name in "poweroff", "reboot":
+            self.put(f"usr/local/bin/{name}", f"#!/bin/sh\necho {name} > /run/p2v/left\n")
+            os.chmod(self.path(f"usr/local/bin/{name}"), 0o755)
         self.put("proc-cmdline", "quiet\n")
         run("mount", "--bind", self.path("proc-cmdline"), self.path("proc/cmdline"))
         self._network()
@@ -116,7 +121,7 @@ class Iron:
         return run("nsenter", f"--net={NETNS}", "ip", *argv)
 
     def argv(self, *argv):
-        return ["nsenter", f"--net={NETNS}", "chroot", self.root, "env", "PATH=/usr/sbin:/usr/bin:/usr/local/bin",
+        return ["nsenter", f"--net={NETNS}", "chroot", self.root, "env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin",
                 "ASAN_OPTIONS=detect_leaks=0", *argv]
 
     def boot(self, cmdline="", config="", cards=("eth0",)):
@@ -142,16 +147,21 @@ class Iron:
             self.ip("addr", "flush", "dev", card)
             self.ip("link", "set", card, "down")
 
-    def dhcp_clients(self):
-        found = []
+    def running(self, program):
+        """Of each process of that name here: its number, and its words."""
+        found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/cmdline") as file:
-                    if file.read().startswith("udhcpc\0"):
-                        found.append(int(pid))
+                    words = file.read().rstrip("\0").split("\0")
+                if words[0] == program and os.readlink(f"/proc/{pid}/root") == self.root:
+                    found[int(pid)] = words[1:]
             except OSError:
                 pass
         return found
+
+    def dhcp_clients(self):
+        return list(self.running("udhcpc"))
 
     def state(self):
         try:
@@ -166,6 +176,14 @@ class Iron:
             state = self.state()
             return state.get("phase") == phase and all(word in state["text"] for word in words) and state
         return wait(lambda: f"{phase} {words}, but {self.state()}\n{self.log()}", check)
+
+    def left(self):
+        """How the machine was left, or None: it was not."""
+        try:
+            with open(self.path("run/p2v/left")) as file:
+                return file.read().strip()
+        except OSError:
+            return None
 
     def log(self):
         with open(self.path("run/p2v/log")) as file:
@@ -397,6 +415,56 @@ def ipv6_fixed(place):
     """A fixed IPv6 address, as told on the kernel command line."""
     place.iron.boot(f"p2v.address={PREFIX6}7/64 p2v.server={place.address6}", settings(place))
     need(place.iron.wait("done", "verified")["network"] == f"eth0 {PREFIX6}7/64", place.iron.state()["network"])
+
+
+def at(what, url, digest):
+    return f"p2v.config={url}/{what} p2v.config-digest=sha256:{digest}"
+
+
+@case
+def every_setting(place):
+    """Each row of the table does what it says: on the network, in p2v-agent's words, and in the end."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(fetched)
+
+        def log_message(self, *_):
+            pass
+
+    fetched = b"[serial none]\nname=other\n[all]\nname=fetched limit=64K compress=fast\n"
+    digest = hashlib.sha256(fetched).hexdigest()
+    with http.server.HTTPServer((SERVER, 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://{SERVER}:{web.server_address[1]}"
+        with open(place.server.identity) as key, open(place.server.known_hosts) as hosts:
+            place.iron.put("other-key", key.read())
+            place.iron.put("hosts", hosts.read().replace("127.0.0.1", SERVER))
+        os.chmod(place.iron.path("other-key"), 0o600)
+        words = ("p2v.interface=eth0 p2v.address=10.77.0.7/24 p2v.gateway=10.77.0.1 p2v.dns=10.77.0.53 p2v.refresh p2v.rescue "
+                 "p2v.start=now p2v.delay=0 p2v.retry=1 p2v.until=proven p2v.after=poweroff p2v.host-key= "
+                 f"p2v.identity=/other-key p2v.known-hosts=/hosts p2v.link=openssh {at('x', url, digest)}")
+        place.iron.boot(words, settings(place, "name= assign"), cards=("eth1", "eth0"))
+        state = place.iron.wait("sending")
+        need(state["network"] == "eth0 10.77.0.7/24" and state["name"] == "fetched", state)
+        said = wait("p2v-agent", lambda: list(place.iron.running("p2v-agent").values()))[0]
+        for word in (f"--server={place.address}", "--identity=/other-key", "--known-hosts=/hosts", "--name=fetched", "--refresh",
+                     "--compress=fast", "--link=openssh", "--limit=65536", "--rescue", f"--disk={place.loop}", "--follow"):
+            need(word in said, f"{word} is not among {said}")
+        need("--assign" not in said and not any("host-key" in word for word in said), said)
+        need("default via 10.77.0.1 dev eth0" in place.iron.ip("route"), place.iron.ip("route"))
+        with open(place.iron.path("etc/resolv.conf")) as file:
+            need(file.read() == "nameserver 10.77.0.53\n", "another name server")
+        # Anybody could have changed what came: it is left alone, and the machine does as it was told for that.
+        place.between()
+        place.iron.boot(f"p2v.address=10.77.0.7/24 p2v.on-failure=reboot {at('x', url, '0' * 64)}", settings(place))
+        wait("the reboot", lambda: place.iron.left() == "reboot")
+        need("it is not the file that was meant" in place.iron.log() and not os.listdir(place.jobs), place.iron.log())
+        place.between()
+        place.iron.boot("p2v.address=10.77.0.7/24 p2v.after=poweroff p2v.assign", settings(place, "delay=0"))
+        wait("the end", lambda: place.iron.left() == "poweroff")
+        web.shutdown()
 
 
 def fails(place, words, more="", cmdline=""):
