@@ -86,10 +86,16 @@ static const char *card_find(const struct machine *m, const char *text)
 
 static int card_need(struct net *n, const char *text, const char **ret)
 {
+	p2v_autobuf struct p2v_buf all = {0};
+
 	*ret = card_find(n->m, text);
-	return *ret ? 0
-		    : p2v_err_set(n->err, P2V_ENOTFOUND, "this machine has no network card '%.40s'",
-			      text);
+	if (*ret)
+		return 0;
+	for (size_t i = 0; i < n->m->n_nics; i++)
+		p2v_buf_addf(&all, "%s%s", i ? ", " : "", n->m->nics[i].name);
+	return p2v_err_set(n->err, P2V_ENOTFOUND,
+		"this machine has no network card '%.40s'; it has %s", text,
+		all.data ? (const char *)all.data : "none");
 }
 
 static int bond_make(struct net *n)
@@ -218,9 +224,14 @@ static int fixed(struct net *n, const char *card)
 	const char *at_once = strchr(s->address, ':') ? "nodad" : NULL;
 	int r = TOOL(n, "ip", "addr", "replace", s->address, "dev", card, at_once);
 
-	if (r == 0 && s->gateway)
+	if (r < 0)
+		return p2v_err_wrap(n->err, r, "%s cannot have the address %s", card, s->address);
+	if (s->gateway)
 		r = TOOL(n, "ip", "route", "replace", "default", "via", s->gateway, "dev", card);
-	if (r == 0 && s->dns && resolv)
+	if (r < 0)
+		return p2v_err_wrap(n->err, r, "the gateway %s cannot be used by %s with %s",
+			s->gateway, card, s->address);
+	if (s->dns && resolv)
 		r = p2v_publish_bytes("/etc", "resolv.conf", resolv, strlen(resolv), 0644, n->err);
 	return r;
 }

@@ -50,6 +50,16 @@ static void failure_tell(int r, const struct p2v_err *err)
 
 /* ---- what the buttons do ---- */
 
+static int hold(struct ui_screen *s, struct p2v_err *err)
+{
+	ui_autoanswers struct ui_answers a = {0};
+	int r = ui_answers_begin(&s->state, &a, err);
+
+	if (r == 0)
+		r = ui_answers_set(&a, "start", "ask", err);
+	return r < 0 ? r : ui_answers_send(&a, s->dir, err);
+}
+
 static void answer(struct ui_screen *s, const char *start,
 	bool (*dialog)(struct ui_screen *s, struct ui_answers *a))
 {
@@ -57,6 +67,9 @@ static void answer(struct ui_screen *s, const char *start,
 	struct p2v_err err = {0};
 	int r = ui_answers_begin(&s->state, &a, &err);
 
+	/* While somebody is at a dialog nothing begins by itself. */
+	if (r == 0 && dialog && s->state.phase == UI_COUNTING)
+		r = hold(s, &err);
 	if (r == 0 && dialog && !dialog(s, &a))
 		return;
 	if (r == 0)
@@ -74,7 +87,9 @@ static enum after press_start(struct ui_screen *s)
 
 static enum after press_hold(struct ui_screen *s)
 {
-	answer(s, "ask", NULL);
+	struct p2v_err err = {0};
+
+	failure_tell(hold(s, &err), &err);
 	return STAY;
 }
 
@@ -294,11 +309,18 @@ static bool state_read(struct ui_screen *s)
 	return true;
 }
 
+/* Somebody who has gone to a button other than the first is there, and is not to be overtaken. */
+static bool somebody_is_there(const struct ui_screen *s, const struct view *v)
+{
+	return s->state.phase == UI_COUNTING && newtFormGetCurrent(v->form) != v->buttons[0];
+}
+
 /* One phase on the screen. */
 static enum after phase_show(struct ui_screen *s)
 {
 	int phase = s->state.phase;
 	enum after then = STAY;
+	bool held = false;
 	struct newtExitStruct end;
 	struct view v;
 
@@ -310,6 +332,10 @@ static enum after phase_show(struct ui_screen *s)
 			then = LEAVE;
 		else if (end.reason == NEWT_EXIT_COMPONENT)
 			then = pressed(s, &v, end.u.co);
+		if (!held && somebody_is_there(s, &v)) {
+			press_hold(s);
+			held = true;
+		}
 		state_read(s);
 		view_refresh(&v, s);
 	}

@@ -73,7 +73,9 @@ static const struct p2v_opt rows[] = {
 		"Whether to begin by itself once a server and its host key are known (now), or to "
 		"wait for somebody at a screen. Default: now."),
 	U64("delay", "SECONDS", delay_s,
-		"How long a key at any screen can hold a start that comes by itself. Default: 10."),
+		"How long somebody at a screen can hold a start that comes by itself: Tab does, "
+		"and "
+		"so does each button but Start. Default: 10."),
 	STR("until", "proven|copied", until,
 		"What this machine waits for: that the server has converted it and proved that it "
 		"boots, which the screens show (proven), or only that all disks were sent and "

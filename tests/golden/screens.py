@@ -294,8 +294,19 @@ def drive(terminal, folder, update):
     need(said.get("start") == '"now"' and said.get("server") == '"p2v@10.0.0.5"', f"answers: {said}")
     put(folder, "state.json", STATES["counting"])
     terminal.wait("starts by itself in 7 s")
-    terminal.press("Tab", "Enter")
+    terminal.press("Tab")
+    need(answers(folder).get("start") == '"ask"', "going to another button does not hold")
+    terminal.press("Enter")
     need(answers(folder).get("start") == '"ask"', "Hold does not hold")
+    put(folder, "state.json", TOLD)
+    terminal.wait("Waiting for you")
+    put(folder, "state.json", STATES["counting"])
+    terminal.wait("starts by itself in 7 s")
+    terminal.press("Tab", "Tab", "Enter")
+    need(answers(folder).get("start") == '"ask"', "a dialog does not hold")
+    terminal.wait("Settings", "Cancel", "At most")
+    terminal.press(*["Tab"] * 9, "Enter")
+    terminal.wait("starts by itself")
 
 
 def main():

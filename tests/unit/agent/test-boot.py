@@ -374,6 +374,17 @@ def no_dhcp(place):
 
 
 @case
+def wrong_network(place):
+    """A card that is not there, one without a link, and a gateway that is out of reach."""
+    for words, says in (("p2v.interface=eth7", "this machine has no network card 'eth7'; it has eth0"),
+                        ("p2v.interface=eth1 p2v.address=10.77.0.7/24", "eth1: no link. Check the cable and the switch"),
+                        ("p2v.address=10.77.0.7/24 p2v.gateway=10.99.0.1",
+                         "the gateway 10.99.0.1 cannot be used by eth0 with 10.77.0.7/24")):
+        place.iron.boot(words, settings(place), cards=("eth0", "eth1"))
+        place.iron.wait("failed", says)
+
+
+@case
 def dhcp_comes_later(place):
     """Each try asks anew, and leaves one client behind, not one for each try; a fixed address ends that one, too."""
     def answer(more):
