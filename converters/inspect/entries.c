@@ -195,26 +195,34 @@ static int attach(struct inspection *in, const struct boot_entry *e)
 	return inspect_kernel_read(in, k);
 }
 
-/* "linux" of "vmlinuz-linux"; NULL: a name that no kernel has. */
-static const char *suffix_of(const char *name)
+/* "linux" of "vmlinuz-linux" and "vmlinuz-linux.efi"; false: a name that no kernel has. */
+static bool read_kernel_name(const char *name, struct p2v_span *ret_suffix)
 {
 	static const char *const prefixes[] = {"vmlinuz", "kernel", "bzImage", "vmlinux"};
 
-	for (size_t i = 0; i < P2V_N(prefixes); i++)
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return name + strlen(prefixes[i]) + (name[strlen(prefixes[i])] == '-');
-	return NULL;
+	for (size_t i = 0; i < P2V_N(prefixes); i++) {
+		struct p2v_span rest = p2v_span_skip(p2v_span_str(name), strlen(prefixes[i]));
+
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) != 0)
+			continue;
+		if (p2v_span_ends(rest, ".efi"))
+			rest.n -= strlen(".efi");
+		*ret_suffix = p2v_span_starts(rest, "-") ? p2v_span_skip(rest, 1) : rest;
+		return true;
+	}
+	return false;
 }
 
-/* As Arch and its kin call what belongs to such a kernel. */
-static int find_loose_initramfs(struct inspection *in, const char *suffix, char **to)
+/* What is called as belongs to such a kernel, beside it. */
+static int find_loose_initramfs(
+	struct inspection *in, const char *dir, struct p2v_span suffix, char **to)
 {
-	static const char *const forms[][2] = {{"initramfs-", ".img"}, {"initrd-", ".img"},
-		{"initrd.img-", ""}, {"initrd-", ""}, {"initramfs-", ""}, {"booster-", ".img"}};
+	static const char *const forms[][2] = {{"initramfs", ".img"}, {"initrd", ".img"},
+		{"initrd.img", ""}, {"initrd", ""}, {"initramfs", ""}, {"booster", ".img"}};
 
 	for (size_t i = 0; i < P2V_N(forms); i++) {
-		p2v_autofree char *path =
-			p2v_strf("/boot/%s%s%s", forms[i][0], suffix, forms[i][1]);
+		p2v_autofree char *path = p2v_strf("%s/%s%s%.*s%s", dir, forms[i][0],
+			suffix.n ? "-" : "", (int)suffix.n, suffix.p, forms[i][1]);
 
 		if (!path)
 			return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
@@ -224,36 +232,58 @@ static int find_loose_initramfs(struct inspection *in, const char *suffix, char 
 	return inspect_set(in, to, "");
 }
 
-static int attach_loose(struct inspection *in, const char *name, const char *suffix)
+static bool is_known(const struct facts_os *os, const char *path)
 {
-	p2v_autofree char *path = p2v_path_join("/boot", name);
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (os->kernels[i].path && strcmp(os->kernels[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* ret_found: it is a kernel, and was not known before. */
+static int attach_loose(struct inspection *in, const char *path, bool *ret_found)
+{
+	p2v_autofree char *dir = strndup(path, (size_t)(base_name(path) - path - 1));
 	p2v_autobuf struct p2v_buf head = {0};
 	struct facts_kernel *k;
+	struct p2v_span suffix;
 	int r;
 
-	if (!path || guest_read_start(in->g, path, HEAD_BYTES, &head, NULL) < 0)
+	if (!dir || !read_kernel_name(base_name(path), &suffix) || is_known(in->os, path) ||
+		guest_read_start(in->g, path, HEAD_BYTES, &head, NULL) < 0)
 		return 0;
 	k = by_release(in->os, image_release(&head));
-	if (!k || (k->path && *k->path))
+	if (k && k->path && *k->path)
+		k = add_again(in, k);
+	if (!k)
 		return 0;
+	*ret_found = true;
 	r = inspect_set(in, &k->path, path);
 	if (r == 0)
-		r = find_loose_initramfs(in, suffix, &k->initramfs.path);
+		r = find_loose_initramfs(in, dir, suffix, &k->initramfs.path);
 	return r == 0 ? inspect_kernel_read(in, k) : r;
 }
 
 int inspect_loose_kernels(struct inspection *in)
 {
-	const char *kind = in->os->bootloader.kind;
+	/* On the EFI system partition, where the firmware finds them; else in /boot. */
+	static const char *const places[] = {
+		"/boot/efi/EFI/*/*", "/efi/EFI/*/*", "/boot/EFI/*/*", "/boot/*"};
+	char **kind = &in->os->bootloader.kind;
+	bool found = false;
 	int r = 0;
 
-	if (strcmp(kind, "unknown") != 0 && strcmp(kind, "efi-stub") != 0)
+	if (strcmp(*kind, "unknown") != 0 && strcmp(*kind, "efi-stub") != 0)
 		return 0;
-	for (size_t i = 0; r == 0 && i < in->boot.n_entries; i++) {
-		const char *suffix = suffix_of(in->boot.entries[i].name);
+	for (size_t i = 0; r == 0 && i < P2V_N(places) && !found; i++) {
+		struct inspect_paths paths = {0};
 
-		if (suffix && in->boot.entries[i].st.type == GUEST_FILE)
-			r = attach_loose(in, in->boot.entries[i].name, suffix);
+		r = inspect_glob(in, places[i], &paths);
+		for (size_t k = 0; r == 0 && k < paths.n_items; k++)
+			r = attach_loose(in, paths.items[k], &found);
+		inspect_paths_finish(&paths);
+		if (r == 0 && found && strstr(places[i], "/EFI/"))
+			r = inspect_set(in, kind, "efi-stub");
 	}
 	return r;
 }

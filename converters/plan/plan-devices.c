@@ -146,13 +146,23 @@ static const struct device *choose(const struct planning *p, const char *machine
 	return NULL;
 }
 
+/* The firmware's kernel lies beside its initramfs: that is changed like any other. */
+static bool knows_stub(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (strstr(plan_text(os->kernels[i].path), "/EFI/") &&
+			*plan_text(os->kernels[i].initramfs.path))
+			return true;
+	return false;
+}
+
 /* Why kernel and initramfs cannot be changed; NULL: they can. */
 static const char *seal(const struct facts_os *os, bool secure)
 {
 	if (plan_is(os->bootloader.kind, "lilo") || plan_is(os->bootloader.kind, "elilo"))
 		return "LILO knows kernel and initramfs by their places on the disk, so they must "
 		       "not be changed";
-	if (plan_is(os->bootloader.kind, "efi-stub"))
+	if (plan_is(os->bootloader.kind, "efi-stub") && !knows_stub(os))
 		return "the firmware itself starts the kernel, with an initramfs that only its own "
 		       "entries name, so it must not be changed";
 	for (size_t i = 0; secure && i < os->n_kernels; i++)
