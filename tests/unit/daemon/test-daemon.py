@@ -621,12 +621,23 @@ def the_operators_tool(scene):
 
 @case
 def workers_are_confined(scene):
-    """Even as root a stage's program can neither mount nor look into others, gets no new rights and writes no core."""
-    server = scene.server(nice=7)
+    """Even as root a stage's program can neither mount nor look into others, gets no new rights and writes no core. It
+    sees its own job alone, and a network only where its orders need one."""
     scene.add("web01", "plan probe:1")
+    scene.add("web02", "plan probe:1")
+    with open(scene.path("web02", "orders.json"), "w") as file:
+        json.dump({"version": 1, "keys": ["all:command:vault"]}, file)
+    server = scene.server(nice=7)
     server.comes("web01", "proven")
-    with open(scene.path("web01", "probe")) as file:
-        found = json.load(file)
+    server.comes("web02", "proven")
+    with open(scene.path("web01", "probe")) as file, open(scene.path("web02", "probe")) as other:
+        found, with_network = json.load(file), json.load(other)
+    with open("/proc/net/dev") as file:
+        need(len(with_network["cards"]) == file.read().count(":"), with_network)
+    # p2vd says where the system forbids it.
+    if "namespaces fail" not in open(server.log.name).read():
+        need(found["cards"] == ["lo"] and found["beside"] == ["web01"], found)
+        need(with_network["beside"] == ["web02"], with_network)
     need(found["no_new_privs"] == "1" and found["seccomp"] == "2" and found["core"] == [0, 0], found)
     need(found["nice"] >= 7, found)
     need(set(found["errors"].values()) == {errno.EPERM}, found["errors"])

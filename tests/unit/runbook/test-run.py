@@ -245,6 +245,59 @@ def converted_too_early(scene):
     need(scene.state("a")["step"] == "done", scene.state("a"))
 
 
+def memory_ordered(scene, name):
+    return json.loads(scene.ask("GET", f"/v1/jobs/{name}/files/orders.json")[1])["memory_bytes"]
+
+
+@case
+def changed_in_between(scene):
+    """What has been changed in the runbook counts for one that has not been let go; the same runbook changes nothing."""
+    scene.serve()
+    book = "name: weekend\nwaves:\n- name: one\n  servers: [{name: a, memory: MEMORY, approve: [conversion]}]\n"
+    scene.book(book.replace("MEMORY", "4G"))
+    scene.call_in("a", mac="52:54:00:00:00:11")
+    scene.start()
+    scene.comes("a", "ready", "p2v job approve a")
+    scene.interrupt()
+    scene.book(book.replace("MEMORY", "6G"))
+    scene.start()
+    wait("it has the new orders", lambda: memory_ordered(scene, "a") == 6 << 30)
+    scene.comes("a", "ready", "p2v job approve a")
+    wait("it stands at its gate", lambda: scene.job("a")["state"] == "held" and scene.job("a")["stage"] == "planned")
+    before = len(scene.events("a"))
+    scene.interrupt()
+    scene.start()
+    time.sleep(3)
+    need(len(scene.events("a")) == before, [event["what"] for event in scene.events("a")])
+    scene.act("a", "approve")
+    scene.ends()
+    # Done is done.
+    scene.book(book.replace("MEMORY", "8G"))
+    scene.run()
+    need(memory_ordered(scene, "a") == 6 << 30 and scene.job("a")["state"] == "proven", scene.job("a"))
+
+
+@case
+def mended_and_retried(scene):
+    """Wherever one has failed: --retry goes by what the runbook says now, not by what had failed."""
+    scene.serve(tries=1)
+    hook = scene.hook("before")
+    book = ("name: weekend\nwaves:\n- name: one\n  servers:\n"
+            f"  - {{name: a, memory: MEMORY, hooks: {{before: {{run: {hook}}}}}}}\n"
+            "  - {name: b, memory: MEMORY}\n  - {name: c, memory: MEMORY}\n")
+    scene.book(book.replace("MEMORY", "4G"))
+    for i, (name, order) in enumerate((("a", "changes fail"), ("b", "plan fail"), ("c", "prove unproven"))):
+        scene.call_in(name, order, mac=f"52:54:00:00:00:1{i}")
+    scene.run(expect=1)
+    need([scene.state(name)["step"] for name in "abc"] == ["failed"] * 3, [scene.state(name) for name in "abc"])
+    for name in "abc":
+        os.unlink(scene.path(name, "orders"))
+    scene.book(book.replace("MEMORY", "6G"))
+    scene.run("--retry")
+    need([memory_ordered(scene, name) for name in "abc"] == [6 << 30] * 3, "old orders were carried out")
+    need(len(scene.told("before")) == 1, scene.told())
+
+
 CUTOVER = """
 name: weekend
 waves:
