@@ -92,6 +92,10 @@ static void by_hand_add(struct page *page, const struct campaign_entry *e, const
 	page_list_begin(page);
 	if (s->step == CAMPAIGN_FAILED || s->step == CAMPAIGN_ROLLED)
 		page_item(page, s->note);
+	if (s->step == CAMPAIGN_FAILED)
+		page_item(page,
+			"Once that is mended, p2v run --retry goes on with it. Or start the "
+			"physical machine again: it is as it was.");
 	if (s->step == CAMPAIGN_DONE && !e->server->cutover.handover.n_run)
 		page_item(page, "Switch the physical machine off for good, then start the virtual "
 				"one where "
@@ -192,11 +196,12 @@ static void server_add(struct page *page, const struct campaign *c, const struct
 	p2v_autofree char *line = NULL;
 
 	page_heading(page, e->server->name);
-	line = p2v_strf("%s%s%s. Job %llu (%s). %zu changes in the guest; p2v job show %s has the "
+	line = p2v_strf("%s%s%s. Job %llu (%s). %zu change%s in the guest; p2v job show %s has the "
 			"history.",
 		campaign_step_words[e->state->step], e->state->note ? ": " : "",
 		e->state->note ? e->state->note : "", (unsigned long long)e->state->job,
 		e->state->job_name ? e->state->job_name : "none", l->changes.n_changes,
+		l->changes.n_changes == 1 ? "" : "s",
 		e->state->job_name ? e->state->job_name : "JOB");
 	page_text(page, line);
 	times_add(page, e->state);
@@ -208,9 +213,24 @@ static void server_add(struct page *page, const struct campaign *c, const struct
 
 /* ---- all of them ---- */
 
+/* One that has failed, or is not done yet, may still be away. */
+static const char *outage_text(const struct campaign_entry *e, char text[64])
+{
+	uint64_t outage_s = cli_run_outage_s(e);
+	char at[32];
+
+	*text = '\0';
+	time_text(cli_run_away_s(e), at);
+	if (outage_s)
+		return p2v_num_ms_text(outage_s * 1000, text);
+	if (*at && e->state->step != CAMPAIGN_ROLLED && e->state->step != CAMPAIGN_DONE)
+		snprintf(text, 64, "since %s", at);
+	return text;
+}
+
 static void summary_row(struct page *page, const struct campaign_entry *e, const struct left *l)
 {
-	char outage[P2V_NUM_TEXT], convert[P2V_NUM_TEXT], pass[P2V_NUM_TEXT];
+	char outage[64], convert[P2V_NUM_TEXT], pass[P2V_NUM_TEXT];
 	const struct campaign_server *s = e->state;
 	const char *const cells[] = {e->wave->name, e->server->name, campaign_step_words[s->step],
 		l->assessment.grade ? l->assessment.grade : "",
@@ -218,8 +238,7 @@ static void summary_row(struct page *page, const struct campaign_entry *e, const
 		took_text(s->proven_s > s->approved_s && s->approved_s ? s->proven_s - s->approved_s
 								       : 0,
 			convert),
-		took_text(cli_run_outage_s(e), outage),
-		l->proof.name ? model_verdict_words[l->proof.verdict] : ""};
+		outage_text(e, outage), l->proof.name ? model_verdict_words[l->proof.verdict] : ""};
 
 	page_row(page, cells, P2V_N(cells));
 }
@@ -242,7 +261,8 @@ static void totals_add(struct page *page, const struct campaign *c)
 	page_text(page, line);
 	page_text(page,
 		"The outage is from the last pass (or, where there was only one, from when the "
-		"machine called in) until it was handed over or proven. No physical machine was "
+		"machine called in) until it was handed over or proven; 'since': it is not over, "
+		"unless the physical machine was started again. No physical machine was "
 		"changed: each can be started again as it was once its virtual one is off.");
 }
 

@@ -12,11 +12,17 @@
 #define STEP_COLUMNS 11
 #define WAVE_COLUMNS 10
 
-/* The outage of one that was copied cold begins with its copy. */
+uint64_t cli_run_away_s(const struct campaign_entry *e)
+{
+	const struct campaign_server *s = e->state;
+
+	return s->final_s ? s->final_s : runbook_cuts_over(e->server) ? 0 : s->seen_s;
+}
+
 uint64_t cli_run_outage_s(const struct campaign_entry *e)
 {
 	const struct campaign_server *s = e->state;
-	uint64_t from = s->final_s ? s->final_s : runbook_cuts_over(e->server) ? 0 : s->seen_s;
+	uint64_t from = cli_run_away_s(e);
 	uint64_t to = s->done_s ? s->done_s : s->proven_s;
 
 	return from && to > from ? to - from : 0;

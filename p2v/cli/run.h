@@ -17,7 +17,9 @@ void cli_run_table(const struct campaign *c, size_t columns, struct p2v_buf *out
 /* Writes RUNBOOK.report.md and RUNBOOK.report.html. ret_path: of the first; malloc'd. */
 int cli_run_report(struct campaign *c, char **ret_path, struct p2v_err *err);
 
-/* From when the machine was away, and how long; 0: not yet, or not known. */
+/* From when the machine was away, and how long; 0: not yet, or not known. That of one that was
+ * copied cold begins with its copy. */
+uint64_t cli_run_away_s(const struct campaign_entry *e);
 uint64_t cli_run_outage_s(const struct campaign_entry *e);
 
 #endif

@@ -290,6 +290,8 @@ def mended_and_retried(scene):
         scene.call_in(name, order, mac=f"52:54:00:00:00:1{i}")
     scene.run(expect=1)
     need([scene.state(name)["step"] for name in "abc"] == ["failed"] * 3, [scene.state(name) for name in "abc"])
+    md = scene.report()[0]
+    need("| since 2" in md and "p2v run --retry goes on" in md, f"the report does not say that they are away still: {md}")
     for name in "abc":
         os.unlink(scene.path(name, "orders"))
     scene.book(book.replace("MEMORY", "6G"))
