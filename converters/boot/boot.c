@@ -26,12 +26,22 @@ const struct boot_loader *boot_loader_find(const char *kind)
 	return NULL;
 }
 
-const struct boot_format *boot_loader_format(const struct boot_loader *loader, const char *path)
+static const struct boot_format *format_of(const struct boot_loader *loader, const char *path)
 {
 	for (const struct boot_file *f = loader->files; f->pattern; f++)
 		if (fnmatch(f->pattern, path, FNM_PATHNAME) == 0)
 			return f->format;
 	return NULL;
+}
+
+const struct boot_format *boot_loader_format(const struct boot_loader *loader, const char *path)
+{
+	const struct boot_format *format = format_of(loader, path);
+
+	for (size_t i = 0; !format && boot_loaders[i]; i++)
+		if (boot_loaders[i]->beside)
+			format = format_of(boot_loaders[i], path);
+	return format;
 }
 
 bool boot_format_would_change(

@@ -92,12 +92,14 @@ struct boot_loader {
 	 * remembered, the main file, entry files, sources. */
 	const struct boot_file *files;
 	bool sealed; /* what it starts must not be changed */
+	bool beside; /* it may be the one in use though another's configuration is there, too */
 };
 
 extern const struct boot_loader *const boot_loaders[]; /* NULL-terminated */
 /* NULL where no row has that kind. */
 const struct boot_loader *boot_loader_find(const char *kind);
-/* The format of one of its files; NULL where no pattern matches. */
+/* The format of one of its files, or of one's that may be beside it; NULL where no pattern matches.
+ */
 const struct boot_format *boot_loader_format(const struct boot_loader *loader, const char *path);
 /* Whether the edit would change the text: false also where it holds no command line at all. */
 bool boot_format_would_change(

@@ -55,4 +55,6 @@ static const struct boot_file files[] = {
 	{NULL, NULL, false},
 };
 
-const struct boot_loader boot_systemd_boot = {.kind = "systemd-boot", .files = files};
+/* Where it was installed later, what is left of GRUB is there, too. */
+const struct boot_loader boot_systemd_boot = {
+	.kind = "systemd-boot", .files = files, .beside = true};

@@ -121,7 +121,25 @@ static int take_arguments(struct inspection *in, const struct boot_loader *loade
 	return r < 0 ? r : inspect_refs_entry(in, "unified", e->kernel, e->cmdline);
 }
 
-/* What it offers becomes facts; a loader that offers no kernel is not the one. */
+static int take_files(
+	struct inspection *in, const struct inspect_paths *from, char ***to, size_t *n_to)
+{
+	const size_t n_before = *n_to;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->n_items; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < n_before; k++)
+			known |= strcmp((*to)[k], from->items[i]) == 0;
+		if (!known)
+			r = inspect_add_str(in, to, n_to, from->items[i]);
+	}
+	return r;
+}
+
+/* What it offers becomes facts; a loader that offers no kernel is not the one. Of a second one all
+ * but its name: which of the two the firmware starts is not on the disk. */
 static int take(struct inspection *in, const struct boot_loader *loader, struct reading *rd)
 {
 	struct facts_bootloader *b = &in->os->bootloader;
@@ -130,19 +148,18 @@ static int take(struct inspection *in, const struct boot_loader *loader, struct 
 
 	if (r < 0 || !menu->n_entries)
 		return r;
-	b->configs = p2v_steal(rd->configs.items);
-	b->n_configs = rd->configs.n_items;
-	b->sources = p2v_steal(rd->sources.items);
-	b->n_sources = rd->sources.n_items;
-	r = inspect_set(in, &b->kind, loader->kind);
+	r = take_files(in, &rd->configs, &b->configs, &b->n_configs);
+	if (r == 0)
+		r = take_files(in, &rd->sources, &b->sources, &b->n_sources);
 	if (r == 0)
 		r = inspect_entries(in, menu);
 	for (size_t i = 0; r == 0 && i < menu->n_entries; i++)
 		r = take_arguments(in, loader, &menu->entries[i], rd);
-	b->serial_console = !rd->lacks_serial && (b->n_configs || b->n_programs);
-	if (r == 0 && menu->default_entry < menu->n_entries)
+	b->serial_console = (!b->kind || b->serial_console) && !rd->lacks_serial &&
+			    (b->n_configs || b->n_programs);
+	if (r == 0 && !b->kind && menu->default_entry < menu->n_entries)
 		r = inspect_set(in, &b->cmdline, menu->entries[menu->default_entry].cmdline);
-	return r;
+	return r == 0 && !b->kind ? inspect_set(in, &b->kind, loader->kind) : r;
 }
 
 static int read_loader(struct inspection *in, const struct boot_loader *loader)
@@ -155,11 +172,8 @@ static int read_loader(struct inspection *in, const struct boot_loader *loader)
 		r = read_pattern(in, loader, &rd);
 	if (r == 0)
 		r = take(in, loader, &rd);
-	/* What was taken is not in them any more. */
-	if (rd.configs.items)
-		inspect_paths_finish(&rd.configs);
-	if (rd.sources.items)
-		inspect_paths_finish(&rd.sources);
+	inspect_paths_finish(&rd.configs);
+	inspect_paths_finish(&rd.sources);
 	boot_menu_finish(&menu);
 	return r;
 }
@@ -233,8 +247,9 @@ int inspect_bootloader(struct inspection *in)
 	struct facts_bootloader *b = &in->os->bootloader;
 	int r = read_efi_programs(in);
 
-	for (size_t i = 0; r == 0 && !b->kind && boot_loaders[i]; i++)
-		r = read_loader(in, boot_loaders[i]);
+	for (size_t i = 0; r == 0 && boot_loaders[i]; i++)
+		if (!b->kind || boot_loaders[i]->beside)
+			r = read_loader(in, boot_loaders[i]);
 	if (r == 0 && !b->kind)
 		r = inspect_set(in, &b->kind, kind_by_file(in));
 	return r == 0 ? read_boot_code(in) : r;
