@@ -115,14 +115,18 @@ void daemon_sandbox_finish(struct daemon_sandbox *sandbox)
 	p2v_buf_finish(&sandbox->filter);
 }
 
-bool daemon_sandbox_needs_network(const char *dir)
+bool daemon_sandbox_needs_network(const struct server_config *config, const char *dir)
 {
 	p2v_autofree char *path = p2v_path_join(dir, STORE_ORDERS);
 	p2v_auto_orders struct orders orders = {0};
+	const char *drivers;
 
 	/* Orders that cannot be read are for the stage to complain about. */
-	if (!path || model_orders_load(path, &orders, NULL) < 0)
-		return false;
+	if (path && p2v_file_exists(path))
+		model_orders_load(path, &orders, NULL);
+	drivers = orders.virtio_win ? orders.virtio_win : config->virtio_win;
+	if (drivers && *drivers != '/')
+		return true;
 	for (size_t i = 0; i < orders.n_keys; i++)
 		if (strstr(orders.keys[i], ":command:"))
 			return true;

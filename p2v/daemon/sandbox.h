@@ -10,13 +10,14 @@
  * confinement of their own.
  *
  * And where the kernel lets us: a network of its own with nobody else in it, and of the jobs only
- * its own. A stage has the host's network where its job's orders need one: a disk that goes to a
- * place elsewhere, a key that a program gets. A fence and no wall: through /proc it still reaches
- * what other programs of its user see.
+ * its own. A stage has the host's network where its job needs one: for a disk that goes to a place
+ * elsewhere, a key that a program gets, drivers that lie at an address. A fence and no wall:
+ * through /proc it still reaches what other programs of its user see.
  */
 
 #include <stdbool.h>
 
+#include "p2v/control/config.h"
 #include "p2v/core/buf.h"
 #include "p2v/core/err.h"
 
@@ -30,7 +31,8 @@ int daemon_sandbox_make(
 	const char *base, struct daemon_sandbox *ret, struct p2v_err *ret_why, struct p2v_err *err);
 void daemon_sandbox_finish(struct daemon_sandbox *sandbox);
 
-/* Whether what the job in dir was ordered to become needs the host's network. */
-bool daemon_sandbox_needs_network(const char *dir);
+/* Whether what the job in dir is to become, by its orders or else by p2vd.conf, needs the host's
+ * network. */
+bool daemon_sandbox_needs_network(const struct server_config *config, const char *dir);
 
 #endif
