@@ -36,18 +36,42 @@ static const char *initrd_of(const struct boot_entry *e)
 	return e->n_initrds ? e->initrds[e->n_initrds - 1] : "";
 }
 
-/* Paths in a menu may be relative to a partition of their own: the last part has to do. */
-static bool is_entry(const struct facts_kernel *k, const struct boot_entry *e)
+static bool is_release(const struct facts_os *os, struct p2v_span name)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (p2v_span_eq(name, os->kernels[i].release))
+			return true;
+	return false;
+}
+
+/* A directory of the path says which kernel lies in it ("/<machine>/6.1.0/linux"): another one. */
+static bool is_of_another(const struct facts_os *os, const struct facts_kernel *k, const char *path)
+{
+	struct p2v_span rest = p2v_span_str(path), part;
+
+	while (rest.n) {
+		part = p2v_span_until(rest, '/', &rest);
+		if (rest.n && part.n && !p2v_span_eq(part, k->release) && is_release(os, part))
+			return true;
+	}
+	return false;
+}
+
+/* Paths in a menu may be relative to a partition of their own: the last part has to do, where it
+ * says all. */
+static bool is_entry(
+	const struct facts_os *os, const struct facts_kernel *k, const struct boot_entry *e)
 {
 	const char *initrd = initrd_of(e);
 
-	return same_name(k->path, e->kernel) && (!*initrd || same_name(k->initramfs.path, initrd));
+	return same_name(k->path, e->kernel) && !is_of_another(os, k, e->kernel) &&
+	       (!*initrd || same_name(k->initramfs.path, initrd));
 }
 
 static const struct facts_kernel *find(const struct facts_os *os, const struct boot_entry *e)
 {
 	for (size_t i = 0; i < os->n_kernels; i++)
-		if (is_entry(&os->kernels[i], e) ||
+		if (is_entry(os, &os->kernels[i], e) ||
 			(os->kernels[i].rescue && same_name(os->kernels[i].path, e->kernel)))
 			return &os->kernels[i];
 	return NULL;
