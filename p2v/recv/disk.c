@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
@@ -21,14 +22,36 @@
 #define LOCKED_MS   20000
 #define GRAIN	    BLOCK_GRAIN_BYTES
 
+/* How an image is made that grows with what is written. VHDX is none of them: QEMU takes whole
+ * sectors only for it, and grains need not end with one. */
+static const struct format {
+	const char *name, *options;
+} formats[] = {
+	{"qcow2", "preallocation=off,cluster_size=65536"},
+	{"raw", "preallocation=off"},
+	{"vmdk", "subformat=monolithicSparse"},
+	{"vdi", "preallocation=off"},
+};
+
+static const struct format *format_find(const char *name)
+{
+	for (size_t i = 0; i < P2V_N(formats); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+bool recv_format_known(const char *format)
+{
+	return format_find(format) != NULL;
+}
+
 static int qemu_create(
 	void *ctx, const char *path, const char *format, uint64_t size_bytes, struct p2v_err *err)
 {
 	p2v_autofree char *size = p2v_strf("%llu", (unsigned long long)size_bytes);
-	bool qcow2 = strcmp(format, "qcow2") == 0;
 	const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, "-o",
-		qcow2 ? "preallocation=off,cluster_size=65536" : "preallocation=off", "--", path,
-		size, NULL};
+		format_find(format)->options, "--", path, size, NULL};
 	int r;
 
 	(void)ctx;

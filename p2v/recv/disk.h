@@ -23,6 +23,10 @@
 
 #define RECV_DISK_THREADS 4 /* that read or write an image at once with profit; one more proves */
 
+/* Formats that an image may have, as QEMU calls them. */
+bool recv_format_known(const char *format);
+#define RECV_FORMATS "qcow2, raw, vmdk or vdi"
+
 /* How images are made and opened: by QEMU (recv_images_qemu), or as a test likes. */
 struct recv_images {
 	/* path does not exist, or holds what is of no worth; afterwards it exists */
@@ -40,7 +44,7 @@ struct recv_disk {
 	const struct recv_images *images;
 	uint16_t index;
 	char *path, *journal_path; /* of the image */
-	const char *format;	   /* qcow2 or raw */
+	const char *format;	   /* recv_format_known */
 	uint64_t size_bytes;
 	struct block_io *io; /* NULL: not open */
 	struct journal *journal;

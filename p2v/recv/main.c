@@ -24,7 +24,8 @@ static const struct p2v_opt opts[] = {
 	{"dir", 'd', "BASE", P2V_OPT_STR, SPEC(base), 0,
 		"Existing directory below which each machine gets a job directory of its name."},
 	{"format", 'f', "FORMAT", P2V_OPT_STR, SPEC(format), 0,
-		"Format of the images: qcow2 (default) or raw."},
+		"Format of the images: qcow2 (default), raw, vmdk or vdi. A qcow2 "
+		"alone can be converted where it lies; of another the conversion makes a copy."},
 	{"name", 'n', "NAME", P2V_OPT_STR, SPEC(name), 0,
 		"Name of the job directory, whatever the machine calls itself."},
 	{"keys", 'k', "FILE[:FILE]...", P2V_OPT_STR, SPEC(keys), 0,
@@ -65,9 +66,9 @@ static int spec_check(struct recv_spec *spec, struct p2v_err *err)
 		return p2v_err_set(err, P2V_ENOTFOUND, "%s: no such directory", spec->base);
 	if (!spec->format)
 		spec->format = "qcow2";
-	if (strcmp(spec->format, "qcow2") != 0 && strcmp(spec->format, "raw") != 0)
+	if (!recv_format_known(spec->format))
 		return p2v_err_set(
-			err, P2V_EINVAL, "--format '%s' is neither qcow2 nor raw", spec->format);
+			err, P2V_EINVAL, "--format '%s' is not " RECV_FORMATS, spec->format);
 	return spec->name && !model_name_ok(spec->name)
 		       ? p2v_err_set(err, P2V_EINVAL,
 				 "--name '%s' is not made of 1 to 64 letters, digits, dots and "

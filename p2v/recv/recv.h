@@ -14,7 +14,7 @@
 
 struct recv_spec {
 	const char *base;   /* an existing directory */
-	const char *format; /* qcow2 or raw */
+	const char *format; /* of the images: recv_format_known */
 	const char *name;   /* of the job; NULL: the machine's own */
 	const char *keys;   /* authorized_keys, several with ':': who has another key may only ask;
 			     * NULL: all may send

@@ -29,6 +29,14 @@ static void test_whole_raw(void **state)
 	scene_whole_job("web02", "raw");
 }
 
+/* Each as QEMU itself reads it. */
+static void test_whole_others(void **state)
+{
+	(void)state;
+	scene_whole_job("web03", "vmdk");
+	scene_whole_job("web04", "vdi");
+}
+
 static void test_finished_is_refused(void **state)
 {
 	struct scripted s;
@@ -262,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_qcow2),
 		cmocka_unit_test(test_whole_raw),
+		cmocka_unit_test(test_whole_others),
 		cmocka_unit_test(test_finished_is_refused),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_other_machine_is_refused),
