@@ -81,7 +81,8 @@ static const struct facts_kernel *find(const struct facts_os *os, const struct b
  * relative to a partition of its own, or begin with a subvolume's name: "/@/boot/vmlinuz". */
 static int locate(struct inspection *in, const char *path, char **ret)
 {
-	static const char *const tops[] = {"", "/boot", "/efi", "/boot/efi"};
+	static const char *const tops[] = {
+		"", "/boot", "/efi", "/boot/efi", "/boot/extlinux", "/boot/syslinux"};
 
 	for (unsigned cut = 0; path && *path && cut < 4; cut++) {
 		for (size_t i = 0; i < P2V_N(tops); i++) {

@@ -369,6 +369,7 @@ static const struct place places[] = {
 	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
 	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
+	{"/etc/default/grub.d/*.cfg", "arguments", read_arguments, NULL},
 	{NULL, NULL, NULL, NULL},
 };
 
