@@ -309,15 +309,24 @@ class Place:
         run("losetup", "--detach", self.loop)
 
 
-def router_advertise(card, stop):
-    """A router of fd77::/64, as radvd is one (RFC 4861, 4.2 and 4.6.2), until stop is set."""
+def router_answer(card, stop):
+    """A router of fd77::/64 that says so to whoever asks, until stop is set; one that says it unasked does so every ten
+    minutes or so (RFC 4861, 4.1, 4.2 and 4.6.2)."""
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
         index = socket.if_nametoindex(card)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                        socket.inet_pton(socket.AF_INET6, "ff02::2") + struct.pack("@I", index))
+        sock.settimeout(1)
         prefix = struct.pack(">BBBBIII", 3, 4, 64, 0xC0, 3600, 3600, 0) + socket.inet_pton(socket.AF_INET6, PREFIX6)
-        while not stop.wait(1):
-            sock.sendto(struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, index))
+        while not stop.is_set():
+            try:
+                asked = sock.recv(2048)[0] == 133
+            except TimeoutError:
+                continue
+            if asked:
+                sock.sendto(struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, index))
 
 
 def addresses(iron, card):
@@ -409,7 +418,7 @@ def dhcp_comes_later(place):
 def ipv6_of_a_router(place):
     """No DHCP, but a router: its address is taken, and the server is reached by IPv6."""
     stop = threading.Event()
-    router = threading.Thread(target=router_advertise, args=("cable0", stop))
+    router = threading.Thread(target=router_answer, args=("cable0", stop))
     router.start()
     try:
         place.iron.boot(config=settings(place).replace(place.address, place.address6))
