@@ -16,7 +16,10 @@ static const struct {
 		"DEFAULT p2v\nPROMPT 0\nLABEL p2v\n  KERNEL vmlinuz\n"
 		"  INITRD initrd.img,config.img\n  APPEND ",
 		"\n"},
-	{"grub.cfg.example", "menuentry 'p2v' {\n\tlinux /vmlinuz ",
+	/* Without a timeout GRUB's menu waits for somebody. */
+	{"grub.cfg.example",
+		"set timeout=5\nset default=0\nmenuentry 'p2v: copy this machine' {\n"
+		"\tlinux /vmlinuz ",
 		"\n\tinitrd /initrd.img /config.img\n}\n"},
 	{"p2v.ipxe.example",
 		"#!ipxe\n# By https the key does not cross the network in the clear.\n"
