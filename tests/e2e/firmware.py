@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import media
-from lib import cases, server, uefi, vm
+from lib import cable, cases, server, uefi, vm
 
 CASES = cases.Cases()
 OVMF = "/usr/share/OVMF"
@@ -240,6 +240,59 @@ def settings_by_url(steps):
             cases.need("10.0.2.101" in machine.serial_text(), "it does not say why")
         cases.need(not os.listdir(steps.jobs), f"it did not stop: {os.listdir(steps.jobs)}")
         known(steps, words_boot(steps, words + https.pin, *net, *card), "by-url", job="by-url", firmware="bios")
+
+
+class OnCable:
+    """The server with these addresses at the far end of a switch; this process is in its network meanwhile."""
+
+    def __init__(self, steps, addresses, **options):
+        self.steps, self.switch = steps, cable.Cable(steps.work, addresses, **options)
+        self.listen = [f"ListenAddress {address.split('/')[0]}" for address in addresses]
+
+    def __enter__(self):
+        self.steps.stop_server()
+        self.switch.__enter__()
+        self.steps.start_server(config=self.listen)
+        return self.switch
+
+    def __exit__(self, *_):
+        self.steps.stop_server()
+        self.switch.__exit__()
+        self.steps.start_server()
+
+
+def told_server(steps, host):
+    return f"p2v.server={steps.user}@{host}:{steps.daemon.port} p2v.host-key={steps.daemon.fingerprint}"
+
+
+@CASES.add
+def bond_vlan(steps):
+    """Two cards as one, on it a VLAN with its tag, and in that a fixed address; then the card in use loses its cable."""
+    macs = ["00:1b:21:aa:bb:01", "00:1b:21:aa:bb:11"]
+    words = f"p2v.bond=active-backup:{','.join(macs)} p2v.vlan=120 p2v.address=10.77.0.33/24"
+    with OnCable(steps, ["10.77.0.1/24"], cards=2, vlan=120) as switch:
+        cards = [word for i, mac in enumerate(macs) for word in
+                 ("-netdev", switch.netdevs[i], "-device", f"e1000,id=card{i},netdev=port{i},mac={mac}")]
+        argv = words_boot(steps, f"{words} {told_server(steps, '10.77.0.1')}", *cards)
+        with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=LIMIT_S + 30, name="bond-vlan") as machine:
+            machine.wait("the inventory", lambda: os.path.exists(os.path.join(steps.jobs, "web01", "machine.json")), LIMIT_S)
+            print(f"      {machine.seconds():.0f} s: the server knows it", flush=True)
+            cases.need("p2vlan 10.77.0.33/24" in machine.serial_text(), machine.serial_text()[-3000:])
+            used = switch.frames_in.index(max(switch.frames_in))
+            machine.qmp.call("set_link", name=f"card{used}", up=False)
+            before = switch.frames_in[1 - used]
+            machine.wait("the other card", lambda: switch.frames_in[1 - used] > before + 50, machine.seconds() + 120)
+            print(f"      {machine.seconds():.0f} s: the other card carries it", flush=True)
+
+
+@CASES.add
+def ipv6(steps):
+    """Nothing but IPv6 on the wire: a fixed address of the machine, and the server by its own."""
+    with OnCable(steps, ["fd77::1/64"]) as switch:
+        card = ["-netdev", switch.netdevs[0], "-device", "e1000,netdev=port0,mac=00:1b:21:aa:bb:01"]
+        text = known(steps, words_boot(steps, f"p2v.address=fd77::33/64 {told_server(steps, '[fd77::1]')}", *card), "ipv6",
+                     firmware="bios")
+    cases.need("eth0 fd77::33/64" in text, text[-3000:])
 
 
 if __name__ == "__main__":
