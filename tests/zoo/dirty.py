@@ -51,8 +51,11 @@ def dirty(kind, reason, may_free=False, fsync=0.5, rounds=4):
                     writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:], str(fsync)])
                     time.sleep(0.5 + rng.random())
                     run("cp", "--reflink=always", live, snap)
+                    gone = writer.poll() is not None
                     writer.kill()
                     writer.wait()
+                if gone:
+                    raise AssertionError("nobody wrote any more when the snapshot was taken")
                 free, why = kind.map_copy(snap, copy)
                 said |= why
                 if free and not may_free:

@@ -4,6 +4,8 @@ import contextlib
 import mmap
 import os
 import shutil
+import subprocess
+import time
 
 from tools import (MIB, attached, digests, fill, make, make_noise, map_copy, mounted, must_notice, need, patch, run,
                    same, slice_out, unmount)
@@ -230,6 +232,38 @@ class Fat(Kind):
         return digests(f"{work}/out")
 
 
+class FatLive(Fat):
+    """Written to by a FUSE program, as not every kernel knows FAT; looked at by mtools, as it is and mended."""
+    needs = ("mcopy", "mdel", "fusefat")
+
+    @contextlib.contextmanager
+    def live(self, image, work):
+        """Without a loop device, whose cache would hold back what is written."""
+        where = f"{work}/mnt"
+        os.makedirs(where, exist_ok=True)
+        process = subprocess.Popen([self.fuse, "-f", "-o", "rw+", image, where], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not os.path.ismount(where) and process.poll() is None:
+                time.sleep(0.05)
+            yield where
+            unmount(where)
+            process.wait()
+        finally:
+            process.kill()
+            process.wait()
+
+    def digests(self, image, work, damaged=False):
+        shutil.rmtree(f"{work}/out", ignore_errors=True)
+        os.makedirs(f"{work}/out")
+        run("mcopy", "-i", image, "-s", "-n", "::/*", f"{work}/out", ok=(0, 1) if damaged else (0,))
+        return digests(f"{work}/out")
+
+    def recovered(self, image, work):
+        found = {f"as it is: {name}": digest for name, digest in self.digests(image, work, damaged=True).items()}
+        run("fsck.vfat", "-a", image, ok=(0, 1))
+        return found | self.digests(image, work)
+
+
 def ntfs_record(image, number, mirror=48):
     with open(image, "rb") as file:
         boot = file.read(512)
@@ -301,6 +335,7 @@ ANIMALS = [
 ]
 NTFS_FUSE = {"fuse": "ntfs-3g", "writing": ("-o", "big_writes"), "fsck": ("ntfsfix", "-n")}
 VFAT = ["mkfs.vfat"]
+FAT_FUSE = {"called": "vfat", "fuse": "fusefat"}
 EXFAT_FUSE = {"fuse": "mount.exfat-fuse", "fsck": ("fsck.exfat", "-n")}
 IN_PARTITION = [
     Fuse("ntfs", *NTFS, **NTFS_FUSE),

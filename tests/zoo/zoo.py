@@ -25,7 +25,8 @@ import time
 from dirty import dirty
 from disks import (GPT, MBR, btrfs_several, gpt_4kn, huge, in_partition, luks, ntfs_sleeps, partitioned, shown, suspended, swap,
                    xfs_old, xfs_outside_log)
-from kinds import (ANIMALS, BTRFS, EXFAT_FUSE, EXT, IN_PARTITION, NTFS, NTFS_FUSE, XFS, Btrfs, BtrfsPair, Ext, Fuse, Xfs)
+from kinds import (ANIMALS, BTRFS, EXFAT_FUSE, EXT, FAT_FUSE, IN_PARTITION, NTFS, NTFS_FUSE, VFAT, XFS, Btrfs, BtrfsPair, Ext,
+                   FatLive, Fuse, Xfs)
 from names import btrfs_names, ntfs_names, xfs_names
 from raid import raid1, raid1_lvm
 from tools import MIB, Refused, Skip, programs, run
@@ -81,6 +82,9 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("dirty-btrfs-several", dirty(BtrfsPair("btrfs", *BTRFS, "-d", "raid0", "-m", "raid1"), "all copied", rounds=2)),
     ("dirty-btrfs-mirror", dirty(BtrfsPair("btrfs", *BTRFS, "-d", "raid1", "-m", "raid1"), "all copied", rounds=2)),
     ("dirty-ntfs", dirty(Fuse("ntfs", *NTFS, called="ntfs", **NTFS_FUSE), "by its $Bitmap", may_free=True)),
+    ("dirty-fat32", dirty(FatLive("fat32", *VFAT, "-F", "32", size=64 * MIB, **FAT_FUSE), "not cleanly")),
+    ("dirty-fat32-1", dirty(FatLive("fat32", *VFAT, "-F", "32", "-s", "1", "-f", "1", size=64 * MIB, **FAT_FUSE), "not cleanly",
+                            rounds=2)),
     ("dirty-exfat", dirty(Fuse("exfat", "mkfs.exfat", called="exfat", **EXFAT_FUSE), "not cleanly")),
     ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),
     ("dirty-xfs-4096", dirty(Xfs("xfs", *XFS, "-s", "size=4096"), "log is not clean")),
