@@ -110,12 +110,13 @@ bool boot_format_would_change(
 int boot_menu_settle(struct boot_menu *menu, struct p2v_err *err);
 
 /* The formats, for tests; each file of the room describes its own. */
-extern const struct boot_format boot_format_grub_cfg;	    /* grub2-menu.c: grub.cfg */
-extern const struct boot_format boot_format_grub_default;   /* grub2-source.c: /etc/default/grub */
-extern const struct boot_format boot_format_grubenv;	    /* grub2-env.c */
-extern const struct boot_format boot_format_bls;	    /* bls.c: loader/entries/x.conf */
-extern const struct boot_format boot_format_loader_conf;    /* systemd-boot.c: loader.conf */
-extern const struct boot_format boot_format_unified;	    /* unified.c: EFI/Linux/x.efi */
+extern const struct boot_format boot_format_grub_cfg;	  /* grub2-menu.c: grub.cfg */
+extern const struct boot_format boot_format_grub_default; /* grub2-source.c: /etc/default/grub */
+extern const struct boot_format boot_format_grubenv;	  /* grub2-env.c */
+extern const struct boot_format boot_format_bls;	  /* bls.c: loader/entries/x.conf */
+extern const struct boot_format boot_format_loader_conf;  /* systemd-boot.c: loader.conf */
+extern const struct boot_format boot_format_unified;	  /* unified.c: EFI/Linux/x.efi */
+extern const struct boot_format boot_format_program; /* unified.c: EFI/x/y.efi, where it is one */
 extern const struct boot_format boot_format_kernel_cmdline; /* bls.c: /etc/kernel/cmdline */
 extern const struct boot_format boot_format_syslinux;	    /* syslinux.c */
 extern const struct boot_format boot_format_menu_lst;	    /* grub-legacy.c */

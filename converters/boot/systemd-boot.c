@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * systemd-boot: entry files and unified kernels on the EFI system partition or on the extended boot
+ * systemd-boot, and unified kernels that need no loader: entry files and programs on the EFI system
+ * partition or on the extended boot
  * partition (/boot beside /efi). loader.conf names the default, as a pattern of entry names.
  */
 
@@ -39,6 +40,9 @@ static int loader_read(
 static const struct boot_format loader_program = {.read = loader_read, .binary = true};
 
 static const struct boot_file files[] = {
+	{"/boot/EFI/*/*.[eE][fF][iI]", &boot_format_program, false},
+	{"/efi/EFI/*/*.[eE][fF][iI]", &boot_format_program, false},
+	{"/boot/efi/EFI/*/*.[eE][fF][iI]", &boot_format_program, false},
 	{"/boot/EFI/systemd/systemd-boot*.efi", &loader_program, false},
 	{"/efi/EFI/systemd/systemd-boot*.efi", &loader_program, false},
 	{"/boot/efi/EFI/systemd/systemd-boot*.efi", &loader_program, false},

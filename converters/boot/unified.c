@@ -95,6 +95,24 @@ static bool find_table(struct p2v_span image, struct p2v_rd *ret_rd, unsigned *r
 	return true;
 }
 
+/* What tells a unified kernel from a boot loader. */
+static bool has_kernel(struct p2v_rd rd, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *name = p2v_rd_bytes(&rd, 8);
+
+		if (name && memcmp(name, ".linux\0", 8) == 0)
+			return true;
+		p2v_rd_bytes(&rd, 32);
+	}
+	return false;
+}
+
+static bool is_listed(const char *path)
+{
+	return strstr(path, "/EFI/Linux/") != NULL;
+}
+
 static int unified_read(
 	struct p2v_span image, const char *path, struct boot_menu *menu, struct p2v_err *err)
 {
@@ -104,13 +122,15 @@ static int unified_read(
 	unsigned n;
 	int r;
 
-	if (!find_table(image, &rd, &n))
+	if (!find_table(image, &rd, &n) || !has_kernel(rd, n))
 		return 0;
-	menu->wants_files = true;
 	r = boot_menu_add(menu, &e, err);
 	if (r < 0)
 		return r;
-	menu->from_files++;
+	if (is_listed(path)) {
+		menu->wants_files = true;
+		menu->from_files++;
+	}
 	e->unified = true;
 	r = boot_set(&e->id, id, err);
 	if (r == 0)
@@ -124,4 +144,12 @@ static int unified_read(
 	return r;
 }
 
+/* Anywhere else the firmware starts it. */
+static int program_read(
+	struct p2v_span image, const char *path, struct boot_menu *menu, struct p2v_err *err)
+{
+	return is_listed(path) ? 0 : unified_read(image, path, menu, err);
+}
+
 const struct boot_format boot_format_unified = {.read = unified_read, .binary = true};
+const struct boot_format boot_format_program = {.read = program_read, .binary = true};

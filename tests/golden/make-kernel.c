@@ -303,10 +303,10 @@ static void make_unified(const char *root, const struct golden_kernel *k)
 {
 	p2v_autobuf struct p2v_buf image = {0}, out = {0};
 	const char *cmdline = k->cmdline ? k->cmdline : "";
-	uint8_t head[512] = {'M', 'Z'}, *optional = head + 0x98;
-	const char *const names[] = {".uname", ".cmdline", ".initrd"};
-	const void *bytes[] = {k->release, cmdline, NULL};
-	size_t sizes[] = {strlen(k->release), strlen(cmdline), 0}, address = 0x1000;
+	uint8_t head[1024] = {'M', 'Z'}, *optional = head + 0x98;
+	const char *const names[] = {".uname", ".cmdline", ".initrd", ".linux"};
+	const void *bytes[] = {k->release, cmdline, NULL, "kernel"};
+	size_t sizes[] = {strlen(k->release), strlen(cmdline), 0, 6}, address = 0x1000;
 
 	make_initramfs(k, &image);
 	bytes[2] = image.data;

@@ -332,17 +332,18 @@ static void test_unified(void **state)
 	(void)state;
 	put32(image + 0x3c, 0x80);
 	memcpy(image + 0x80, "PE\0\0", 4);
-	image[0x86] = 2;
+	image[0x86] = 3;
 	memcpy(image + 0x98, ".uname", 6);
 	put32(image + 0x98 + 8, 6);
 	put32(image + 0x98 + 16, 64);
-	put32(image + 0x98 + 20, 256);
+	put32(image + 0x98 + 20, 384);
 	memcpy(image + 0xc0, ".cmdline", 8);
 	put32(image + 0xc0 + 8, 100);
 	put32(image + 0xc0 + 16, 64);
-	put32(image + 0xc0 + 20, 320);
-	memcpy(image + 256, "6.6.1\n", 6);
-	memcpy(image + 320, "root=UUID=1 ro\n", 15);
+	put32(image + 0xc0 + 20, 448);
+	memcpy(image + 0xe8, ".linux", 6);
+	memcpy(image + 384, "6.6.1\n", 6);
+	memcpy(image + 448, "root=UUID=1 ro\n", 15);
 	for (size_t n = 0; n <= sizeof(image); n++) {
 		assert_int_equal(boot_format_unified.read(p2v_span_of(image, n),
 					 "/efi/EFI/Linux/a+3.efi", &menu, NULL),
