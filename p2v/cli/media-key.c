@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "p2v/cli/media.h"
@@ -93,6 +94,15 @@ static int fingerprint(const char *path, struct p2v_span text, char **ret, struc
 	return *ret ? 0 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 }
 
+static int file_fingerprint(const char *path, char **ret, struct p2v_err *err)
+{
+	if (access(path, R_OK) < 0)
+		return p2v_err_errno(err, errno, "%s", path);
+	return fingerprint(path, (struct p2v_span){0}, ret, NULL) == 0
+		       ? 0
+		       : p2v_err_set(err, P2V_EINVAL, "%s is no key", path);
+}
+
 /* The public key of either file. */
 static int public_key(const char *path, struct p2v_buf *ret, struct p2v_err *err)
 {
@@ -116,23 +126,39 @@ static int quotable(const char *what, const char *text, struct p2v_err *err)
 	return 0;
 }
 
+static int day_check(const char *text, struct p2v_err *err)
+{
+	struct tm day = {0};
+	const char *end = strlen(text) == 8 && strspn(text, "0123456789") == 8
+				  ? strptime(text, "%Y%m%d", &day)
+				  : NULL;
+
+	return end && !*end
+		       ? 0
+		       : p2v_err_set(err, P2V_EINVAL, "--until '%.40s' is no day (YYYYMMDD)", text);
+}
+
 static int line_print(const struct key_opts *o, struct p2v_err *err)
 {
 	const char *dir = o->dir ? o->dir : "/var/lib/p2v/jobs";
 	p2v_autobuf struct p2v_buf key = {0}, line = {0};
+	p2v_autofree char *shown = NULL;
 	struct p2v_span rest, first = {0};
 	int r = quotable("--dir", dir, err);
 
 	if (r == 0)
 		r = quotable("--from", o->from, err);
-	if (r == 0 && o->until && (strlen(o->until) != 8 || strspn(o->until, "0123456789") != 8))
-		r = p2v_err_set(err, P2V_EINVAL, "--until '%.40s' is not YYYYMMDD", o->until);
+	if (r == 0 && o->until)
+		r = day_check(o->until, err);
+	if (r == 0)
+		r = file_fingerprint(o->keys[0], &shown, err);
 	if (r == 0)
 		r = public_key(o->keys[0], &key, err);
 	if (r < 0)
 		return r;
 	rest = p2v_span_of(key.data, key.len);
-	p2v_line_next(&rest, &first);
+	while (p2v_line_next(&rest, &first) && (!first.n || *first.p == '#'))
+		continue;
 	p2v_buf_addf(&line, "restrict,command=\"p2v-recv --dir %s\"", dir);
 	if (o->from)
 		p2v_buf_addf(&line, ",from=\"%s\"", o->from);
@@ -208,7 +234,7 @@ static int key_revoke(const struct key_opts *o, struct p2v_err *err)
 	if (strncmp(o->keys[0], "SHA256:", 7) == 0)
 		revoked = strdup(o->keys[0]);
 	else
-		r = fingerprint(o->keys[0], (struct p2v_span){0}, &revoked, err);
+		r = file_fingerprint(o->keys[0], &revoked, err);
 	if (r == 0)
 		r = p2v_file_read(path, KEYS_MAX, &text, err);
 	if (r == 0)

@@ -4,10 +4,13 @@
  * and a partition table in front, so that the same bytes start from a USB stick. See xorrisofs(1),
  * "-b", "-e" and "--grub2-mbr".
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -205,6 +208,25 @@ int media_iso_write(struct media_build *b, const char *path, struct p2v_err *err
 	return r < 0 ? r : media_file_copy(b, made, path, err);
 }
 
+/* Found out before minutes of work. */
+static int place_check(const char *path, struct p2v_err *err)
+{
+	p2v_autofree char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	struct stat st;
+
+	if (!slash)
+		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	/* That of "/p2v.iso" is "/". */
+	slash[slash == dir] = '\0';
+	if (access(dir, W_OK) < 0)
+		return p2v_err_errno(err, errno, "%s", dir);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return p2v_err_set(
+			err, P2V_EINVAL, "%s is a directory: name the image's file", path);
+	return 0;
+}
+
 int media_iso_build(const struct media_spec *spec, const char *path, struct p2v_progress *progress,
 	struct p2v_err *err)
 {
@@ -212,6 +234,8 @@ int media_iso_build(const struct media_spec *spec, const char *path, struct p2v_
 	p2v_autofree char *whole = strchr(path, '/') ? strdup(path) : p2v_strf("./%s", path);
 	int r = whole ? media_spec_check(spec, err) : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
+	if (r == 0)
+		r = place_check(whole, err);
 	if (r == 0)
 		r = media_build_begin(spec, progress, &b, err);
 	if (r == 0)

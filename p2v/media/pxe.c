@@ -60,6 +60,8 @@ int media_pxe_build(const struct media_spec *spec, const char *dir, struct p2v_p
 	int r = whole ? media_spec_check(spec, err) : p2v_err_set(err, P2V_ENOMEM, "out of memory");
 
 	if (r == 0)
+		r = p2v_dir_make(whole, 0755, err);
+	if (r == 0)
 		r = media_build_begin(spec, progress, &b, err);
 	if (r == 0)
 		r = media_boot_files_make(&b, err);

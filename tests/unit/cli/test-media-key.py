@@ -34,9 +34,12 @@ def main():
         need(line.stdout == 'restrict,command="p2v-recv --dir /jobs",from="10.0.0.0/24,fe80::/10",expiry-time="20261231" '
              + public, f"{line.stdout}{line.stderr}")
         need(run(p2v, "media", "key", keys[0] + ".pub").stdout.endswith(public), "a public key file is as good")
-        for wrong in (["--dir", 'a"b'], ["--from", "a b"], ["--until", "tomorrow"]):
+        for wrong in (["--dir", 'a"b'], ["--from", "a b"], ["--until", "tomorrow"], ["--until", "20261301"]):
             need(run(p2v, "media", "key", keys[0], *wrong).returncode == 2, f"{wrong} is taken")
         need(run(p2v, "media", "key", "/nowhere").returncode != 0, "no key file, and it is well")
+        for verb in "key", "revoke":
+            wrong = run(p2v, "media", verb, "/etc/passwd")
+            need(wrong.returncode == 2 and "/etc/passwd is no key" in wrong.stderr and not wrong.stdout, f"{wrong}")
 
         path = os.path.join(work, "authorized_keys")
         other = run(p2v, "media", "key", keys[1]).stdout

@@ -33,6 +33,8 @@ def main():
 
         refused("--output is missing", [P2V, "media", "build"])
         refused("'sparc' is neither amd64 nor i386", [*good, "--arch", "sparc"])
+        refused("nowhere: No such file or directory", [P2V, "media", "build", "-o", "nowhere/p2v.iso"], code=1)
+        refused("is a directory", [P2V, "media", "build", "-o", "."])
         refused("campaign", [*good, "--config", "campaign"])
         refused("sources", [*good, "--sources", "nowhere"], code=1)
         refused("'p2v@' is not a server", [P2V, "media", "build", "-o", "x", "--server", "p2v@"])
