@@ -10,7 +10,7 @@ And maps that are wrong: with one used block missing in it, the copy must be not
 
 usage: zoo.py MAP_COPY AGENT [ANIMAL]...      exit code 77: nothing could run
 
-As many cases run at once as there are processors, in memory where there is enough of it (else in TMPDIR). ZOO_SEED=N
+As many cases run at once as there are processors (four at most), in memory where there is enough of it (else in TMPDIR). ZOO_SEED=N
 repeats what a run did; ZOO_AT_ONCE=N says how many."""
 import contextlib
 import ctypes
@@ -97,7 +97,9 @@ def mounts_alone():
     run("mount", "--make-rprivate", "/")
 
 
-MEMORY = 12 << 30  # what the cases of two processors need of disks, and as much for their programs
+AT_ONCE = min(os.cpu_count(), 4)
+DISKS = 4 << 30     # what a case needs at most of them
+PROGRAMS = 2 << 30  # and of memory beside them
 
 
 def available():
@@ -106,12 +108,12 @@ def available():
 
 
 @contextlib.contextmanager
-def playground():
-    """A folder for the cases."""
+def playground(at_once):
+    """A folder for so many cases."""
     with tempfile.TemporaryDirectory(prefix="p2v-zoo-", ignore_cleanup_errors=True) as folder:
-        memory = "TMPDIR" not in os.environ and available() > MEMORY
+        memory = "TMPDIR" not in os.environ and available() > at_once * (DISKS + PROGRAMS)
         if memory:
-            run("mount", "-t", "tmpfs", "-o", f"size={MEMORY * 3 // 4}", "p2v-zoo", folder)
+            run("mount", "-t", "tmpfs", "-o", f"size={at_once * DISKS}", "p2v-zoo", folder)
         try:
             yield folder
         finally:
@@ -137,13 +139,11 @@ def run_case(folder, seed, number):
 
 def run_cases(numbers, seed):
     """All of them, the outcomes. Whoever starts is forked after the mounts were made alone."""
-    at_once = int(os.environ.get("ZOO_AT_ONCE", os.cpu_count()))
-    outcomes = []
-    with playground() as folder, multiprocessing.get_context("fork").Pool(at_once) as pool:
+    at_once = int(os.environ.get("ZOO_AT_ONCE", AT_ONCE))
+    with playground(at_once) as folder, multiprocessing.get_context("fork").Pool(at_once) as pool:
         waiting = [pool.apply_async(run_case, (folder, seed, number), callback=lambda got: print(got[0], flush=True))
                    for number in numbers]
-        outcomes = [one.get()[1] for one in waiting]
-    return outcomes
+        return [one.get()[1] for one in waiting]
 
 
 def main():
