@@ -96,7 +96,9 @@ static const char p2vd_unit[] = MADE_BY
 	"LimitCORE=0\n"
 	"NoNewPrivileges=yes\n"
 	"ProtectSystem=strict\n"
-	"ReadWritePaths={base} /var/lib/p2v /var/tmp\n"
+	"ReadWritePaths={base} /var/lib/p2v\n"
+	/* libguestfs wants /tmp for its sockets, and /var/tmp for its appliance. */
+	"PrivateTmp=yes\n"
 	"ProtectHome=yes\n"
 	"ProtectClock=yes\n"
 	"ProtectControlGroups=yes\n"

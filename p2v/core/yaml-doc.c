@@ -157,10 +157,12 @@ static const struct p2v_json_field *field_find(
 	return NULL;
 }
 
-static int key_read(struct reader *rd, const struct p2v_json_type *type,
+/* had: a bit for each field that was there before; one behind the 64th is the JSON's to find. */
+static int key_read(struct reader *rd, const struct p2v_json_type *type, uint64_t *had,
 	const struct p2v_json_field **ret, struct p2v_err *err)
 {
 	struct p2v_span key;
+	uint64_t bit;
 
 	if (rd->event.type != YAML_SCALAR_EVENT)
 		return p2v_err_set(err, P2V_EFORMAT, "line %u: not a name", line_of(rd));
@@ -169,6 +171,11 @@ static int key_read(struct reader *rd, const struct p2v_json_type *type,
 	if (!*ret)
 		return p2v_err_set(err, P2V_EFORMAT, "line %u: '%.*s' is nothing that a %s has",
 			line_of(rd), (int)(key.n < 80 ? key.n : 80), key.p, type->name);
+	bit = *ret - type->fields < 64 ? UINT64_C(1) << (*ret - type->fields) : 0;
+	if (*had & bit)
+		return p2v_err_set(err, P2V_EFORMAT, "line %u: '%s' is there already", line_of(rd),
+			(*ret)->key);
+	*had |= bit;
 	p2v_json_quote((*ret)->key, &rd->json);
 	p2v_buf_add_str(&rd->json, ":");
 	return advance(rd, err);
@@ -177,6 +184,7 @@ static int key_read(struct reader *rd, const struct p2v_json_type *type,
 static int mapping_read(
 	struct reader *rd, const struct p2v_json_type *type, int levels, struct p2v_err *err)
 {
+	uint64_t had = 0;
 	int r;
 
 	if (levels == 0)
@@ -188,7 +196,7 @@ static int mapping_read(
 		const struct p2v_json_field *f = NULL;
 
 		p2v_buf_add_str(&rd->json, n ? "," : "");
-		r = key_read(rd, type, &f, err);
+		r = key_read(rd, type, &had, &f, err);
 		if (r == 0)
 			r = value_read(rd, f, levels - 1, err);
 		if (r == 0)

@@ -3,7 +3,9 @@
 """The Debian package where systemd runs: installed, used by an agent, p2vd killed, the host started again, purged. The host
 is a container (systemd is its process 1); what is done there stands in units.sh.
 
-usage: units.py [--build DIR] [--package FILE] [--work DIR]"""
+--real: instead, a real server is received, converted and proven there.
+
+usage: units.py [--real] [--build DIR] [--package FILE] [--work DIR]"""
 
 import argparse
 import os
@@ -13,9 +15,10 @@ import subprocess
 import sys
 
 import deb
-from lib import container, server
+from lib import container, server, vm, walk
 
 LIMIT_S = 300
+REAL_LIMIT_S = 1800
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAYER = os.path.join(HERE, "..", "unit", "daemon", "fake-p2v.py")
 # A Debian of the matrix' kind with what the package depends on, and no more.
@@ -79,21 +82,38 @@ def seen(tree):
         return re.findall(r"^SEEN (.*)$", file.read(), re.M)
 
 
-def run(options):
-    package = options.package or deb.package_make(options.build, options.work)
-    tree = tree_make(package, options.work)
-    with container.Container(tree, options.work) as host:
-        for last in ("reboot", "poweroff"):
+def walk_along(tree, work, ends, limit_s, lines):
+    with container.Container(tree, work) as host:
+        for last in ends:
             host.start()
-            how = host.ends(LIMIT_S)
+            how = host.ends(limit_s)
             deb.need(how == last, f"it ended by {how}: {text_of(tree + '/var/log/walk')[-4000:]}")
     for line in seen(tree):
         print(f"   {line}", flush=True)
-    deb.need(len(seen(tree)) == 8, text_of(tree + "/var/log/walk"))
+    deb.need(len(seen(tree)) == lines, text_of(tree + "/var/log/walk"))
+
+
+def disk_put(tree):
+    """What the host's agent is to send: the demo's server, with that one's inventory."""
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", server.image_path("debian12-bios"), tree + "/root/web01.img"],
+                   check=True)
+    walk.machine_json(server.Server("debian12-bios"), tree + "/root/web01.json")
+    put(tree, "/root/phase", "real\n")
+
+
+def run(options):
+    package = options.package or deb.package_make(options.build, options.work)
+    tree = tree_make(package, options.work)
+    if not options.real:
+        return walk_along(tree, options.work, ("reboot", "poweroff"), LIMIT_S, 8)
+    disk_put(tree)
+    with vm.heavy_lock():
+        return walk_along(tree, options.work, ("poweroff",), REAL_LIMIT_S, 3)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", action="store_true")
     parser.add_argument("--build", default="build")
     parser.add_argument("--package")
     parser.add_argument("--work", default="/var/tmp/p2v-e2e-units")

@@ -41,7 +41,9 @@ other_pid() { local pid; pid=$(main_pid); [ "$pid" != 0 ] && [ "$pid" != "$1" ] 
 send() {
   local port=${2:-22}
   [ -e "/root/$1.img" ] || head -c 4M /dev/urandom > "/root/$1.img"
-  p2v-agent --server "p2v@127.0.0.1:$port" --identity /root/campaign --disk "/root/$1.img" --name "$1" --yes \
+  local machine=()
+  [ ! -e "/root/$1.json" ] || machine=(--machine "/root/$1.json")
+  p2v-agent --server "p2v@127.0.0.1:$port" --identity /root/campaign --disk "/root/$1.img" --name "$1" --yes "${machine[@]}" \
     --host-key "$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2)" --progress=none
 }
 
@@ -125,6 +127,19 @@ started_again() {
   seen "started with the host: the jobs are there, and the next machine is received"
 }
 
+# A real server's disk, and nothing played: what the units allow has to be enough for it.
+real() {
+  printf 'scan_s: 1\nkeep_free: 1M\n' >> /etc/p2v/p2vd.conf
+  systemctl restart p2vd.service
+  await "p2vd" p2v job list
+  p2v key new campaign --output /root/campaign
+  send web01
+  timeout 1200 p2v job watch web01 --progress=none || { p2v job logs web01; false; }
+  state_is web01 proven
+  not has "namespaces fail" journalctl --no-pager -u p2vd.service
+  seen "a real server, received, converted and proven by the unit's p2vd: $(p2v job show web01 | grep -c .) lines say how"
+}
+
 purged() {
   dpkg -P p2v > /tmp/purge 2>&1
   grep "still holds disks" /tmp/purge
@@ -152,6 +167,11 @@ case $(cat /root/phase 2> /dev/null || echo 1) in
     own_sshd
     echo 2 > /root/phase
     systemctl reboot
+    ;;
+  real)
+    installed
+    real
+    systemctl poweroff
     ;;
   2)
     started_again

@@ -102,6 +102,7 @@ static void mistakes_are_named_with_their_line(void **state)
 		const char *text, *said;
 	} rows[] = {
 		{"name: a\nwokers: 2\n", "line 2: 'wokers' is nothing that a configuration has"},
+		{"name: a\nname: b\n", "line 2: 'name' is there already"},
 		{"workers: two\n", "line 1: workers: 'two' is not a whole number"},
 		{"workers: -1\n", "not a whole number"},
 		{"workers: 5000000000\n", "workers"},

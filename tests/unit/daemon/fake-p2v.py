@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 NOUNS = {"plan": ["facts.json", "plan.json"], "changes": ["changes.json"], "output": ["output.json"], "prove": ["proof.json"]}
@@ -65,6 +66,9 @@ def probe(folder):
         cards = sorted(line.split(":")[0].strip() for line in file if ":" in line)
     with socket.create_server(("127.0.0.1", 0)) as here, socket.create_connection(here.getsockname(), 5):
         pass
+    for path in ("/tmp", "/var/tmp"):
+        with tempfile.TemporaryFile(dir=path):
+            pass
     return {"cards": cards, "beside": os.listdir(os.path.dirname(folder)),
             "no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
             "core": resource.getrlimit(resource.RLIMIT_CORE), "nice": os.nice(0), "errors": errors}
