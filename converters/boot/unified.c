@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "converters/boot/menu.h"
+#include "p2v/core/json.h"
 
 #define MAX_SECTIONS 64
 
@@ -54,12 +55,13 @@ static int take_section(struct boot_entry *e, const struct section *s, struct p2
 {
 	struct p2v_span rest = text_of(s), line, value;
 
-	if (strcmp(s->name, ".uname") == 0)
+	/* Of several profiles the first one starts by itself. */
+	if (strcmp(s->name, ".uname") == 0 && !*e->version)
 		return boot_set(&e->version, text_of(s), err);
-	if (strcmp(s->name, ".cmdline") == 0)
+	if (strcmp(s->name, ".cmdline") == 0 && !*e->cmdline)
 		return boot_set(&e->cmdline, text_of(s), err);
-	if (strcmp(s->name, ".initrd") == 0)
-		return boot_add_initrds(e, p2v_span_str(e->kernel), err);
+	if (strcmp(s->name, ".initrd") == 0 && !e->n_initrds)
+		return p2v_json_add_str(&e->initrds, &e->n_initrds, e->kernel, err);
 	if (strcmp(s->name, ".osrel") != 0)
 		return 0;
 	while (p2v_line_next(&rest, &line))
