@@ -134,7 +134,7 @@ real() {
   await "p2vd" p2v job list
   p2v key new campaign --output /root/campaign
   send web01
-  timeout 1200 p2v job watch web01 --progress=none || { p2v job logs web01; false; }
+  timeout 1200 p2v job watch web01 || { p2v job logs web01; false; }
   state_is web01 proven
   not has "namespaces fail" journalctl --no-pager -u p2vd.service
   seen "a real server, received, converted and proven by the unit's p2vd: $(p2v job show web01 | grep -c .) lines say how"

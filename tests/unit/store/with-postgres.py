@@ -58,6 +58,8 @@ class Postgres:
         try:
             if self.as_user:
                 shutil.chown(self.dir, "postgres")
+                # Whoever is to ask it may get to its socket; its data are its own.
+                os.chmod(self.dir, 0o711)
             self.run("initdb", "-D", self.data, "-A", "trust", "-U", "p2v", "--no-sync", "-E", "UTF8")
             self.start()
             self.run("createdb", "-h", self.dir, "-U", "p2v", "ledger")
