@@ -94,7 +94,10 @@ static const struct p2v_opt settings[] = {
 	SETTING("virtio_win", "ISO|DIR|URL",
 		"Drivers for a Windows, as p2v convert --virtio-win takes them: an absolute path, "
 		"or an address of the ISO, which is fetched once and kept below the workers' home "
-		"(.cache/p2v). By default what lies in /usr/share/virtio-win."),
+		"(.cache/p2v); stages that may fetch it have the host's network, others have none. "
+		"A "
+		"path is not one below base, where a stage sees its own job alone. By default what "
+		"lies in /usr/share/virtio-win."),
 	SETTING("virtio_win_digest", "sha256:HEX",
 		"What lies at the address in virtio_win; an address has to have one."),
 	SETTING("workers", "N", "How many stages run at once (default 1)."),

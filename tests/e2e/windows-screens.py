@@ -65,7 +65,8 @@ background_image (hd0,msdos1)/screen.tga
 sleep 3600
 """
 WRITE = "save_env -f (hd0,msdos1)/grubenv root\n"
-MODULES = ["biosdisk", "part_msdos", "fat", "all_video", "vbe", "gfxterm", "gfxterm_background", "tga", "loadenv", "sleep"]
+MODULES = ["biosdisk", "part_msdos", "fat", "all_video", "vbe", "terminal", "gfxterm", "gfxterm_background", "tga",
+           "loadenv", "sleep"]
 
 
 def disk_of(steps):

@@ -69,7 +69,7 @@ def probe(folder):
     for path in ("/tmp", "/var/tmp"):
         with tempfile.TemporaryFile(dir=path):
             pass
-    return {"cards": cards, "beside": os.listdir(os.path.dirname(folder)),
+    return {"argv": sys.argv[1:], "cards": cards, "beside": os.listdir(os.path.dirname(folder)),
             "no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
             "core": resource.getrlimit(resource.RLIMIT_CORE), "nice": os.nice(0), "errors": errors}
 

@@ -652,6 +652,35 @@ def workers_are_confined(scene):
 
 
 @case
+def what_the_server_proposes(scene):
+    """Format and drivers of p2vd.conf, where the job's orders do not say otherwise; who may have to fetch has a network."""
+    address, digest, here = "https://example.org/v.iso", "sha256:" + 64 * "0", "/srv/v.iso"
+    rows = (("plain", {}, ["--format=raw", f"--virtio-win={address}", f"--virtio-win-digest={digest}"]),
+            ("sized", {"memory_bytes": 1 << 30}, ["--format=raw", f"--virtio-win={address}", f"--virtio-win-digest={digest}"]),
+            ("own", {"format": "vmdk", "virtio_win": here}, []))
+    for name, orders, _ in rows:
+        os.makedirs(scene.path(name))
+        with open(scene.path(name, "orders.json"), "w") as file:
+            json.dump({"version": 1, **orders}, file)
+        scene.add(name, "plan probe:1")
+    server = scene.server(format="raw", virtio_win=address, virtio_win_digest=digest)
+    for name, _, options in rows:
+        server.comes(name, "proven")
+        with open(scene.path(name, "probe")) as file:
+            found = json.load(file)
+        said = [word for word in found["argv"] if word.startswith(("--format", "--virtio-win"))]
+        need(said == options, f"{name}: {said}")
+        need(set(os.listdir("/sys/class/net")) <= set(found["cards"]), f"{name}: cannot fetch")
+    server.stop()
+    scene.add("later", "plan probe:1")
+    server = scene.server(virtio_win=here)
+    server.comes("later", "proven")
+    with open(scene.path("later", "probe")) as file:
+        found = json.load(file)
+    need(f"--virtio-win={here}" in found["argv"], found["argv"])
+
+
+@case
 def from_another_host(scene):
     """The same verbs against a server that only ssh reaches, through a real sshd; a host that is none is named."""
     sys.path.insert(0, os.path.join(HERE, "..", "..", "e2e"))
