@@ -116,6 +116,7 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 	f->part = v->part;
 	f->offset_bytes = v->offset_bytes;
 	f->size_bytes = v->size_bytes;
+	f->unclean = v->unclean;
 	f->esp = is_type(v, GPT_ESP) || is_type(v, DOS_ESP);
 	if (d && is_type(v, GPT_BIOS_BOOT))
 		d->bios_boot = true;

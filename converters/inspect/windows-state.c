@@ -99,6 +99,45 @@ static int read_policies(struct windows *win)
 	return 0;
 }
 
+static int add_signing(struct windows *win, const char *words)
+{
+	return inspect_add_str(win->in, &win->w->signing, &win->w->n_signing, words);
+}
+
+/* XP and 2003: 0 takes any driver, 1 asks, 2 refuses what Microsoft has not signed. */
+static bool refuses_unsigned(struct windows *win)
+{
+	p2v_autobuf struct p2v_buf policy = {0};
+	uint32_t type;
+
+	if (!win->software || win->w->major >= 6)
+		return false;
+	if (guest_hive_get(win->software, "Microsoft\\Driver Signing", "Policy", &type, &policy,
+		    NULL) == 0 &&
+		policy.len && policy.data[0] == 2)
+		return true;
+	return windows_u32(win, win->software, "Policies\\Microsoft\\Windows NT\\Driver Signing",
+		       "BehaviorOnFailedVerify", 0) == 2;
+}
+
+/* Later ones: what there is beside the signature that each 64-bit Windows asks for. */
+static int read_signing(struct windows *win)
+{
+	p2v_autofree char *hvci = windows_key(win, "Control\\DeviceGuard\\Scenarios\\"
+						   "HypervisorEnforcedCodeIntegrity");
+	int r = hvci ? 0 : p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
+
+	if (r == 0 && refuses_unsigned(win))
+		r = add_signing(win, "Windows refuses drivers that Microsoft has not signed "
+				     "(Driver Signing)");
+	if (r == 0 && has_file(win, "System32/CodeIntegrity/SIPolicy.p7b"))
+		r = add_signing(win, "a list of its own says which programs may run (WDAC, "
+				     "SIPolicy.p7b)");
+	if (r == 0 && win->w->major >= 10 && windows_u32(win, win->system, hvci, "Enabled", 0))
+		r = add_signing(win, "the hypervisor checks each driver (memory integrity, HVCI)");
+	return r;
+}
+
 /* XP and 2003 have a kernel and a HAL for the board that they were installed on. */
 static int read_board(struct windows *win)
 {
@@ -182,6 +221,8 @@ int windows_state(struct windows *win)
 		r = read_hibernation(win);
 	if (r == 0)
 		r = read_policies(win);
+	if (r == 0)
+		r = read_signing(win);
 	if (r == 0)
 		r = read_board(win);
 	read_bitlocker(win);

@@ -21,23 +21,38 @@ static void check_version(struct planning *p)
 			p->os->root, p->os->pretty, plan_windows(p)->major, plan_windows(p)->minor);
 }
 
+static const struct facts_fs *find_fs(const struct planning *p, const char *device)
+{
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		if (plan_is(p->facts->filesystems[i].device, device))
+			return &p->facts->filesystems[i];
+	return NULL;
+}
+
+/* What somebody can do whose Windows was caught in the middle of something. */
+#define AGAIN                                                                                      \
+	"Start Windows, shut it down with 'shutdown /s /t 0', and copy it again with p2v-agent "   \
+	"--refresh, which sends only what has changed"
+
 static void check_written_back(struct planning *p)
 {
 	const struct facts_windows *w = plan_windows(p);
+	const struct facts_fs *root = find_fs(p, p->os->root);
 
 	if (w->hibernated)
 		plan_block(p,
 			"%s: Windows is hibernated, as it is after each shutdown with Fast "
-			"Startup: what is changed on the disk would be lost. Start it, shut it "
-			"down "
-			"with 'shutdown /s /t 0', and copy it again (p2v-agent --refresh)",
+			"Startup: what is changed on the disk would be lost. " AGAIN,
+			p->os->root);
+	else if (root && root->unclean)
+		plan_block(p,
+			"%s: its file system was not unmounted, as after a power cut or while "
+			"Windows runs: what stands in its log alone would be lost. " AGAIN,
 			p->os->root);
 	for (size_t i = 0; i < w->n_dirty; i++)
 		plan_block(p,
 			"%s: its registry (%s) was not written back in full, as after a power "
-			"cut or while it runs: start Windows, shut it down with 'shutdown /s /t "
-			"0', and copy it again with p2v-agent --refresh, which sends only what "
-			"has changed",
+			"cut or while Windows runs. " AGAIN,
 			p->os->root, w->dirty[i]);
 	for (size_t i = 0; i < w->n_damaged; i++)
 		plan_block(p,
@@ -45,14 +60,6 @@ static void check_written_back(struct planning *p)
 			"'shutdown /s /t 0'; if it does not start either, restore this file from a "
 			"backup",
 			p->os->root, w->damaged[i]);
-}
-
-static const struct facts_fs *find_fs(const struct planning *p, const char *device)
-{
-	for (size_t i = 0; i < p->facts->n_filesystems; i++)
-		if (plan_is(p->facts->filesystems[i].device, device))
-			return &p->facts->filesystems[i];
-	return NULL;
 }
 
 /* Windows itself finds what lies on them; but its system is started from a plain partition only. */
@@ -129,6 +136,8 @@ void plan_windows_check(struct planning *p)
 	warn_list(p, "Windows has something to finish at its next start", w->pending, w->n_pending);
 	warn_list(p, "anti-virus software may keep new drivers from loading", w->antivirus,
 		w->n_antivirus);
+	warn_list(p, "a policy may keep drivers from loading or being installed", w->signing,
+		w->n_signing);
 	warn_drivers(p);
 	if (w->staged)
 		plan_warn(p, "an earlier conversion left work for its first start, which is "

@@ -91,6 +91,7 @@ struct guest_volume {
 	uint32_t disk;	  /* index of the disk that it lies on; LV, MD, CRYPT: UINT32_MAX */
 	uint32_t part;	  /* partition number, 0 for a whole disk */
 	uint64_t offset_bytes, size_bytes;
+	bool unclean; /* NTFS: was not unmounted; part of it may be in its log alone */
 };
 
 struct guest_storage {

@@ -264,6 +264,18 @@ static int add_crypts(struct fs_door *d, struct guest_storage *s, struct p2v_err
 	return rc;
 }
 
+/* Exit code of ntfs-3g.probe where $LogFile does not say that all is written. */
+#define NTFS_UNCLEAN 15
+
+/* Nothing of ours may be written there: ntfs-3g empties the log. */
+static void probe_logs(guestfs_h *h, struct guest_storage *s)
+{
+	for (size_t i = 0; i < s->n_volumes; i++)
+		if (s->volumes[i].kind && strcmp(s->volumes[i].kind, "ntfs") == 0)
+			s->volumes[i].unclean =
+				guestfs_ntfs_3g_probe(h, 1, s->volumes[i].device) == NTFS_UNCLEAN;
+}
+
 static bool has_kind(const struct guest_storage *s, const char *kind)
 {
 	for (size_t i = 0; i < s->n_volumes; i++)
@@ -282,5 +294,7 @@ int fs_storage(struct guest *g, struct guest_storage *s, struct p2v_err *err)
 		rc = add_arrays(h, s, err);
 	if (rc == 0)
 		rc = add_crypts((struct fs_door *)g, s, err);
+	if (rc == 0)
+		probe_logs(h, s);
 	return rc == 0 && has_kind(s, "LVM2_member") ? add_volumes(h, s, err) : rc;
 }

@@ -53,6 +53,7 @@ struct facts_fs {
 	char *windows_volume; /* what Windows alone can put together: "dynamic disks (LDM)"; else
 			       * NULL
 			       */
+	bool unclean;	      /* NTFS: was not unmounted; part of it may be in its log alone */
 	char *parent;	  /* inside of an encrypted volume: that volume's door device; else NULL */
 	char *array_uuid; /* md: as mdadm.conf writes it; else NULL */
 	char **aliases; /* what a guest may call it beside what follows from the above: /dev/md1 */
@@ -228,6 +229,8 @@ struct facts_windows {
 	char *hal;    /* XP and 2003: the board that it was installed for, acpiapic_mp; else NULL */
 	char **dirty; /* hives that were not written back in full */
 	size_t n_dirty;
+	char **signing; /* policies that look at who signed a driver, in words */
+	size_t n_signing;
 	char **damaged; /* hives whose keys are no tree, a sentence each */
 	size_t n_damaged;
 	char **pending; /* what it has to finish at its next start, in words */

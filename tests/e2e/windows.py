@@ -183,6 +183,12 @@ def hibernated(steps):
 
 
 @CASES.add
+def not_unmounted(steps):
+    """A volume whose log nobody has brought to its end."""
+    refused(steps, "2k19", "unclean", "not unmounted", "--refresh")
+
+
+@CASES.add
 def dirty_registry(steps):
     """A registry whose last edits are in its logs only."""
     refused(steps, "2k19", "dirty", "SYSTEM", "shutdown /s")

@@ -505,7 +505,16 @@ def have_wins(s, h):
                         NameServerList=["192.0.2.60", "192.0.2.61"], NetbiosOptions=1)
 
 
+def be_strict(s, h):
+    """About who has signed a driver."""
+    if s.old:
+        h["SOFTWARE"].set("Microsoft\\Driver Signing", {"Policy": b"\2"})
+    for ccs in control_sets(s):
+        h["SYSTEM"].key(f"{ccs}\\Control\\DeviceGuard\\Scenarios\\HypervisorEnforcedCodeIntegrity", Enabled=1)
+
+
 FEATURES = {
+    "strict": be_strict,
     "ipv6": have_ipv6, "wins": have_wins,
     "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,
     "filters": have_filters, "agents": have_agents, "restricted": be_restricted,

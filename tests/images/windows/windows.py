@@ -9,12 +9,13 @@
 
 In a directory the EFI system partition's files are in Windows/Boot, where a conversion mounts it.
 Beside the words that systems.FEATURES has, --with takes: dirty (SYSTEM was not written back),
-old-logs (of hives that were), hibernated, test-signing, removable-absent, removable-foreign, bitlocker, dynamic (disks only).
+old-logs (of hives that were), unclean (the volume was not unmounted), hibernated, test-signing, removable-absent, removable-foreign, bitlocker, dynamic (disks only).
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -37,7 +38,7 @@ TYPES = {"esp": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "msr": "E3C9E316-0B5C-4D
          "data": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
          "recovery": "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC",
          "ldm": "AF9B60A0-1431-4F62-BC68-3311714A69AD"}
-WORDS = ["dirty", "old-logs", "hibernated", "test-signing", "removable-absent", "removable-foreign",
+WORDS = ["dirty", "old-logs", "unclean", "hibernated", "test-signing", "removable-absent", "removable-foreign",
          "bitlocker", "dynamic"]
 
 
@@ -162,6 +163,8 @@ def make_windows(s, words, root):
     put(root, "Program Files/desktop.ini")
     put(root, ("Documents and Settings" if s.old else "Users") + "/Default/x.txt", "x\r\n")
     put(root, "pagefile.sys", bytes(4096))
+    if "strict" in words and not s.old:
+        put(root, f"{sys32}/CodeIntegrity/SIPolicy.p7b", b"\x30\x82")
     if not s.old:
         put(root, f"{sys32}/DriverStore/FileRepository/mshdc.inf_{s.arch}_0123456789abcdef/mshdc.inf")
     if "hibernated" in words:
@@ -214,6 +217,16 @@ def make_vfat(image, part, tree):
         run("mcopy", "-s", "-i", image, str(entry), "::/")
 
 
+def spoil_log(image):
+    """$LogFile (record 2) does not say that all is written: rubbish is where its first restart page was."""
+    found = run("ntfsinfo", "-f", "-v", "-i", "2", image)
+    first = int(re.search(r"Runlist:.*\n\s+0x0\s+(0x[0-9a-f]+)", found).group(1), 16)
+    cluster = int(re.search(r"Cluster Size: (\d+)", run("ntfsinfo", "-f", "-m", image)).group(1))
+    with open(image, "r+b") as file:
+        file.seek(first * cluster)
+        file.write(b"RSTR" + b"\1" * 508)
+
+
 def encrypt(image):
     """The head of a BitLocker volume, as of Windows 7 on, and of the three copies of what describes it (by cryptsetup's and
     libbde's documents): nobody can look inside."""
@@ -243,6 +256,8 @@ def fill(s, words, part, disk, work):
     if part.content == "windows" and s.firmware == systems.BIOS and len(parts(s)) == 1:
         make_boot(s, words, tree)
     make_volume(image, part, tree)
+    if part.content == "windows" and "unclean" in words:
+        spoil_log(image)
     if part.content == "windows" and "bitlocker" in words:
         encrypt(image)
     run("dd", f"if={image}", f"of={disk}", "bs=64k", "conv=sparse,notrunc", "oflag=seek_bytes",
@@ -299,6 +314,7 @@ def storage(s, words):
                  "kind": kinds[p.content], "uuid": f"5E2A1C340000000{p.number}", "label": p.label,
                  "partuuid": p.guid.lower() if gpt else f"5e2a1c34-0{p.number}",
                  "offset_bytes": p.start * 512, "size_bytes": p.sectors * 512,
+                 "unclean": p.content == "windows" and "unclean" in words,
                  "esp": p.kind == "esp"} for p in parts(s) if p.content]}
 
 
