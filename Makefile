@@ -15,7 +15,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	openssh-server openssh-client curl openssl zstd lz4 diffutils \
 	mmdebstrap arch-test e2fsprogs xfsprogs btrfs-progs dosfstools mtools fusefat xorriso exfatprogs exfat-fuse ntfs-3g lvm2 mdadm \
 	thin-provisioning-tools cryptsetup-bin guestfish \
-	util-linux procps iproute2 iputils-ping busybox ethtool passwd fdisk cpio grub-pc-bin grub2-common pxelinux syslinux-common initramfs-tools-core \
+	util-linux procps iproute2 iputils-ping busybox ethtool passwd fdisk cpio gcab grub-pc-bin grub2-common pxelinux syslinux-common initramfs-tools-core \
 	dpkg-dev chromium fonts-dejavu-core python3 python3-jsonschema python3-yaml clang-format binutils man-db libxml2-utils expect tmux
 
 .PHONY: all deps setup check check-fast check-asan matrix soak demo bench media-programs static-agents deb install clean

@@ -112,6 +112,10 @@ int run_rc_disable(struct guest *g, const struct plan_step *step, struct apply_d
  */
 int run_hive_edit(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
+/* inbox-copy: `from` is a file in the guest, or a cabinet there (.cab) that holds `name`; the
+ * step's path is in any letter case. */
+int run_inbox_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err);
 /* media-copy: `from` is a path on the medium, the step's path is in any letter case. Several, each
  * with a `to`: to that place below the step's path. */
 int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,

@@ -4,13 +4,19 @@
 
 #include "converters/apply/editors.h"
 
+#include <errno.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
 
 #include "drivers-inject/catalog/windows.h"
+#include "p2v/archive/iso.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/guest/read.h"
 #include "p2v/guest/write.h"
+
+#define CAB_BYTES ((uint64_t)512 << 20)
 
 static int copy(struct guest *g, const struct catalog_media *media, const char *from,
 	const char *to, const char *why, struct p2v_err *err)
@@ -47,6 +53,36 @@ int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_d
 			 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	}
 	return r;
+}
+
+/* A copy that lies in the guest, or in a cabinet there. */
+int run_inbox_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
+	struct p2v_err *err)
+{
+	const char *from = apply_arg(step, "from", err), *name = apply_arg(step, "name", err);
+	p2v_autobuf struct p2v_buf bytes = {0};
+	p2v_autoclose int fd = memfd_create("inbox", MFD_CLOEXEC);
+	p2v_autofree char *path = NULL;
+	size_t n = from ? strlen(from) : 0;
+	int r;
+
+	(void)details;
+	if (!from || !name)
+		return P2V_EFORMAT;
+	if (fd < 0)
+		return p2v_err_errno(err, errno, "memfd_create");
+	if (n > 4 && strcasecmp(from + n - 4, ".cab") == 0) {
+		r = guest_download(g, from, CAB_BYTES, fd, err);
+		if (r == 0)
+			r = archive_cab_member(fd, name, CATALOG_MAX_TOOL_BYTES, &bytes, err);
+		r = r < 0 ? p2v_err_wrap(err, r, "%s", from) : 0;
+	} else {
+		r = guest_read_file(g, from, CATALOG_MAX_TOOL_BYTES, &bytes, err);
+	}
+	if (r == 0)
+		r = guest_path_nocase(g, step->path, &path, err);
+	return r < 0 ? r
+		     : guest_write_file(g, path, bytes.data, bytes.len, 0755, step->reason, err);
 }
 
 /* cmd.exe wants its own line ends. */

@@ -39,17 +39,23 @@ static int read_driver(struct windows *win, const char *set, const char *name)
 	p2v_autofree char *over = p2v_strf("%s\\Services\\%s\\StartOverride", set, name);
 	p2v_autofree char *rest = p2v_strf("System32/drivers/%s.sys", name);
 	p2v_autofree char *file = NULL;
+	p2v_autofree char *source = NULL;
 	struct facts_windows_driver *d;
+	bool there;
 	int r;
 
 	if (!key || !over || !rest)
 		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
-	if (!guest_hive_has_key(win->system, key))
+	there = guest_hive_has_key(win->system, key);
+	file = windows_path(win, rest);
+	if (!file || !guest_is_file(win->in->g, file))
+		source = windows_source(win, name);
+	if (!there && !source)
 		return 0;
 	d = inspect_grow(win->in, (void **)&win->w->drivers, &win->w->n_drivers, sizeof(*d));
 	if (!d)
 		return P2V_ENOMEM;
-	file = windows_path(win, rest);
+	d->source = p2v_steal(source);
 	d->start = windows_u32(win, win->system, key, "Start", 4);
 	d->overridden = guest_hive_has_key(win->system, over);
 	d->present = file && guest_is_file(win->in->g, file);

@@ -33,6 +33,10 @@ int windows_agents(struct windows *win);
 int windows_network(struct windows *win);
 int windows_boot(struct windows *win);
 
+/* Where the file of a driver that came with XP or 2003 can be had, which its setup did not install:
+ * malloc'd, or NULL. */
+char *windows_source(struct windows *win, const char *driver);
+
 /* An adapter's IPv6. class_key: of its driver's settings, or NULL. */
 int windows_network6(
 	struct windows *win, struct facts_nic *nic, const char *guid, const char *class_key);

@@ -62,7 +62,8 @@ static bool all_sets(const struct planning *p, const char *name, bool boots)
 		const struct facts_windows_driver *d = &w->drivers[i];
 
 		if (plan_is(d->name, name))
-			n += d->present && (!boots || (d->start == 0 && !d->overridden));
+			n += boots ? d->present && d->start == 0 && !d->overridden
+				   : d->present || *plan_text(d->source);
 	}
 	return n && n == w->n_sets;
 }

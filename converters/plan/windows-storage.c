@@ -197,7 +197,7 @@ static bool sleeps(const struct planning *p, const struct facts_windows_driver *
 {
 	bool bus, wanted = is_below(p, d->name, &bus);
 
-	return wanted && (d->overridden || (bus && d->start != 0));
+	return wanted && (d->overridden || (bus && d->start != 0)) && !*plan_text(d->source);
 }
 
 /* Windows 8 and later keep the drivers asleep that their own disk did not need. */
@@ -222,6 +222,55 @@ static void wake(struct planning *p)
 			plan_hive_key(p, d->set, "Services\\%s", d->name);
 			plan_hive_u32(p, "Start", 0);
 		}
+	}
+}
+
+/* Groups and tags of a plain installation: the controller before its channels. */
+static const struct {
+	const char *name, *group;
+	uint32_t tag;
+} inbox[] = {{"atapi", "SCSI miniport", 25}, {"intelide", "System Bus Extender", 4},
+	{"pciide", "System Bus Extender", 3}};
+
+static void register_inbox(
+	struct planning *p, const struct facts_windows_driver *d, const char *group, uint32_t tag)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "system32\\drivers\\%.50s.sys", d->name);
+	plan_hive_key(p, d->set, "Services\\%s", d->name);
+	plan_hive_u32(p, "Type", 1);
+	plan_hive_u32(p, "Start", 0);
+	plan_hive_u32(p, "ErrorControl", 1);
+	plan_hive_u32(p, "Tag", tag);
+	plan_hive_value(p, "text", "Group", group);
+	plan_hive_value(p, "expand", "ImagePath", path);
+}
+
+/* What its setup left out is on the disk all the same. */
+static void fetch_inbox(struct planning *p, const char *name, const char *group, uint32_t tag)
+{
+	const struct facts_windows *w = plan_windows(p);
+	bool fetched = false, bus;
+
+	for (size_t i = 0; i < w->n_drivers; i++) {
+		const struct facts_windows_driver *d = &w->drivers[i];
+		char path[512], file[64];
+
+		if (!plan_is(d->name, name) || !*plan_text(d->source) || !is_below(p, name, &bus))
+			continue;
+		snprintf(path, sizeof(path), "%s/System32/drivers/%.50s.sys", w->dir, name);
+		snprintf(file, sizeof(file), "%.50s.sys", name);
+		if (!fetched) {
+			plan_step(p, "inbox-copy", path,
+				"The old machine's disk needed no such driver; Windows brought it "
+				"along, and the virtual machine's does.");
+			plan_arg(p, "from", d->source);
+			plan_arg(p, "name", file);
+			plan_hive_step(p, "SYSTEM", "The driver %s starts with Windows.", name);
+		}
+		fetched = true;
+		register_inbox(p, d, group, tag);
 	}
 }
 
@@ -250,6 +299,8 @@ void plan_windows_storage(struct planning *p)
 			add_storage(p, d, storages[i].bus_type);
 	}
 	wake(p);
+	for (size_t i = 0; i < P2V_N(inbox); i++)
+		fetch_inbox(p, inbox[i].name, inbox[i].group, inbox[i].tag);
 	if (!p->virtio_disk && plan_windows(p)->major < 6 && !plan_windows(p)->ide_listed)
 		add_ide_devices(p);
 }

@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +30,9 @@ static int iso_error(struct archive *a, struct p2v_err *err)
 {
 	const char *text = archive_error_string(a);
 
-	return p2v_err_set(err, P2V_EFORMAT, "not an ISO image that can be read: %s",
+	return p2v_err_set(err, P2V_EFORMAT, "%s: %s",
+		archive_format(a) == ARCHIVE_FORMAT_CAB ? "not a cabinet that can be read"
+							: "not an ISO image that can be read",
 		text ? text : "not in its format");
 }
 
@@ -133,7 +136,8 @@ static int read_members(
 	}
 }
 
-int archive_iso_read(int fd, const struct archive_iso_wanted *wanted, struct p2v_err *err)
+static int read_as(int (*support)(struct archive *a), int fd,
+	const struct archive_iso_wanted *wanted, struct p2v_err *err)
 {
 	p2v_auto(reader_free) reader a = archive_read_new();
 
@@ -141,8 +145,54 @@ int archive_iso_read(int fd, const struct archive_iso_wanted *wanted, struct p2v
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return p2v_err_set(err, P2V_EIO, "cannot be read from its beginning");
-	if (archive_read_support_format_iso9660(a) != ARCHIVE_OK ||
-		archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
+	if (support(a) != ARCHIVE_OK || archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
 		return iso_error(a, err);
 	return read_members(a, wanted, err);
+}
+
+int archive_iso_read(int fd, const struct archive_iso_wanted *wanted, struct p2v_err *err)
+{
+	return read_as(archive_read_support_format_iso9660, fd, wanted, err);
+}
+
+/* ---- cabinets ---- */
+
+struct search {
+	const char *name;
+	struct p2v_buf *body; /* NULL: it is not wanted */
+	bool found;
+};
+
+static bool is_it(void *opaque, const struct archive_iso_member *m)
+{
+	struct search *s = opaque;
+	bool it = !s->found && strcasecmp(m->path, s->name) == 0;
+
+	s->found |= it;
+	return it && s->body;
+}
+
+static int keep(void *opaque, const struct archive_iso_member *m, const struct p2v_buf *body,
+	struct p2v_err *err)
+{
+	struct search *s = opaque;
+
+	(void)m;
+	if (!body)
+		return 0;
+	p2v_buf_add(s->body, body->data, body->len);
+	return p2v_buf_check(s->body, err);
+}
+
+int archive_cab_member(
+	int fd, const char *name, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err)
+{
+	struct search s = {.name = name, .body = ret};
+	const struct archive_iso_wanted wanted = {
+		.want = is_it, .take = keep, .opaque = &s, .max_body_bytes = max_bytes};
+	int r = read_as(archive_read_support_format_cab, fd, &wanted, err);
+
+	if (r == 0 && !s.found)
+		r = p2v_err_set(err, P2V_ENOTFOUND, "there is no %s in it", name);
+	return r;
 }

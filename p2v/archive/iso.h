@@ -4,7 +4,8 @@
 
 /*
  * The files of an ISO 9660 image (ECMA-119), with the long names of Rock Ridge or Joliet where it
- * has them. The image is foreign: names, counts and sizes are bounded.
+ * has them; and a file out of a cabinet of Windows. Both are foreign: names, counts and sizes are
+ * bounded.
  */
 
 #include <stdbool.h>
@@ -40,6 +41,11 @@ struct archive_iso_wanted {
 /* fd: a regular file or a block device; its offset is moved. P2V_EFORMAT: no ISO 9660 file system.
  * The error sentence does not name the image. */
 int archive_iso_read(int fd, const struct archive_iso_wanted *wanted, struct p2v_err *err);
+
+/* Appends one file of a cabinet (.cab), by its name in any letter case; ret NULL: whether it is
+ * there. P2V_ENOTFOUND, P2V_EFORMAT. */
+int archive_cab_member(
+	int fd, const char *name, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err);
 
 /* The volume label, without the blanks at its end; malloc'd, printable ASCII. */
 int archive_iso_label(int fd, char **ret, struct p2v_err *err);

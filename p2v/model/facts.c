@@ -178,6 +178,7 @@ static const struct p2v_json_field facts_windows_driver_fields[] = {
 	P2V_JSON_U32(struct facts_windows_driver, start, 0),
 	P2V_JSON_BOOL(struct facts_windows_driver, overridden, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows_driver, present, 0),
+	P2V_JSON_STR(struct facts_windows_driver, source, 0),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_windows_driver_type = {

@@ -195,6 +195,8 @@ struct facts_windows_driver {
 	uint32_t start;	 /* 0 boot ... 4 disabled */
 	bool overridden; /* StartOverride keeps it from starting where it was not needed */
 	bool present;	 /* its file is there */
+	char *source; /* it is missing; where it can be had: a copy, or a cabinet (.cab) that holds
+			 it; else NULL */
 };
 
 /* A driver of a vendor that filters a whole class of devices. */

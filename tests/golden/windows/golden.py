@@ -45,6 +45,8 @@ CASES |= {
     "2k19-unclean": ("2k19", ["unclean"], True, "iso"),
     "2k19-strict": ("2k19", ["strict"], True, "iso"),
     "2k3-strict": ("2k3", ["strict"], True, "iso"),
+    "2k3-scsi-only": ("2k3", ["scsi-only"], False, "iso"),
+    "2k3-scsi-loose": ("2k3", ["scsi-only-loose"], False, "iso"),
     "2k19-dirty": ("2k19", ["dirty"], True, "iso"),
     "2k16-no-version": ("2k16", ["no-version"], True, "iso"),
     "w10-hibernated": ("w10", ["hibernated"], True, "iso"),

@@ -513,7 +513,14 @@ def be_strict(s, h):
         h["SYSTEM"].key(f"{ccs}\\Control\\DeviceGuard\\Scenarios\\HypervisorEnforcedCodeIntegrity", Enabled=1)
 
 
+def know_no_ide(s, h):
+    for ccs in control_sets(s):
+        for name in ("atapi", "intelide", "pciide"):
+            h["SYSTEM"].keys.pop(f"{ccs}\\Services\\{name}", None)
+
+
 FEATURES = {
+    "scsi-only": know_no_ide,
     "strict": be_strict,
     "ipv6": have_ipv6, "wins": have_wins,
     "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,

@@ -8,7 +8,8 @@
     windows.py --nouns DIR --system 2k19 [--with ...]         storage.json and machine.json of that disk
 
 In a directory the EFI system partition's files are in Windows/Boot, where a conversion mounts it.
-Beside the words that systems.FEATURES has, --with takes: dirty (SYSTEM was not written back),
+Beside the words that systems.FEATURES has, --with takes: scsi-only (XP and 2003: no driver for IDE is installed; scsi-only-loose: they lie beside),
+dirty (SYSTEM was not written back),
 old-logs (of hives that were), unclean (the volume was not unmounted), hibernated, test-signing, removable-absent, removable-foreign, bitlocker, dynamic (disks only).
 """
 
@@ -38,7 +39,7 @@ TYPES = {"esp": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "msr": "E3C9E316-0B5C-4D
          "data": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
          "recovery": "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC",
          "ldm": "AF9B60A0-1431-4F62-BC68-3311714A69AD"}
-WORDS = ["dirty", "old-logs", "unclean", "hibernated", "test-signing", "removable-absent", "removable-foreign",
+WORDS = ["scsi-only", "scsi-only-loose", "dirty", "old-logs", "unclean", "hibernated", "test-signing", "removable-absent", "removable-foreign",
          "bitlocker", "dynamic"]
 
 
@@ -137,6 +138,24 @@ def driver_files(s):
     return names
 
 
+def leave_out_ide(s, root, top, loose):
+    """As the setup of XP and 2003 does where there is no such controller: the drivers lie in a cabinet, or beside."""
+    names = ["atapi.sys", "intelide.sys", "pciide.sys"]
+    for name in names:
+        (root / top / "system32/drivers" / name).unlink()
+    if loose:
+        for name in names:
+            put(root, f"{top}/system32/dllcache/{name}", pe.program(s.arch, name[:-4]))
+        return
+    cache = root / top / "Driver Cache/i386"
+    cache.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as work:
+        for cabinet, inside in (("sp2.cab", names[1:]), ("driver.cab", names + ["disk.sys"])):
+            for name in inside:
+                put(Path(work), name.upper(), pe.program(s.arch, f"{name[:-4]} of {cabinet}"))
+            run("gcab", "--create", "--zip", "--nopath", str(cache / cabinet), *[f"{work}/{name.upper()}" for name in inside])
+
+
 def make_windows(s, words, root):
     """The system's own volume."""
     top = s.directory
@@ -157,6 +176,8 @@ def make_windows(s, words, root):
         put(root, f"{sys32}/{name}", pe.program(s.arch, name))
     for name in driver_files(s):
         put(root, f"{sys32}/drivers/{name}.sys", pe.program(s.arch, name))
+    if "scsi-only" in words or "scsi-only-loose" in words:
+        leave_out_ide(s, root, top, "scsi-only-loose" in words)
     put(root, f"{top}/inf/mshdc.inf", "[Version]\r\nSignature=\"$Windows NT$\"\r\n")
     put(root, f"{top}/Fonts/arial.ttf")
     (root / top / ("Temp" if s.old else "temp")).mkdir()
