@@ -10,6 +10,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 #include "p2v/core/text.h"
 #include "p2v/link/ssh.h"
 
@@ -71,9 +72,11 @@ static bool fields_ask(const char *title, const char *text, const struct ui_fiel
 		t, words, TEXT_WIDTH, 4, 8, ENTRY_WIDTH, entries, ok_word, cancel_word, NULL);
 	/* newt gives each value back as a new text of its own. */
 	for (size_t i = 0; i < n && i < FIELDS_MAX; i++) {
-		if (pressed == 1 && values[i] &&
-			strcmp(values[i], ui_answers_get(a, fields[i].setting)) != 0)
-			ui_answers_set(a, fields[i].setting, values[i], NULL);
+		p2v_autofree char *value = p2v_span_dup(p2v_span_trim(p2v_span_str(values[i])));
+
+		if (pressed == 1 && value &&
+			strcmp(value, ui_answers_get(a, fields[i].setting)) != 0)
+			ui_answers_set(a, fields[i].setting, value, NULL);
 		free(values[i]);
 		free(labels[i]);
 	}

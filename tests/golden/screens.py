@@ -277,7 +277,7 @@ def drive(terminal, folder, update):
     terminal.wait("Waiting for you")
     terminal.press("Tab", "Enter")
     snapshot("settings", terminal.wait("Settings", "Cancel", "At most"), update)
-    terminal.press("p2v@10.0.0.5", "Tab", KEY)
+    terminal.press("Space", "p2v@10.0.0.5", "Space", "Tab", KEY)
     terminal.press("Tab", "Tab", "web 01", *["Tab"] * 5, "Enter")
     snapshot("settings-wrong", terminal.wait("This cannot be", "'web 01' is not made of"), update)
     terminal.press("Enter")
