@@ -452,7 +452,7 @@ static int trash_see(const char *base, struct p2v_err *err)
 static int sandbox_make(struct daemon *d, struct p2v_err *err)
 {
 	struct p2v_err why = {0};
-	int r = daemon_sandbox_make(d->config->base, &d->sandbox, &why, err);
+	int r = daemon_sandbox_make(d->config, &d->sandbox, &why, err);
 
 	if (r == 0 && !d->sandbox.apart)
 		say(d, "workers see the host's network and all jobs, as namespaces fail: %s",

@@ -13,8 +13,8 @@
 #include "p2v/model/orders.h"
 #include "p2v/store/jobdir.h"
 
-/* No job has such a name. */
-#define PROBE	 ".namespaces"
+/* No job has such a name; several servers may look below the same base at once. */
+#define PROBE	 ".namespaces-"
 #define PROBE_MS 10000
 
 /* By name: one that an architecture does not have is passed over. */
@@ -78,9 +78,9 @@ static int filter_make(struct p2v_buf *ret, struct p2v_err *err)
 }
 
 /* A program is started so: administrators and kernels forbid user namespaces in many ways. */
-static bool namespaces_work(const char *base, struct p2v_err *ret_why)
+static bool namespaces_work(const struct server_config *config, struct p2v_err *ret_why)
 {
-	p2v_autofree char *probe = p2v_strf("%s/" PROBE, base);
+	p2v_autofree char *probe = p2v_strf("%s/" PROBE "%s", config->base, config->host);
 	const char *const argv[] = {"true", NULL};
 	const struct p2v_proc_confine confine = {
 		.no_new_privs = true, .no_network = true, .alone = probe};
@@ -101,12 +101,12 @@ static bool namespaces_work(const char *base, struct p2v_err *ret_why)
 	return status == 0;
 }
 
-int daemon_sandbox_make(
-	const char *base, struct daemon_sandbox *ret, struct p2v_err *ret_why, struct p2v_err *err)
+int daemon_sandbox_make(const struct server_config *config, struct daemon_sandbox *ret,
+	struct p2v_err *ret_why, struct p2v_err *err)
 {
 	int r = filter_make(&ret->filter, err);
 
-	ret->apart = r == 0 && namespaces_work(base, ret_why);
+	ret->apart = r == 0 && namespaces_work(config, ret_why);
 	return r;
 }
 

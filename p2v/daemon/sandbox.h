@@ -27,8 +27,8 @@ struct daemon_sandbox {
 };
 
 /* P2V_EUNSUPPORTED: this kernel has no filters. Where `apart` is false, ret_why says why. */
-int daemon_sandbox_make(
-	const char *base, struct daemon_sandbox *ret, struct p2v_err *ret_why, struct p2v_err *err);
+int daemon_sandbox_make(const struct server_config *config, struct daemon_sandbox *ret,
+	struct p2v_err *ret_why, struct p2v_err *err);
 void daemon_sandbox_finish(struct daemon_sandbox *sandbox);
 
 /* Whether what the job in dir is to become, by its orders or else by p2vd.conf, needs the host's
