@@ -47,6 +47,23 @@ static int read_modules(struct inspection *in, const struct place *p, struct p2v
 	return r;
 }
 
+/* modprobe.d(5): what a hardened server keeps from being loaded, as no machine of its kind has it.
+ */
+int refs_read_blocks(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, rest, verb, module;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		rest = line;
+		if (p2v_word_next(&rest, &verb) && p2v_word_next(&rest, &module) &&
+			(p2v_span_eq(verb, "blacklist") || p2v_span_eq(verb, "install")) &&
+			p2v_span_starts(module, "virtio"))
+			r = refs_add_line(in, p, n, p2v_span_trim(line));
+	}
+	return r;
+}
+
 /* Graphics drivers that need their card. */
 static bool is_card_driver(struct p2v_span name)
 {
@@ -119,6 +136,7 @@ static int read_aliases(struct inspection *in, const struct place *p, struct p2v
 
 const struct place refs_system_places[] = {
 	{"/etc/modules", "modules-load", read_modules, NULL},
+	{"/etc/modprobe.d/*.conf", "module-block", refs_read_blocks, NULL},
 	{"/etc/modules-load.d/*.conf", "modules-load", read_modules, NULL},
 	{"/etc/X11/xorg.conf", "graphics", read_xorg, NULL},
 	{"/etc/X11/XF86Config*", "graphics", read_xorg, NULL},

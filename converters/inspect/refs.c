@@ -390,6 +390,7 @@ static const struct {
 	{"etc/lvm/lvm.conf", "lvm-filter", read_lvm},
 	{"etc/lvm/lvmlocal.conf", "lvm-filter", read_lvm},
 	{"etc/lvm/devices/system.devices", "lvm-devices", read_present},
+	{"etc/modprobe.d/", "module-block", refs_read_blocks},
 };
 
 int inspect_refs_inside(

@@ -20,6 +20,9 @@ int refs_add(struct inspection *in, const struct place *p, uint32_t line, const 
 int refs_add_line(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text);
 
+/* modprobe.d, also where an initramfs has a copy. */
+int refs_read_blocks(struct inspection *in, const struct place *p, struct p2v_span text);
+
 /* The rows of refs-system.c: what is about other hardware than disks. */
 extern const struct place refs_system_places[]; /* the last has a NULL path */
 

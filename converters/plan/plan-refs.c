@@ -352,6 +352,12 @@ static void free_module(struct planning *p, const struct facts_ref *ref)
 	plan_arg(p, "text", ref->text);
 }
 
+static void free_block(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "line-comment", "It keeps a driver of virtual hardware from being loaded.");
+	plan_arg(p, "text", ref->text);
+}
+
 static void free_getty(struct planning *p, const struct facts_ref *ref)
 {
 	begin(p, ref, "line-comment",
@@ -507,6 +513,7 @@ static const struct {
 	{"lvm-filter", free_lvm_filter},
 	{"lvm-devices", free_lvm_devices},
 	{"modules-load", free_module},
+	{"module-block", free_block},
 	{"serial-getty", free_getty},
 	{"graphics", free_graphics},
 	{"disk-alias", free_disk_alias},

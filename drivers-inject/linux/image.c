@@ -39,6 +39,7 @@ static const char *const host_facts[] = {
 	"etc/lvm/lvmlocal.conf",
 	"etc/mdadm.conf",
 	"etc/mdadm/mdadm.conf",
+	"etc/modprobe.d/",
 };
 
 void linux_image_finish(struct linux_image *i)
