@@ -84,6 +84,18 @@ static int read_fstab(struct inspection *in, const struct place *p, struct p2v_s
 	return r;
 }
 
+/* By a name that is the content's own, but nothing here has it. */
+static bool is_gone(struct inspection *in, struct p2v_span spec)
+{
+	static const char *const prefixes[] = {"UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=",
+		"/dev/disk/by-uuid/", "/dev/disk/by-label/", "/dev/disk/by-part"};
+
+	for (size_t i = 0; i < P2V_N(prefixes); i++)
+		if (p2v_span_starts(spec, prefixes[i]))
+			return !inspect_find_fs(in->facts, spec);
+	return false;
+}
+
 /* A key that stays with the old machine: in its TPM, on a token or a card, on another disk. */
 static int read_crypt_key(
 	struct inspection *in, const struct place *p, uint32_t n, struct p2v_span fields)
@@ -118,7 +130,7 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 		if (!p2v_word_next(&line, &name) || name.p[0] == '#' ||
 			!p2v_word_next(&line, &spec))
 			continue;
-		if (inspect_is_hardware_name(spec))
+		if (inspect_is_hardware_name(spec) || (!p->inside && is_gone(in, spec)))
 			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
 		if (r == 0 && !p->inside)
 			r = read_crypt_key(in, p, n, line);
@@ -308,11 +320,13 @@ static int read_unit(struct inspection *in, const struct place *p, struct p2v_sp
 	struct p2v_span line, spec;
 	int r = 0;
 
-	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
-		if (p2v_span_eq(p2v_span_trim(p2v_span_until(line, '=', &spec)), "What") &&
-			inspect_is_hardware_name(p2v_span_trim(spec)))
-			r = refs_add(in, p, n, "", p2v_span_trim(spec),
-				inspect_find_fs(in->facts, p2v_span_trim(spec)));
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		if (!p2v_span_eq(p2v_span_trim(p2v_span_until(line, '=', &spec)), "What"))
+			continue;
+		spec = p2v_span_trim(spec);
+		if (inspect_is_hardware_name(spec) || is_gone(in, spec))
+			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
+	}
 	return r;
 }
 
