@@ -172,16 +172,35 @@ def show(machine):
     print("\n".join("      | " + line for line in machine.vga_text().split("\n")), flush=True)
 
 
+def picture(machine, name):
+    """For the README, where somebody wants one: a PNG of the screen in the folder P2V_KEEP_SCREENS."""
+    folder = os.environ.get("P2V_KEEP_SCREENS")
+    if folder:
+        shutil.move(machine.screenshot(), os.path.join(folder, f"{name}.png"))
+
+
+def details(machine, look, word, name):
+    """What is on the disks, what needs attention, and the server's plan, while the machine works."""
+    press(machine, "tab", "ret", "pgdn")
+    machine.wait("the details", lambda: word in look(), limit_s=BOOT_S + SEND_S)
+    picture(machine, name)
+    press(machine, "tab", "ret")
+    machine.wait("the main screen", lambda: "<Details>" in look(), limit_s=BOOT_S + SEND_S)
+
+
 def walked_away(steps, machine, server_side):
     """From power on to a proven machine on the server; then it switches itself off."""
     look = machine.vga_text
-    machine.wait("a screen", lambda: "Machine " in look(), limit_s=BOOT_S)
+    # With two blanks: the firmware shows "Machine UUID".
+    machine.wait("a screen", lambda: "Machine  " in look(), limit_s=BOOT_S)
     print(f"      {machine.seconds():.0f} s: a screen", flush=True)
     link_pull(machine, look, seconds=15)
+    picture(machine, "medium-sending")
     machine.qmp.call("eject", id="cd", force=True)
     machine.wait("what the server does", lambda: "the server: held, waits for approval" in look(), limit_s=BOOT_S + SEND_S)
     print(f"      {machine.seconds():.0f} s: sent, and held on the server", flush=True)
     show(machine)
+    details(machine, look, "The server's plan", "medium-plan")
     stats = machine.disk_stats("disk")
     cases.need(stats["wr_bytes"] == 0, f"{stats['wr_bytes']} bytes were written to the machine's disk")
     server_side.job("approve", "web01", "--reason", "seen on the screen")
