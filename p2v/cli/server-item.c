@@ -107,8 +107,7 @@ static const char p2vd_unit[] = MADE_BY
 	"ProtectKernelLogs=yes\n"
 	"ProtectHostname=yes\n"
 	"RestrictSUIDSGID=yes\n"
-	/* Of the workers (p2v/daemon/sandbox.h). */
-	"RestrictNamespaces=user net mnt\n"
+	"RestrictNamespaces=yes\n"
 	"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
 	"SystemCallArchitectures=native\n"
 	"SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap\n"

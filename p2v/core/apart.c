@@ -19,13 +19,8 @@
 int apart_prepare(const struct p2v_proc_confine *confine, struct apart *ret, struct p2v_err *err)
 {
 	const char *slash = confine->alone ? strrchr(confine->alone, '/') : NULL;
-	unsigned uid = geteuid(), gid = getegid();
 
-	*ret = (struct apart){.no_network = confine->no_network,
-		.alone = confine->alone,
-		.in_user_ns = uid != 0 && (confine->no_network || confine->alone)};
-	snprintf(ret->uid_map, sizeof(ret->uid_map), "%u %u 1", uid, uid);
-	snprintf(ret->gid_map, sizeof(ret->gid_map), "%u %u 1", gid, gid);
+	*ret = (struct apart){.no_network = confine->no_network, .alone = confine->alone};
 	if (!confine->alone)
 		return 0;
 	if (!slash || slash == confine->alone)
@@ -41,25 +36,6 @@ void apart_finish(struct apart *apart)
 }
 
 /* ---- in the child ---- */
-
-static int text_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -1 : 0;
-}
-
-/* Who maps his group by himself must first give up changing groups. */
-static int ids_keep(const struct apart *a)
-{
-	if (text_write("/proc/self/setgroups", "deny") < 0 ||
-		text_write("/proc/self/uid_map", a->uid_map) < 0)
-		return -1;
-	return text_write("/proc/self/gid_map", a->gid_map);
-}
 
 /* A new network has a loopback interface that is down. */
 static int loopback_up(void)
@@ -95,12 +71,9 @@ static int others_hide(const struct apart *a)
 
 int apart_enter(const struct apart *a)
 {
-	int flags = (a->no_network ? CLONE_NEWNET : 0) | (a->alone ? CLONE_NEWNS : 0) |
-		    (a->in_user_ns ? CLONE_NEWUSER : 0);
+	int flags = (a->no_network ? CLONE_NEWNET : 0) | (a->alone ? CLONE_NEWNS : 0);
 
 	if (flags && unshare(flags) < 0)
-		return -1;
-	if (a->in_user_ns && ids_keep(a) < 0)
 		return -1;
 	if (a->no_network && loopback_up() < 0)
 		return -1;

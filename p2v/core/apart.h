@@ -3,17 +3,17 @@
 #define P2V_CORE_APART_H
 
 /*
- * The namespaces of a confined child (struct p2v_proc_confine): for p2v_proc_start alone. Where we
- * are not root they are made in a user namespace, in which the child is still who we are.
+ * The namespaces of a confined child (struct p2v_proc_confine), which only root can make: for
+ * p2v_proc_start alone. A user could in a namespace of users, but libguestfs does not work there:
+ * its appliance would hold the host's setuid programs as nobody's, mount(8) among them.
  */
 
 #include "p2v/core/proc.h"
 
 struct apart {
-	bool no_network, in_user_ns;
+	bool no_network;
 	const char *alone;
 	char *above; /* of alone */
-	char uid_map[64], gid_map[64];
 };
 
 /* In the parent: what the child needs, so that it has to ask for no memory. */

@@ -27,7 +27,8 @@ struct p2v_proc_confine {
 	 * no_new_privs. */
 	const void *filter;
 	size_t filter_bytes;
-	/* A network of its own, in which nobody else is: its loopback interface is up. */
+	/* A network of its own, in which nobody else is: its loopback interface is up. Only root
+	 * can give it that, and the next. */
 	bool no_network;
 	/* The absolute path of a directory, or NULL: of the one above it only this is seen. */
 	const char *alone;

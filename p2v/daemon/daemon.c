@@ -455,8 +455,7 @@ static int sandbox_make(struct daemon *d, struct p2v_err *err)
 	int r = daemon_sandbox_make(d->config, &d->sandbox, &why, err);
 
 	if (r == 0 && !d->sandbox.apart)
-		say(d, "workers see the host's network and all jobs, as namespaces fail: %s",
-			why.text);
+		say(d, "workers have no namespaces of their own: %s", why.text);
 	return r;
 }
 

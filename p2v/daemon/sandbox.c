@@ -77,7 +77,7 @@ static int filter_make(struct p2v_buf *ret, struct p2v_err *err)
 	return r;
 }
 
-/* A program is started so: administrators and kernels forbid user namespaces in many ways. */
+/* A program is started so: containers forbid namespaces even to root, in many ways. */
 static bool namespaces_work(const struct server_config *config, struct p2v_err *ret_why)
 {
 	p2v_autofree char *probe = p2v_strf("%s/" PROBE "%s", config->base, config->host);
@@ -92,6 +92,10 @@ static bool namespaces_work(const struct server_config *config, struct p2v_err *
 	int status = -1;
 	pid_t pid;
 
+	if (geteuid() != 0) {
+		p2v_err_set(ret_why, P2V_EREFUSED, "p2vd is not root");
+		return false;
+	}
 	if (!probe || p2v_dir_make(probe, 0700, ret_why) < 0)
 		return false;
 	if (p2v_proc_start(&spec, &pid, ret_why) == 0 &&

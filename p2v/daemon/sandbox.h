@@ -9,10 +9,10 @@
  * allowed: libguestfs and QEMU change what they use from version to version, and both have a
  * confinement of their own.
  *
- * And where the kernel lets us: a network of its own with nobody else in it, and of the jobs only
- * its own. A stage has the host's network where its job needs one: for a disk that goes to a place
- * elsewhere, a key that a program gets, drivers that lie at an address. A fence and no wall:
- * through /proc it still reaches what other programs of its user see.
+ * And where p2vd is root: a network of its own with nobody else in it, and of the jobs only its own
+ * (p2v/core/apart.h says why not otherwise). A stage has the host's network where its job needs
+ * one: for a disk that goes to a place elsewhere, a key that a program gets, drivers that lie at an
+ * address. A fence and no wall: through /proc it still reaches what other programs of its user see.
  */
 
 #include <stdbool.h>

@@ -84,9 +84,8 @@ received() {
   await "web01" state_is web01 proven
   cat /srv/p2v/web01/probe
   echo
-  grep -q '"cards": \["lo"\], "beside": \["web01"\]' /srv/p2v/web01/probe
   [ "$(stat -c %U /srv/p2v/web01/proof.json)" = p2v ]
-  seen "received from an agent, its stages ran as p2v, without a network and without other jobs"
+  seen "received from an agent, and its stages ran as p2v"
 }
 
 killed() {
@@ -136,7 +135,6 @@ real() {
   send web01
   timeout 1200 p2v job watch web01 || { p2v job logs web01; false; }
   state_is web01 proven
-  not has "namespaces fail" journalctl --no-pager -u p2vd.service
   seen "a real server, received, converted and proven by the unit's p2vd: $(p2v job show web01 | grep -c .) lines say how"
 }
 

@@ -638,8 +638,8 @@ def workers_are_confined(scene):
             return json.load(file)
 
     found = seen_by("web01")
-    # p2vd says where the system forbids it.
-    apart = "namespaces fail" not in open(server.log.name).read()
+    # p2vd says where it cannot be.
+    apart = "no namespaces" not in open(server.log.name).read()
     need(not apart or (found["cards"] == ["lo"] and found["beside"] == ["web01"]), found)
     for name in ("web02", "web03"):
         other = seen_by(name)
