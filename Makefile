@@ -43,7 +43,7 @@ check: all check-asan
 
 # Servers of many kinds, each on its own hardware, untouched on virtio, and converted: an hour or more
 # without KVM.
-matrix: PACKAGES += virt-v2v
+matrix: PACKAGES += virt-v2v ceph-mon ceph-osd ceph-common qemu-block-extra
 matrix: all
 	$(SUDO) tests/run $(BUILD) --matrix
 

@@ -606,7 +606,8 @@ static const struct p2v_opt convert_opts[] = {
 		"device (/dev/vg0/web01), nbd://HOST[:PORT]/EXPORT, "
 		"nbd+unix:///EXPORT?socket=PATH or rbd:POOL/IMAGE. It has to be there, large "
 		"enough and unused; all of it that the disk needs is overwritten, and --undo does "
-		"not bring back what was there. No test has a Ceph cluster for rbd:."},
+		"not bring back what was there. rbd: takes the host's own ceph.conf, or "
+		"CEPH_CONF's."},
 	OPT("target", 0, "TARGET", P2V_OPT_STR, target, "Where it will run: kvm (default)."),
 	OPT("root", 0, "DEV", P2V_OPT_STR, root,
 		"The root file system of the system to convert, where there are several; p2v "
