@@ -121,17 +121,25 @@ static unsigned mix(unsigned a, unsigned b, unsigned part, unsigned times)
 	return (a * (2 * times - part) + b * part) / (2 * times);
 }
 
+/* How many times as large what reads letters wants it, and `more` times. */
+static unsigned times_of(const struct prove_picture *p, int more)
+{
+	int times = p->width && p->width <= LARGE_WIDTH / 2 ? (int)(LARGE_WIDTH / p->width) : 1;
+
+	times = (times > 3 ? 3 : times) + more;
+	return times < 1 ? 1 : (unsigned)times;
+}
+
 /* In between points there is what lies between them: squares would look like parts of letters. */
 int prove_picture_for_reading(
-	const struct prove_picture *p, unsigned most, struct p2v_buf *out, struct p2v_err *err)
+	const struct prove_picture *p, int more, struct p2v_buf *out, struct p2v_err *err)
 {
-	unsigned times = p->width && p->width <= LARGE_WIDTH / 2 ? LARGE_WIDTH / p->width : 1;
+	unsigned times = times_of(p, more);
 	p2v_autofree uint8_t *ink = make_ink(p);
 	uint8_t *to;
 
 	if (!ink)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	times = times > most ? most : times;
 	p2v_buf_addf(out, "P5\n%u %u\n255\n", p->width * times, p->height * times);
 	to = p2v_buf_reserve(out, n_points(p) * times * times);
 	for (size_t y = 0; to && y < (size_t)p->height * times; y++) {

@@ -32,10 +32,10 @@ int prove_picture_parse(
 	const void *bytes, size_t n, struct prove_picture *ret, struct p2v_err *err);
 /* Of an empty one: black, 0 %. */
 struct prove_ground prove_picture_ground(const struct prove_picture *p);
-/* Dark letters on white, large: what reads letters wants it so. Appends a PGM (P5), at most so many
- * times as wide. */
+/* Dark letters on white, large: what reads letters wants it so. Appends a PGM (P5). more: by how
+ * many times larger than usual it is to be; negative: smaller. */
 int prove_picture_for_reading(
-	const struct prove_picture *p, unsigned most, struct p2v_buf *out, struct p2v_err *err);
+	const struct prove_picture *p, int more, struct p2v_buf *out, struct p2v_err *err);
 /* The same picture has the same number. */
 uint64_t prove_picture_digest(const struct prove_picture *p);
 

@@ -270,14 +270,14 @@ void prove_words_read(const char *text, size_t n, struct prove_console *ret)
 		}
 }
 
-static int read_at(const struct prove_picture *picture, unsigned times, struct prove_console *ret,
+static int read_at(const struct prove_picture *picture, int more, struct prove_console *ret,
 	struct p2v_err *err)
 {
 	/* 11: words wherever they stand. */
 	static const char *const argv[] = {
 		PROVE_READER, "stdin", "stdout", "--psm", "11", "-l", "eng", NULL};
 	p2v_autobuf struct p2v_buf page = {0}, text = {0};
-	int r = prove_picture_for_reading(picture, times, &page, err);
+	int r = prove_picture_for_reading(picture, more, &page, err);
 
 	if (r == 0 && p2v_proc_run(argv, page.data, page.len, READ_MS, &text, NULL) == 0)
 		prove_words_read((const char *)text.data, text.len, ret);
@@ -288,7 +288,7 @@ static int read_at(const struct prove_picture *picture, unsigned times, struct p
 int prove_words_of_picture(
 	const struct prove_picture *picture, struct prove_console *ret, struct p2v_err *err)
 {
-	static const unsigned sizes[] = {3, 2, 4};
+	static const int sizes[] = {0, -1, 1};
 	int r = 0;
 
 	if (!p2v_proc_exists(PROVE_READER))

@@ -108,7 +108,8 @@ def make_show(steps, name, writes=False):
     steps.run("fat", ["mkfs.vfat", "-F", "16", str(part)])
     steps.run("files", ["mcopy", "-i", str(part), str(work / "screen.tga"), str(work / "grubenv"), "::/"])
     boot = bytearray(Path(GRUB, "boot.img").read_bytes()[:512])
-    boot[446:462] = struct.pack("<B3sB3sII", 0x80, b"\0\2\0", 6, b"\xff\xff\xff", 2048, 31 * 2048)
+    # Code for floppy disks lies where the table of partitions has to be.
+    boot[446:510] = struct.pack("<B3sB3sII", 0x80, b"\0\2\0", 6, b"\xff\xff\xff", 2048, 31 * 2048).ljust(64, b"\0")
     core = (work / "core.img").read_bytes()
     need(len(core) < MIB - 512, "GRUB's program does not fit before the partition")
     Path(disk).write_bytes((bytes(boot) + core).ljust(MIB, b"\0") + part.read_bytes())

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Screens of a Windows, laid out and coloured like the real ones, drawn by Chromium."""
+"""Screens of a Windows, laid out and coloured like the real ones, drawn by Chromium; and stops in a firmware's letters of
+8 by 16 points, which are like those of Windows up to 7."""
 
 import shutil
 import struct
 import subprocess
 import zlib
+from pathlib import Path
 
 WIDTH, HEIGHT = 1024, 768
 # name: ground, letters, font, what is written (size in points: text), what has to be read
@@ -97,3 +99,26 @@ def pictures(work):
     """Of each screen, by its name: red, green and blue of its points, row by row from the top."""
     lines = list(rows(draw(work)))
     return {screen[0]: b"".join(lines[i * HEIGHT:(i + 1) * HEIGHT]) for i, screen in enumerate(SCREENS)}
+
+
+FIRMWARE = Path("/usr/share/seabios/vgabios-stdvga.bin")
+LETTER_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
+STOPS = [("0x0000007B (0xF78D2524,0xC0000034,0x00000000,0x00000000)", "(0x7B)"),
+         ("0x0000007E (0xC0000005,0xF748E0BF,0xF78DA208,0xF78D9F08)", "(0x7E)"),
+         ("0x000000D1 (0x00000000,0x00000002,0x00000000,0x00000000)", "(0xD1)"),
+         ("0x000000ED (0x80F128D0,0xC000009C,0x00000000,0x00000000)", "(0xED)")]
+
+
+def stop(numbers):
+    """The screen of XP's stop as a PPM."""
+    code = FIRMWARE.read_bytes()
+    font = code.index(LETTER_A) - 16 * ord("A")
+    lines = ["A problem has been detected and Windows has been shut down to prevent damage", "to your computer.", "",
+             "Technical information:", "", f"*** STOP: {numbers}"]
+    ground, ink, rows_left = b"\0\0\xaa", b"\xff\xff\xff", 480 - 16 * len(lines)
+    out = b""
+    for text in lines:
+        for y in range(16):
+            row = b"".join(ink if code[font + 16 * ord(c) + y] >> (7 - x) & 1 else ground for c in text for x in range(8))
+            out += row.ljust(3 * 640, b"?").replace(b"???", ground)
+    return b"P6 640 480 255\n" + out + ground * (640 * rows_left)
