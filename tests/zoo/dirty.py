@@ -48,7 +48,8 @@ def dirty(kind, reason, may_free=False, fsync=0.5, rounds=4):
             for _ in range(rounds):
                 snap, copy = f"{where}/snap", f"{where}/copy"
                 with kind.live(live, work):
-                    writer = subprocess.Popen([sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:], str(fsync)])
+                    writer = subprocess.Popen(kind.writer(live, work) or
+                                              [sys.executable, "-c", WRITER, f"{work}/mnt", str(rng.random())[2:], str(fsync)])
                     time.sleep(0.5 + rng.random())
                     run("cp", "--reflink=always", live, snap)
                     gone = writer.poll() is not None

@@ -42,6 +42,10 @@ class Kind:
     def live(self, image, work):
         return mounted(image, f"{work}/mnt", *self.writing, kind=self.kind)
 
+    def writer(self, image, work):
+        """The arguments of a program that writes there until it is killed; None: any that writes to what is mounted."""
+        return None
+
     def digests(self, image, work):
         with mounted(image, f"{work}/mnt", "ro", *self.options, kind=self.kind):
             return digests(f"{work}/mnt")
@@ -232,8 +236,22 @@ class Fat(Kind):
         return digests(f"{work}/out")
 
 
-class FatLive(Fat):
-    """Written to by a FUSE program, as not every kernel knows FAT; looked at by mtools, as it is and mended."""
+class FatDirty(Fat):
+    """Looked at by mtools, as it is and mended."""
+    def digests(self, image, work, damaged=False):
+        shutil.rmtree(f"{work}/out", ignore_errors=True)
+        os.makedirs(f"{work}/out")
+        run("mcopy", "-i", image, "-s", "-n", "::/*", f"{work}/out", ok=(0, 1) if damaged else (0,))
+        return digests(f"{work}/out")
+
+    def recovered(self, image, work):
+        found = {f"as it is: {name}": digest for name, digest in self.digests(image, work, damaged=True).items()}
+        run("fsck.vfat", "-a", image, ok=(0, 1))
+        return found | self.digests(image, work)
+
+
+class FatLive(FatDirty):
+    """Written to by a FUSE program, as not every kernel knows FAT; it spoils FAT16."""
     needs = ("mcopy", "mdel", "fusefat")
 
     @contextlib.contextmanager
@@ -252,16 +270,25 @@ class FatLive(Fat):
             process.kill()
             process.wait()
 
-    def digests(self, image, work, damaged=False):
-        shutil.rmtree(f"{work}/out", ignore_errors=True)
-        os.makedirs(f"{work}/out")
-        run("mcopy", "-i", image, "-s", "-n", "::/*", f"{work}/out", ok=(0, 1) if damaged else (0,))
-        return digests(f"{work}/out")
 
-    def recovered(self, image, work):
-        found = {f"as it is: {name}": digest for name, digest in self.digests(image, work, damaged=True).items()}
-        run("fsck.vfat", "-a", image, ok=(0, 1))
-        return found | self.digests(image, work)
+FAT_WRITER = """
+while :
+do name=::/w$((RANDOM % 30))
+    if ((RANDOM % 3))
+    then head -c $((RANDOM * 5)) /dev/urandom > "$2/part"; mcopy -o -i "$1" "$2/part" $name
+    else mdel -i "$1" $name
+    fi
+done 2> /dev/null
+"""
+
+
+class FatTools(FatDirty):
+    """Written to by mtools, which do not mark it as dirty: a snapshot may have one of the two tables written, or neither."""
+    def live(self, image, work):
+        return contextlib.nullcontext()
+
+    def writer(self, image, work):
+        return ["bash", "-c", FAT_WRITER, "bash", image, work]
 
 
 def ntfs_record(image, number, mirror=48):

@@ -26,7 +26,7 @@ from dirty import dirty
 from disks import (GPT, MBR, btrfs_several, gpt_4kn, huge, in_partition, luks, ntfs_sleeps, partitioned, shown, suspended, swap,
                    xfs_old, xfs_outside_log)
 from kinds import (ANIMALS, BTRFS, EXFAT_FUSE, EXT, FAT_FUSE, IN_PARTITION, NTFS, NTFS_FUSE, VFAT, XFS, Btrfs, BtrfsPair, Ext,
-                   FatLive, Fuse, Xfs)
+                   FatLive, FatTools, Fuse, Xfs)
 from names import btrfs_names, ntfs_names, xfs_names
 from raid import raid1, raid1_lvm
 from tools import MIB, Refused, Skip, programs, run
@@ -85,6 +85,8 @@ CASES = [(animal.name, animal.try_it) for animal in ANIMALS] + [
     ("dirty-fat32", dirty(FatLive("fat32", *VFAT, "-F", "32", size=64 * MIB, **FAT_FUSE), "not cleanly")),
     ("dirty-fat32-1", dirty(FatLive("fat32", *VFAT, "-F", "32", "-s", "1", "-f", "1", size=64 * MIB, **FAT_FUSE), "not cleanly",
                             rounds=2)),
+    ("dirty-fat16", dirty(FatTools("fat16", *VFAT, "-F", "16", size=64 * MIB, called="vfat"), "by its FAT", may_free=True)),
+    ("dirty-fat12", dirty(FatTools("fat12", *VFAT, "-F", "12", size=8 * MIB, called="vfat"), "FAT12", rounds=2)),
     ("dirty-exfat", dirty(Fuse("exfat", "mkfs.exfat", called="exfat", **EXFAT_FUSE), "not cleanly")),
     ("dirty-xfs", dirty(Xfs("xfs", *XFS), "log is not clean")),
     ("dirty-xfs-4096", dirty(Xfs("xfs", *XFS, "-s", "size=4096"), "log is not clean")),
