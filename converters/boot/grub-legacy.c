@@ -41,7 +41,7 @@ static bool find_args(struct p2v_span line, struct p2v_span *ret_args)
 	}
 	/* memtest, Xen and the like take no arguments of Linux. */
 	return find_kernel(line, &kernel, ret_args) && !memmem(kernel.p, kernel.n, "memtest", 7) &&
-	       !memmem(kernel.p, kernel.n, "xen", 3);
+	       !memmem(kernel.p, kernel.n, "/xen", 4);
 }
 
 struct reader {
@@ -113,7 +113,7 @@ static int menu_read(
 static int menu_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
 	struct p2v_err *err)
 {
-	return boot_lines_edit(text, find_args, edit, out, err);
+	return boot_lines_edit_grub(text, find_args, edit, out, err);
 }
 
 const struct boot_format boot_format_menu_lst = {.read = menu_read, .edit = menu_edit};

@@ -61,21 +61,6 @@ static bool find_args(struct p2v_span line, struct p2v_span *ret_args)
 	return linux_line(line, &kernel, ret_args);
 }
 
-/* The kernel that Xen starts. Its console is Xen's, so that nothing is added. */
-static bool find_dom0(struct p2v_span line, struct p2v_span *ret_args)
-{
-	struct p2v_span rest = line, word, path;
-	p2v_autofree char *kernel = NULL;
-
-	if (!p2v_word_next(&rest, &word) ||
-		(!p2v_span_eq(word, "module") && !p2v_span_eq(word, "module2")) ||
-		!p2v_word_next(&rest, &path))
-		return false;
-	kernel = p2v_span_dup(path);
-	*ret_args = rest;
-	return kernel && strncmp(boot_base_name(kernel), "vmlinu", 6) == 0;
-}
-
 /* 'title' or "title" or a bare word, from the front of rest. */
 static struct p2v_span take_string(struct p2v_span *rest)
 {
@@ -238,19 +223,7 @@ static int cfg_read(
 static int cfg_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
 	struct p2v_err *err)
 {
-	const struct boot_edit replace = {.from = edit->from, .to = edit->to};
-	const char *end = text.p + text.n;
-	struct p2v_span line, args;
-
-	while (p2v_line_next(&text, &line)) {
-		if (find_args(line, &args))
-			boot_line_edit(line, find_args, edit, out);
-		else
-			boot_line_edit(line, find_dom0, &replace, out);
-		if (line.p + line.n < end)
-			p2v_buf_add_str(out, "\n");
-	}
-	return p2v_buf_check(out, err);
+	return boot_lines_edit_grub(text, find_args, edit, out, err);
 }
 
 const struct boot_format boot_format_grub_cfg = {.read = cfg_read, .edit = cfg_edit};

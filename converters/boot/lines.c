@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "converters/boot/args.h"
+#include "converters/boot/menu.h"
+#include "p2v/core/cleanup.h"
 
 void boot_line_edit(struct p2v_span line, boot_line_function *find, const struct boot_edit *edit,
 	struct p2v_buf *out)
@@ -32,6 +34,39 @@ int boot_lines_edit(struct p2v_span text, boot_line_function *find, const struct
 
 	while (p2v_line_next(&text, &line)) {
 		boot_line_edit(line, find, edit, out);
+		if (line.p + line.n < end)
+			p2v_buf_add_str(out, "\n");
+	}
+	return p2v_buf_check(out, err);
+}
+
+/* The kernel that Xen starts. Its console is Xen's, so that nothing is added. */
+static bool find_dom0(struct p2v_span line, struct p2v_span *ret_args)
+{
+	struct p2v_span rest = line, word, path;
+	p2v_autofree char *kernel = NULL;
+
+	if (!p2v_word_next(&rest, &word) ||
+		(!p2v_span_eq(word, "module") && !p2v_span_eq(word, "module2")) ||
+		!p2v_word_next(&rest, &path))
+		return false;
+	kernel = p2v_span_dup(path);
+	*ret_args = rest;
+	return kernel && strncmp(boot_base_name(kernel), "vmlinu", 6) == 0;
+}
+
+int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
+	const struct boot_edit *edit, struct p2v_buf *out, struct p2v_err *err)
+{
+	const struct boot_edit replace = {.from = edit->from, .to = edit->to};
+	const char *end = text.p + text.n;
+	struct p2v_span line, args;
+
+	while (p2v_line_next(&text, &line)) {
+		if (find(line, &args))
+			boot_line_edit(line, find, edit, out);
+		else
+			boot_line_edit(line, find_dom0, &replace, out);
 		if (line.p + line.n < end)
 			p2v_buf_add_str(out, "\n");
 	}
