@@ -88,6 +88,12 @@ void ui_message_add(struct ui_state *state, const char *text)
 	p2v_json_add_str(&state->messages, &state->n_messages, text, NULL);
 }
 
+void ui_messages_drop(struct ui_state *state)
+{
+	while (state->n_messages)
+		free(state->messages[--state->n_messages]);
+}
+
 void ui_plan_add(struct ui_state *state, const char *text)
 {
 	if (state->n_plan < PLAN_MAX)

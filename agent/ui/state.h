@@ -78,6 +78,7 @@ void ui_state_finish(struct ui_state *state);
 void ui_text_set(char **member, const char *text);
 /* Keeps the last few. */
 void ui_message_add(struct ui_state *state, const char *text);
+void ui_messages_drop(struct ui_state *state);
 /* Keeps the first ones. */
 void ui_plan_add(struct ui_state *state, const char *text);
 

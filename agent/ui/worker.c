@@ -267,7 +267,9 @@ static int sending(struct worker *w, struct p2v_err *err)
 
 	if (r < 0)
 		return r;
-	w->state.attempt++;
+	/* What the attempt before had to say was on the screens until now, and is in the log. */
+	if (w->state.attempt++)
+		ui_messages_drop(&w->state);
 	ui_text_set(&w->state.label, NULL);
 	w->state.done = w->state.total = w->state.rate = w->state.eta_ms = 0;
 	phase(w, UI_SENDING, "sending the disks");

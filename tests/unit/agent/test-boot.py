@@ -515,7 +515,8 @@ def keys(place):
         screen = fails(place, ["the server does not accept the key /p2v/identity for user 'root'"])
         place.server._write("authorized_keys", accepted)
         screen.button("Start")
-        screen.wait("Done: every disk was sent and verified")
+        text = screen.wait("Done: every disk was sent and verified")
+        need("does not accept" not in text, text)
         place.between()
 
 
