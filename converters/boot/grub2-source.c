@@ -47,20 +47,32 @@ static bool read_assignment(struct p2v_span line, struct assignment *ret)
 
 /* The last assignment, which wins in a shell: its line's number from 0, and whether it is one that
  * can be edited in place. */
-static bool find_last(struct p2v_span text, size_t *ret_line, bool *ret_plain)
+static void find_last(struct p2v_span text, size_t *ret_line, bool *ret_plain)
 {
 	struct p2v_span line;
 	struct assignment a;
-	bool found = false;
 
 	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
 		if (!p2v_span_starts(p2v_span_trim(line), VARIABLE "="))
 			continue;
 		*ret_line = i;
 		*ret_plain = read_assignment(line, &a);
-		found = true;
 	}
-	return found;
+}
+
+/* It is set in a form that is not edited here: by export, by +=, in a condition. */
+static bool is_set(struct p2v_span text)
+{
+	static const char *const forms[] = {VARIABLE "=", VARIABLE "+="};
+	struct p2v_span line;
+
+	while (p2v_line_next(&text, &line)) {
+		line = p2v_span_trim(line);
+		for (size_t i = 0; i < 2 && !p2v_span_starts(line, "#"); i++)
+			if (memmem(line.p, line.n, forms[i], strlen(forms[i])))
+				return true;
+	}
+	return false;
 }
 
 /* What is behind the value stays. A bare value that grows is quoted. */
@@ -108,7 +120,9 @@ static int source_edit(struct p2v_span text, const struct boot_edit *edit, struc
 	const char *end = text.p + text.n;
 	struct p2v_span all = text, line;
 	size_t last = 0;
-	bool plain = false, found = find_last(text, &last, &plain);
+	bool plain = false;
+
+	find_last(text, &last, &plain);
 
 	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
 		if (plain && i == last)
@@ -121,7 +135,7 @@ static int source_edit(struct p2v_span text, const struct boot_edit *edit, struc
 			p2v_buf_add_str(out, "\n");
 	}
 	if (!plain && edit->n_add)
-		add_assignment(all, found, edit, out);
+		add_assignment(all, is_set(all), edit, out);
 	return p2v_buf_check(out, err);
 }
 

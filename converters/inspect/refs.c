@@ -225,7 +225,7 @@ static int read_arguments(struct inspection *in, const struct place *p, struct p
 /* initramfs-tools: RESUME=device, or none, or auto. */
 static int read_resume(struct inspection *in, const struct place *p, struct p2v_span text)
 {
-	struct p2v_span line, spec;
+	struct p2v_span line, value, spec;
 	int r = 0;
 
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
@@ -234,8 +234,9 @@ static int read_resume(struct inspection *in, const struct place *p, struct p2v_
 		line = p2v_span_trim(line);
 		if (!p2v_span_eq(p2v_span_until(line, '=', &spec), "RESUME"))
 			continue;
-		spec = p2v_span_unquote(spec);
-		if (spec.n == 0 || p2v_span_eq(spec, "none") || p2v_span_eq(spec, "auto"))
+		value = p2v_span_unquote(spec);
+		if (!p2v_word_next(&value, &spec) || p2v_span_eq(spec, "none") ||
+			p2v_span_eq(spec, "auto"))
 			continue;
 		f = inspect_find_fs(in->facts, spec);
 		if (!f || inspect_is_hardware_name(spec))
