@@ -258,6 +258,9 @@ static const struct check checks[] = {
 		look_program},
 	{PROVE, "screen reader", "tesseract",
 		"install tesseract-ocr, or a Windows is not seen to come up", look_helper},
+	{CONVERT, "TPM", "swtpm",
+		"install swtpm on the host that is to run it, or a Windows 11 gets no TPM",
+		look_helper},
 	{CONVERT, "appliance kernel", NULL,
 		"no kernel in /boot can be read: install linux-image-amd64; where it is there but "
 		"not "
