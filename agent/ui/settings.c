@@ -56,10 +56,8 @@ static const struct p2v_opt rows[] = {
 		"address."),
 	STR("address", "ADDRESS/LENGTH", address,
 		"A fixed address of this machine, IPv4 or IPv6. Default: DHCP; where nobody "
-		"answers that, "
-		"what an IPv6 router gives, with which no name server is known: the server is then "
-		"told by "
-		"its address. DHCPv6 is not asked."),
+		"answers that, what an IPv6 router gives, with which no name server is known: the "
+		"server is then told by its address. DHCPv6 is not asked."),
 	STR("gateway", "ADDRESS", gateway, "With a fixed address: the way to other networks."),
 	STR("dns", "ADDRESS", dns, "With a fixed address: the name server."),
 	U64("vlan", "ID", vlan, "Use this VLAN (1 to 4094) on the card or the bond."),
