@@ -107,8 +107,12 @@ static const char *const tail[] = {
 	":look",
 	"for /f \"tokens=1,3,4 delims=,\" %%a in ('getmac /v /fo csv /nh') do if /i "
 	"\"%%~b\"==\"%1\" "
-	"(set \"card=%%~a\"& set \"guid=%%~c\")",
+	"call :found \"%%~a\" \"%%~c\"",
 	"if not defined card ping -n 6 127.0.0.1 >nul",
+	"exit /b 0",
+	":found",
+	"set \"card=%~1\"",
+	"set \"guid=%~2\"",
 	"exit /b 0",
 	"",
 	":net",
@@ -124,9 +128,8 @@ static const char *const tail[] = {
 	"rem What netsh has no word for; the card heeds it from the next start on.",
 	":value",
 	"if not \"%guid:~0,1%\"==\"{\" goto :novalue",
-	"reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Services\\%1%guid%\" /v %2 /t %3 /d %4 /f || "
-	"goto "
-	":novalue",
+	"reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Services\\%1%guid%\" /v %2 /t %3 /d %4 /f",
+	"if errorlevel 1 goto :novalue",
 	"set reboot=1",
 	"exit /b 0",
 	":novalue",
