@@ -132,7 +132,11 @@ class Iron:
             os.unlink(self.path(f"run/p2v/{name}"))
         self.put("proc-cmdline", f"quiet {cmdline}\n")
         self.put("p2v/config", config)
-        log = open(self.path("run/p2v/log"), "w")
+        self.worker_start()
+
+    def worker_start(self):
+        """As init does, also after one that ended."""
+        log = open(self.path("run/p2v/log"), "a")
         self.worker = subprocess.Popen(self.argv("p2v-boot", "run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        preexec_fn=sshd.die_with_parent)
 
@@ -532,6 +536,20 @@ def wrong_words(place):
         state = place.iron.wait("asking", says)
         need(state["server"] == place.address and state["name"] == "web01", state)
         need(not os.listdir(place.jobs), "it was sent all the same")
+
+
+@case
+def worker_killed(place):
+    """kill -9 in the middle of the copy: no agent is left behind, and init's next worker brings it to its end."""
+    place.iron.boot("p2v.address=10.77.0.7/24", settings(place, "limit=256K"))
+    wait("the copy", lambda: place.iron.state().get("phase") == "sending" and place.iron.state().get("done", 0) > 1 << 20)
+    place.iron.worker.kill()
+    place.iron.worker.wait(30)
+    wait("the agent's end", lambda: not place.iron.running("p2v-agent"))
+    place.iron.put("p2v/config", settings(place, "retry=1").replace("retry=3600", ""))
+    place.iron.worker_start()
+    place.iron.wait("done", "verified")
+    run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", place.disk, os.path.join(place.jobs, "web01", "image/disk0.qcow2"))
 
 
 @case
