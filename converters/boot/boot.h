@@ -25,6 +25,7 @@
 /* Beyond this a menu is not believed. */
 #define BOOT_MAX_ENTRIES ((size_t)1024)
 #define BOOT_MAX_INITRDS ((size_t)16)
+#define BOOT_MAX_ARGS	 ((size_t)65536) /* bytes; the longest that a kernel takes is 4096 */
 
 /* One kernel that the menu offers. Strings are never NULL. */
 struct boot_entry {

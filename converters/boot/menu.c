@@ -46,6 +46,9 @@ int boot_join(char **to, struct p2v_span s, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf both = {0};
 
+	if ((*to ? strlen(*to) : 0) + s.n > BOOT_MAX_ARGS)
+		return p2v_err_set(err, P2V_EFORMAT,
+			"arguments of more than %zu bytes: no kernel takes them", BOOT_MAX_ARGS);
 	if (*to && **to)
 		p2v_buf_addf(&both, "%s ", *to);
 	p2v_buf_add(&both, s.p, s.n);

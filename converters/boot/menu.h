@@ -10,7 +10,8 @@
 int boot_menu_add(struct boot_menu *menu, struct boot_entry **ret, struct p2v_err *err);
 /* *to = copy; an older value is freed. */
 int boot_set(char **to, struct p2v_span s, struct p2v_err *err);
-/* Adds s to the text that is there, a blank between the two. */
+/* Adds s to the text that is there, a blank between the two. P2V_EFORMAT: more than BOOT_MAX_ARGS.
+ */
 int boot_join(char **to, struct p2v_span s, struct p2v_err *err);
 /* The kernel's path; "(hd0,0)" or "($root)" before it is left out. */
 int boot_set_kernel(struct boot_entry *e, struct p2v_span path, struct p2v_err *err);
