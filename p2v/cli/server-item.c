@@ -102,7 +102,8 @@ static const char p2vd_unit[] = MADE_BY
 	"ProtectHome=yes\n"
 	"ProtectClock=yes\n"
 	"ProtectControlGroups=yes\n"
-	"ProtectKernelModules=yes\n"
+	/* Not ProtectKernelModules=, which hides /lib/modules: libguestfs makes its appliance of
+	 * the kernel there. Loading one is forbidden by @module and for want of capabilities. */
 	"ProtectKernelTunables=yes\n"
 	"ProtectKernelLogs=yes\n"
 	"ProtectHostname=yes\n"

@@ -139,7 +139,8 @@ def copied_by_itself(steps, iso, argv, image, name="web01", text_mode=True, stic
     with vm.heavy_lock(), vm.Vm(argv, steps.work, limit_s=BOOT_S + SEND_S + 60, name=name) as machine:
         # A machine with UEFI has no text mode to look into: then the serial console's screen.
         look = machine.vga_text if text_mode else machine.serial_text
-        machine.wait("a screen", lambda: "Machine " in look(), limit_s=BOOT_S)
+        # With two blanks: SeaBIOS shows "Machine UUID"; on a serial console blanks are no characters.
+        machine.wait("a screen", lambda: ("Machine  " if text_mode else "Machine ") in look(), limit_s=BOOT_S)
         booted = machine.seconds()
         if pull_link:
             link_pull(machine, look)
