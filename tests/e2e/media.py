@@ -258,8 +258,8 @@ def hot_then_cold(steps):
     first = steps.noun("web01", "receipt")["disks"][0]
     os.unlink(hot)
     iso = build(steps, "amd64", os.path.join(steps.work, "refresh.iso"), settings="until=copied link=libssh2 refresh")
-    copied_by_itself(steps, iso, [*web01(), *hardware("ide"), "-device", "piix3-usb-uhci,id=uhci", "-device",
-                                  "usb-storage,id=cd,drive=medium,bus=uhci.0,bootindex=0,removable=on"], image, stick=True)
+    copied_by_itself(steps, iso, [*web01(), *hardware("ide"), "-device", "usb-ehci,id=usb", "-device",
+                                  "usb-storage,id=cd,drive=medium,bus=usb.0,bootindex=0,removable=on"], image, stick=True)
     second = steps.noun("web01", "receipt")["disks"][0]
     cases.need(second["digest"] != first["digest"], "the second pass changed nothing")
     cases.need(second["sent_bytes"] < first["sent_bytes"] / 10, f"it sent all again: {second['sent_bytes']} bytes")

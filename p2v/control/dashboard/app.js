@@ -29,9 +29,11 @@ function trouble(text) {
 }
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, {...options, headers: token ? {Authorization: `Bearer ${token}`} : {}});
+  const used = token;
+  const answer = await fetch(path, {...options, headers: used ? {Authorization: `Bearer ${used}`} : {}});
   if (answer.status === 401) {
-    leave();
+    // Not for what was asked before somebody signed in.
+    if (used === token) leave();
     throw new Error("Sign in with a token.");
   }
   if (!answer.ok) throw new Error((await answer.json()).text);
