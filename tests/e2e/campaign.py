@@ -432,13 +432,15 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1000))
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
-    options.work = os.path.abspath(options.work or f"/var/tmp/p2v-e2e-campaign-{options.what}")
+    # Two of them may run beside each other.
+    name = options.what + ("-played" if options.played else "")
+    options.work = os.path.abspath(options.work or f"/var/tmp/p2v-e2e-campaign-{name}")
     demo.prepare(options)
     server.require("debugfs", "sfdisk")
     print(f"seed {options.seed}", flush=True)
     shutil.rmtree(options.work, ignore_errors=True)
     try:
-        with walk.Walk(options.build, options.work, user=f"p2v-run-{options.what}") as steps:
+        with walk.Walk(options.build, options.work, user=f"p2v-run-{name}") as steps:
             run(steps, options)
     except (walk.StepFailed, vm.VmError, subprocess.CalledProcessError) as error:
         sys.exit(f"FAIL: {error}")

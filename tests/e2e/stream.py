@@ -24,6 +24,7 @@ import threading
 import time
 
 from lib import server, sshd, walk
+from lib.expect import Wrong, need
 
 MIB = 1 << 20
 GRAIN = 65536
@@ -31,18 +32,9 @@ BLOCK = 4096
 CASES = []
 
 
-class Wrong(Exception):
-    """The case did not end as it should."""
-
-
 def case(function):
     CASES.append(function)
     return function
-
-
-def need(ok, text):
-    if not ok:
-        raise Wrong(text)
 
 
 def make_disk(path, mib, seed=1):
