@@ -74,6 +74,15 @@ void scene_finish(struct scripted *s)
 	scripted_hear(s, WIRE_FINISHED);
 }
 
+void scene_end_verified(struct scripted *s)
+{
+	scripted_done(s, scene_disk, DISK_BYTES);
+	scripted_hear(s, WIRE_DURABLE);
+	scripted_hear(s, WIRE_VERIFIED);
+	scene_finish(s);
+	assert_int_equal(scripted_end(s), 0);
+}
+
 /* All 21 grains in four chunks, one of them zeros that were never packed. */
 void scene_send_all(struct scripted *s)
 {

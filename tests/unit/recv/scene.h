@@ -32,6 +32,8 @@ void scene_image_is(const char *job, const char *format);
 void scene_send_all(struct scripted *s);
 /* FINISH and FINISHED. */
 void scene_finish(struct scripted *s);
+/* DONE of scene_disk, which is VERIFIED, and the session ends well. */
+void scene_end_verified(struct scripted *s);
 /* A whole job, and what it leaves. */
 void scene_whole_job(const char *name, const char *format);
 

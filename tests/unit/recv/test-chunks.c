@@ -50,11 +50,7 @@ static void test_damaged_chunks(void **state)
 		scripted_send(&s, scene_disk, at, at + GRAIN > DISK_BYTES ? 512 : GRAIN);
 	for (uint64_t seq = 3; seq < 3 + 21; seq++)
 		scripted_hear_taken(&s, seq);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("dmg01", "qcow2");
 }
 
@@ -102,11 +98,7 @@ static void test_repeats(void **state)
 	scripted_send(&s, scene_disk, 9 * GRAIN, DISK_BYTES - 9 * GRAIN);
 	scripted_hear_taken(&s, 11);
 	scripted_hear_taken(&s, 12);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("rep01", "qcow2");
 
 	/* Who did not say that he would, may not. */
@@ -149,11 +141,7 @@ static void test_mismatch(void **state)
 	scripted_send(&s, scene_disk, 0, GRAIN);
 	scripted_hear_taken(&s, 4);
 	scripted_hear_taken(&s, 5);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("mis01", "qcow2");
 }
 
@@ -176,11 +164,7 @@ static void test_last_one_wins(void **state)
 	scripted_send(&s, scene_disk, 8 * GRAIN, DISK_BYTES - 8 * GRAIN);
 	while (seq < 42)
 		scripted_hear_taken(&s, ++seq);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("last01", "qcow2");
 }
 
@@ -209,11 +193,7 @@ static void test_bit_rot(void **state)
 	assert_int_equal(wire_range_at(&msg.mismatch.ranges, 0).length, GRAIN);
 	scripted_send(&s, scene_disk, 3 * GRAIN, GRAIN);
 	scripted_hear_taken(&s, 5);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("rot01", "raw");
 }
 

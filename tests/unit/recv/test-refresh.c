@@ -72,11 +72,7 @@ static void test_refresh(void **state)
 	scripted_hear_taken(&s, 1);
 	scripted_send(&s, scene_disk, 7 * GRAIN, GRAIN);
 	scripted_hear_taken(&s, 2);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	assert_true(scene_has("ref01", STORE_IMAGE));
 	scene_image_is("ref01", "qcow2");
 	scene_paint();

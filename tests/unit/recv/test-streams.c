@@ -60,11 +60,7 @@ static void test_data_connection(void **state)
 	assert_int_equal(scripted_hear(&s, WIRE_DURABLE).durable.seq, 1);
 	assert_int_equal(scripted_hear(&d, WIRE_DURABLE).durable.seq, 2);
 	assert_int_equal(scripted_end(&d), 0);
-	scripted_done(&s, scene_disk, DISK_BYTES);
-	scripted_hear(&s, WIRE_DURABLE);
-	scripted_hear(&s, WIRE_VERIFIED);
-	scene_finish(&s);
-	assert_int_equal(scripted_end(&s), 0);
+	scene_end_verified(&s);
 	scene_image_is("data01", "qcow2");
 	assert_int_equal(model_receipt_load(receipt_file, &receipt, NULL), 0);
 	assert_int_equal(receipt.streams, 2);
