@@ -166,14 +166,16 @@ def too_small_server(steps):
 
 @CASES.add
 def full_disk(steps):
-    """The server's disk fills up in the middle. With room made, the same command goes on and finishes."""
+    """The server's disk fills up in the middle: the agent asks again until it is to give up. With room made, the same
+    command goes on and finishes."""
     with small_server(steps, 400) as resize:
         process = start_slow(steps, "full", limit="4M")
         wait_for("data", image_grows(steps, "full", 2))
         stat = os.statvfs(steps.jobs)
         resize((stat.f_blocks - stat.f_bfree) * stat.f_frsize // MIB + 4)
         out, err = process.communicate(timeout=120)
-        say(steps, subprocess.CompletedProcess([], process.returncode, out, err), 1, "o space", steps.jobs)
+        say(steps, subprocess.CompletedProcess([], process.returncode, out, err), 1, "are needed on the server and",
+            "are free: make room there", steps.jobs)
         no_result(steps, "full")
         resize(400)
         fits_at_last(steps, "full", [*server_args(steps), "--disk", steps.disk, "--name", "full"])
