@@ -56,7 +56,10 @@ class Walk:
     def make_user(self):
         """A migration user without a password or a login of any other kind."""
         try:
-            pwd.getpwnam(self.user)
+            # A run that was killed has left him, with its own folder for a home.
+            if pwd.getpwnam(self.user).pw_dir != self.work:
+                subprocess.run(["usermod", "--home", self.work, self.user], check=True)
+                self.made_user = True
         except KeyError:
             subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", self.work, "--shell", "/bin/sh",
                             "--password", "*", self.user], check=True)
