@@ -249,9 +249,12 @@ static void launch_finish(struct launch *l)
 
 static int launch_init(struct launch *l, const struct p2v_proc_spec *spec, struct p2v_err *err)
 {
+	int r;
+
 	*l = (struct launch){.spec = spec, .null_fd = -1, .report = {-1, -1}, .parent = getpid()};
-	if (spec->confine && apart_prepare(spec->confine, &l->apart, err) < 0)
-		return err->kind;
+	r = spec->confine ? apart_prepare(spec->confine, &l->apart, err) : 0;
+	if (r < 0)
+		return r;
 	l->path = program_find(spec->argv[0]);
 	if (!l->path)
 		return p2v_err_set(err, P2V_ENOTFOUND, "%s: not installed", spec->argv[0]);

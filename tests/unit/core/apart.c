@@ -111,6 +111,7 @@ static void no_such_directory(void **state)
 	assert_has(err.text, "namespaces");
 	confine.alone = "/";
 	assert_int_equal(p2v_proc_start(&spec, &pid, &err), P2V_EINVAL);
+	assert_int_equal(p2v_proc_start(&spec, &pid, NULL), P2V_EINVAL);
 }
 
 int main(void)
