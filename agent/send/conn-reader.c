@@ -191,6 +191,9 @@ static int dispatch(struct conn *c, const struct wire_frame *frame, struct p2v_e
 		r = slot_put(c, &c->answer, frame, err);
 	if (r == 0 && rows[msg.type].have)
 		r = slot_put(c, &c->have, frame, err);
+	/* With the session's step, or a writer finds it closed and takes that for the reason. */
+	if (r < 0)
+		conn_end_locked(c, err);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	if (c->moved)

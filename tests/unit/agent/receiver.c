@@ -202,8 +202,8 @@ static int on_chunk(struct serve *s, const struct wire_msg *m)
 	rx->last_offset = c->offset;
 	if (wire_chunk_check(c, rx->size, GRAIN, NULL) < 0)
 		abort();
-	if (rx->chunks == 1)
-		rx->pulled_first = rx->pull_length && c->offset == rx->pull_offset;
+	if (!rx->pulled_at && rx->pull_length && c->offset == rx->pull_offset)
+		rx->pulled_at = rx->chunks;
 	rx->zero_chunks += c->kind == WIRE_CHUNK_ZERO;
 	rx->free_chunks += c->kind == WIRE_CHUNK_FREE;
 	if (c->kind == WIRE_CHUNK_DATA) {

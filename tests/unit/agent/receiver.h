@@ -47,7 +47,8 @@ struct receiver {
 	uint64_t chunks, data_bytes, zero_chunks, free_chunks, have_asked, again_durable;
 	uint64_t window_seen;
 	uint8_t pass; /* of the last OPEN */
-	bool pong_seen, cancel_seen, error_seen, pulled_first;
+	bool pong_seen, cancel_seen, error_seen;
+	uint64_t pulled_at;    /* which chunk came because it was pulled, from 1 */
 	struct wire_done done; /* without the ranges */
 	uint64_t last_offset;  /* of a chunk */
 	uint16_t n_bad;

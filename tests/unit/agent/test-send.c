@@ -388,11 +388,12 @@ static void test_pull_comes_first(void **state)
 	struct scene *s = scene_new();
 
 	(void)state;
-	s->spec.limit_bytes_per_second = 40 << 20;
+	s->spec.limit_bytes_per_second = 12 << 20;
 	s->rx.pull_offset = 7 * P2V_MIB;
 	s->rx.pull_length = 2 * GRAIN;
 	assert_int_equal(scene_run(s), 0);
 	assert_same_disk(s);
+	assert_in_range(s->rx.pulled_at, 1, 6); /* its turn is the eighth */
 	/* Read twice, as the fold has its own order. */
 	assert_int_equal(s->result.disks[0].read_bytes, DISK_BYTES + 2 * GRAIN);
 	scene_free(s);
@@ -522,14 +523,18 @@ static void test_far_disk_is_full(void **state)
 	assert_same_disk(s);
 	scene_free(s);
 
-	s = scene_new();
-	s->rx.error_after = 3;
-	s->spec.retry_for_ms = 0;
-	assert_int_equal(scene_run(s), P2V_ENOSPC);
-	assert_non_null(strstr(s->err.text, "the disk is full"));
-	assert_non_null(strstr(s->err.text, "gave up after"));
-	assert_int_equal(s->rx.connections, 1);
-	scene_free(s);
+	/* Often: a sender that is about to write when the word comes must not take the closed
+	 * session for the reason. */
+	for (int i = 0; i < 20; i++) {
+		s = scene_new();
+		s->rx.error_after = 3;
+		s->spec.retry_for_ms = 0;
+		assert_int_equal(scene_run(s), P2V_ENOSPC);
+		assert_non_null(strstr(s->err.text, "the disk is full"));
+		assert_non_null(strstr(s->err.text, "gave up after"));
+		assert_int_equal(s->rx.connections, 1);
+		scene_free(s);
+	}
 }
 
 static void test_read_error_names_disk_and_offset(void **state)
