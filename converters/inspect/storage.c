@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/inspect/storage.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -366,15 +367,49 @@ static const struct facts_fs *find_link(const struct facts *facts, struct p2v_sp
 	return path ? find_device(facts, p2v_span_str(path)) : NULL;
 }
 
+static unsigned hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, tolower(c)) : NULL;
+
+	return at ? (unsigned)(at - digits) : 16;
+}
+
+/* What a link's name may not hold udev writes as "\x20". */
+static struct p2v_span decode_link(struct p2v_span name, char text[256])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.n && n < 256; i++) {
+		unsigned high = 16, low = 16;
+
+		if (i + 3 < name.n && name.p[i] == '\\' && name.p[i + 1] == 'x') {
+			high = hex_digit(name.p[i + 2]);
+			low = hex_digit(name.p[i + 3]);
+		}
+		text[n++] = name.p[i];
+		if (high < 16 && low < 16) {
+			text[n - 1] = (char)(high * 16 + low);
+			i += 3;
+		}
+	}
+	return p2v_span_of(text, n);
+}
+
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec)
 {
 	struct device_name d;
+	char text[256];
 
 	spec = p2v_span_unquote(spec);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (p2v_span_starts(spec, names[i].prefix))
-			return find_named(facts, names[i].offset,
-				p2v_span_unquote(p2v_span_skip(spec, strlen(names[i].prefix))));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct p2v_span value = p2v_span_skip(spec, strlen(names[i].prefix));
+
+		if (!p2v_span_starts(spec, names[i].prefix))
+			continue;
+		return find_named(facts, names[i].offset,
+			p2v_span_starts(spec, "/dev/") ? decode_link(value, text)
+						       : p2v_span_unquote(value));
+	}
 	if (device_name_read(spec, &d))
 		return find_hardware(facts, &d);
 	return p2v_span_starts(spec, BY_ID) ? find_link(facts, spec) : find_device(facts, spec);
