@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "converters/boot/args.h"
 
+#include <string.h>
+
 static bool same_up_to_comma(struct p2v_span a, struct p2v_span b)
 {
 	return p2v_span_same(p2v_span_until(a, ',', NULL), p2v_span_until(b, ',', NULL));
@@ -26,21 +28,43 @@ static bool has_exactly(struct p2v_span args, const char *word)
 	return false;
 }
 
-/* Words and the blanks before them go over one by one. A removed word takes its blanks along. */
+/* Without quotes at its ends, also where they belong to several words: "root=/dev/sda1 ro". */
+static struct p2v_span without_quotes(struct p2v_span word)
+{
+	while (word.n && strchr("\"'", word.p[0]))
+		word = p2v_span_skip(word, 1);
+	while (word.n && strchr("\"'", word.p[word.n - 1]))
+		word.n--;
+	return word;
+}
+
+/* What of the word is meant: where it goes for good, with its own quotes. */
+static bool find_core(struct p2v_span word, const struct boot_edit *edit, struct p2v_span *ret_core)
+{
+	struct p2v_span core;
+
+	if (!edit->from)
+		return false;
+	core = p2v_span_eq(word, edit->from) ? word : without_quotes(word);
+	*ret_core = edit->to || !p2v_span_same(core, p2v_span_unquote(word)) ? core : word;
+	return p2v_span_eq(core, edit->from);
+}
+
+/* Words and the blanks before them go over one by one. A removed word takes its blanks along, but
+ * for the end of a line. */
 static void copy_replaced(struct p2v_span args, const struct boot_edit *edit, struct p2v_buf *out)
 {
-	struct p2v_span rest = args, word;
+	struct p2v_span rest = args, word, core;
 
 	for (const char *from = rest.p; p2v_word_next(&rest, &word); from = rest.p) {
-		bool hit = edit->from && p2v_span_eq(word, edit->from);
-
-		if (hit && !edit->to)
+		if (!find_core(word, edit, &core)) {
+			p2v_buf_add(out, from, (size_t)(rest.p - from));
 			continue;
-		p2v_buf_add(out, from, (size_t)(word.p - from));
-		if (hit)
-			p2v_buf_add_str(out, edit->to);
-		else
-			p2v_buf_add(out, word.p, word.n);
+		}
+		if (edit->to || core.n < word.n || memchr(from, '\n', (size_t)(word.p - from)))
+			p2v_buf_add(out, from, (size_t)(core.p - from));
+		p2v_buf_add_str(out, edit->to ? edit->to : "");
+		p2v_buf_add(out, core.p + core.n, (size_t)(rest.p - core.p) - core.n);
 	}
 }
 

@@ -50,7 +50,9 @@ struct boot_menu {
 	char *kernelopts;     /* what $kernelopts stands for; NULL: nothing */
 	bool wants_files;     /* entry files are part of the menu */
 	size_t from_files;    /* so many entries, the last ones, are from entry files */
-	size_t default_entry; /* index of what starts by itself; n_entries: it is not known */
+	size_t default_entry; /* index of what starts by itself; n_entries: it is not known (from
+			       * boot_menu_settle on; SIZE_MAX before) */
+	unsigned n_items;     /* of grub.cfg's menu, submenus counted as one */
 	bool settled;	      /* the reader of the main file has found the default already */
 };
 
@@ -112,6 +114,8 @@ int boot_menu_settle(struct boot_menu *menu, struct p2v_err *err);
 
 /* The formats, for tests; each file of the room describes its own. */
 extern const struct boot_format boot_format_grub_cfg;	  /* grub2-menu.c: grub.cfg */
+extern const struct boot_format boot_format_grub_custom;  /* grub2-menu.c: custom.cfg */
+extern const struct boot_format boot_format_grub_script;  /* grub2-menu.c: /etc/grub.d/40_custom */
 extern const struct boot_format boot_format_grub_default; /* grub2-source.c: /etc/default/grub */
 extern const struct boot_format boot_format_grubenv;	  /* grub2-env.c */
 extern const struct boot_format boot_format_bls;	  /* bls.c: loader/entries/x.conf */

@@ -69,7 +69,7 @@ static int add_entry(struct reader *rd, struct p2v_span line, uint32_t number, s
 	r = boot_set(&e->title, rd->title, err);
 	if (r == 0)
 		r = boot_set_kernel(e, kernel, err);
-	return r == 0 ? boot_set(&e->cmdline, p2v_span_trim(args), err) : r;
+	return r == 0 ? boot_set_args(e, args, err) : r;
 }
 
 /* The keywords may be followed by '=' as well as by a blank. */

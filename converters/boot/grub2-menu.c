@@ -168,7 +168,7 @@ static int add_entry(struct reader *rd, struct p2v_span kernel, struct p2v_span 
 		r = boot_set(&e->id, b->id, err);
 	if (r == 0)
 		r = boot_set_kernel(e, kernel, err);
-	return r == 0 ? boot_set(&e->cmdline, p2v_span_trim(args), err) : r;
+	return r == 0 ? boot_set_args(e, args, err) : r;
 }
 
 static int read_line(struct reader *rd, struct p2v_span line, size_t number, struct p2v_err *err)
@@ -201,22 +201,55 @@ static int read_line(struct reader *rd, struct p2v_span line, size_t number, str
 	return 0;
 }
 
-/* Where the default is no entry of this file, it is not known: except where the file leaves the
+static int read_lines(struct reader *rd, struct p2v_span text, struct p2v_err *err)
+{
+	struct p2v_span line;
+	size_t number = 1;
+	int r = 0;
+
+	while (r == 0 && boot_line_next_grub(&text, &line)) {
+		r = read_line(rd, line, number++, err);
+		while (p2v_span_has(line, '\n')) {
+			p2v_span_until(line, '\n', &line);
+			number++;
+		}
+	}
+	return r;
+}
+
+/* Where the default is no entry of this file, it is not known yet: except where the file leaves the
  * menu, and with it the choice, to entry files. */
 static int cfg_read(
 	struct p2v_span text, const char *path, struct boot_menu *menu, struct p2v_err *err)
 {
-	struct p2v_span wanted = find_default(text, menu->saved), line;
-	struct reader rd = {.wanted = wanted, .menu = menu};
-	int r = menu->wanted ? 0 : boot_set(&menu->wanted, wanted, err);
+	struct reader rd = {.wanted = find_default(text, menu->saved), .menu = menu};
+	int r = menu->wanted ? 0 : boot_set(&menu->wanted, rd.wanted, err);
 
 	(void)path;
-	for (size_t number = 1; r == 0 && p2v_line_next(&text, &line); number++)
-		r = read_line(&rd, line, number, err);
+	if (r == 0)
+		r = read_lines(&rd, text, err);
+	menu->n_items += rd.stack[0].items;
 	if (r == 0 && !menu->settled && menu->n_entries && !menu->wants_files) {
-		menu->default_entry = menu->n_entries;
+		menu->default_entry = SIZE_MAX;
 		menu->settled = true;
 	}
+	return r;
+}
+
+/* custom.cfg, which grub.cfg reads at its end: its menu goes on here. */
+static int custom_read(
+	struct p2v_span text, const char *path, struct boot_menu *menu, struct p2v_err *err)
+{
+	struct reader rd = {.menu = menu, .stack[0].items = menu->n_items};
+	bool open = menu->settled && menu->default_entry == SIZE_MAX;
+	int r;
+
+	(void)path;
+	if (open)
+		rd.wanted = p2v_span_str(menu->wanted);
+	menu->settled &= !open;
+	r = read_lines(&rd, text, err);
+	menu->settled |= open;
 	return r;
 }
 
@@ -226,4 +259,23 @@ static int cfg_edit(struct p2v_span text, const struct boot_edit *edit, struct p
 	return boot_lines_edit_grub(text, find_args, edit, out, err);
 }
 
+/* In a script that prints a part of grub.cfg: a line with variables of the script's own is made
+ * anew each time, one without them comes out as it stands. */
+static bool find_literal(struct p2v_span line, struct p2v_span *ret_args)
+{
+	return find_args(line, ret_args) && !p2v_span_has(line, '$');
+}
+
+static int script_edit(struct p2v_span text, const struct boot_edit *edit, struct p2v_buf *out,
+	struct p2v_err *err)
+{
+	/* All of it is printed: variables are GRUB's. */
+	bool is_menu = memmem(text.p, text.n, "\nexec tail ", 11) != NULL;
+
+	return is_menu ? cfg_edit(text, edit, out, err)
+		       : boot_lines_edit(text, find_literal, edit, out, err);
+}
+
 const struct boot_format boot_format_grub_cfg = {.read = cfg_read, .edit = cfg_edit};
+const struct boot_format boot_format_grub_custom = {.read = custom_read, .edit = cfg_edit};
+const struct boot_format boot_format_grub_script = {.edit = script_edit};

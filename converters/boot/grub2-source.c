@@ -18,8 +18,42 @@ struct assignment {
 	struct p2v_span value;
 };
 
-/* Only what needs no shell to be understood: one pair of quotes or none, no backslash, on a line.
- */
+/* The next line; one of the variables goes on to the line where its quotes end. Where they end in
+ * another of the variables, they were never closed: that line is for itself. */
+static bool next_statement(struct p2v_span *rest, struct p2v_span *ret)
+{
+	struct p2v_span value, more, ahead;
+	bool closed;
+
+	if (!p2v_line_next(rest, ret))
+		return false;
+	p2v_span_until(p2v_span_trim(*ret), '=', &value);
+	if (!p2v_span_starts(p2v_span_trim(*ret), VARIABLE) || !value.n ||
+		!strchr("\"'", value.p[0]))
+		return true;
+	closed = p2v_span_has(p2v_span_skip(value, 1), value.p[0]);
+	for (ahead = *rest; !closed && p2v_line_next(&ahead, &more);) {
+		if (p2v_span_starts(p2v_span_trim(more), VARIABLE))
+			return true;
+		closed = p2v_span_has(more, value.p[0]);
+		if (closed) {
+			ret->n = (size_t)(more.p + more.n - ret->p);
+			*rest = ahead;
+		}
+	}
+	return true;
+}
+
+static bool has_escape(struct p2v_span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\\' && (i + 1 == s.n || s.p[i + 1] != '\n'))
+			return true;
+	return false;
+}
+
+/* Only what needs no shell to be understood: one pair of quotes or none, no backslash but at a
+ * line's end. */
 static bool read_assignment(struct p2v_span line, struct assignment *ret)
 {
 	struct assignment a = {0};
@@ -35,7 +69,7 @@ static bool read_assignment(struct p2v_span line, struct assignment *ret)
 	}
 	left = a.value.n;
 	a.value = p2v_span_until(a.value, a.quote ? a.quote : ' ', &after);
-	if (p2v_span_has(a.value, '\\') || (a.quote && a.value.n == left))
+	if (has_escape(a.value) || (a.quote && a.value.n == left))
 		return false;
 	for (size_t i = 0; !a.quote && i < a.value.n; i++)
 		if (!a.value.p[i] || strchr("\"'$`;&|()<>\t", a.value.p[i]))
@@ -52,7 +86,7 @@ static void find_last(struct p2v_span text, size_t *ret_line, bool *ret_plain)
 	struct p2v_span line;
 	struct assignment a;
 
-	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
+	for (size_t i = 0; next_statement(&text, &line); i++) {
 		if (!p2v_span_starts(p2v_span_trim(line), VARIABLE "="))
 			continue;
 		*ret_line = i;
@@ -124,7 +158,7 @@ static int source_edit(struct p2v_span text, const struct boot_edit *edit, struc
 
 	find_last(text, &last, &plain);
 
-	for (size_t i = 0; p2v_line_next(&text, &line); i++) {
+	for (size_t i = 0; next_statement(&text, &line); i++) {
 		if (plain && i == last)
 			edit_assignment(line, edit, out);
 		else if (edit->from && p2v_span_starts(p2v_span_trim(line), VARIABLE))

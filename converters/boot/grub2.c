@@ -18,8 +18,12 @@ static const struct boot_file files[] = {
 	{"/boot/grub2/grub.cfg", &boot_format_grub_cfg, false},
 	{"/boot/efi/EFI/*/grub.cfg", &boot_format_grub_cfg, false},
 	{"/efi/EFI/*/grub.cfg", &boot_format_grub_cfg, false},
+	{"/boot/grub/custom.cfg", &boot_format_grub_custom, false},
+	{"/boot/grub2/custom.cfg", &boot_format_grub_custom, false},
+	{"/boot/efi/EFI/*/custom.cfg", &boot_format_grub_custom, false},
 	{"/boot/loader/entries/*.conf", &boot_format_bls, false},
 	{"/etc/default/grub", &boot_format_grub_default, true},
+	{"/etc/grub.d/[0-9]*", &boot_format_grub_script, true},
 	{"/etc/kernel/cmdline", &boot_format_kernel_cmdline, true},
 	{NULL, NULL, false},
 };

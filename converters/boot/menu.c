@@ -58,6 +58,20 @@ int boot_join(char **to, struct p2v_span s, struct p2v_err *err)
 		to, p2v_span_of(both.data ? both.data : (const uint8_t *)"", both.len), err);
 }
 
+int boot_set_args(struct boot_entry *e, struct p2v_span args, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf words = {0};
+	struct p2v_span word;
+	int r;
+
+	while (p2v_word_next(&args, &word))
+		if (!p2v_span_eq(word, "\\"))
+			p2v_buf_addf(&words, "%s%.*s", words.len ? " " : "", (int)word.n, word.p);
+	r = p2v_buf_check(&words, err);
+	*e->cmdline = '\0';
+	return r == 0 ? boot_join(&e->cmdline, p2v_span_of(words.data, words.len), err) : r;
+}
+
 int boot_menu_add(struct boot_menu *menu, struct boot_entry **ret, struct p2v_err *err)
 {
 	struct boot_entry *e;
@@ -214,5 +228,7 @@ int boot_menu_settle(struct boot_menu *menu, struct p2v_err *err)
 		r = expand(menu, &menu->entries[i], err);
 	if (!menu->settled)
 		menu->default_entry = find_default(menu);
+	else if (menu->default_entry > menu->n_entries)
+		menu->default_entry = menu->n_entries;
 	return r;
 }

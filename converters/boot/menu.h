@@ -13,6 +13,9 @@ int boot_set(char **to, struct p2v_span s, struct p2v_err *err);
 /* Adds s to the text that is there, a blank between the two. P2V_EFORMAT: more than BOOT_MAX_ARGS.
  */
 int boot_join(char **to, struct p2v_span s, struct p2v_err *err);
+/* The words of a command line, one blank between two; without the '\'s that end lines in it.
+ * P2V_EFORMAT: more than BOOT_MAX_ARGS. */
+int boot_set_args(struct boot_entry *e, struct p2v_span args, struct p2v_err *err);
 /* The kernel's path; "(hd0,0)" or "($root)" before it is left out. */
 int boot_set_kernel(struct boot_entry *e, struct p2v_span path, struct p2v_err *err);
 /* Words of paths; at most BOOT_MAX_INITRDS are kept. */

@@ -138,11 +138,14 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 	return r;
 }
 
+/* Arguments that name a device. */
+static const char *const device_keys[] = {"root=", "resume=", "cryptdevice="};
+
 /* cryptdevice=/dev/sda2:root: the whole argument is exchanged. */
 static int read_cryptdevice(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span spec)
 {
-	struct p2v_span device = p2v_span_until(spec, ':', NULL);
+	struct p2v_span bare = p2v_span_unquote(spec), device = p2v_span_until(bare, ':', NULL);
 	const struct facts_fs *f = inspect_find_fs(in->facts, device);
 	p2v_autobuf struct p2v_buf stable = {0};
 	int r;
@@ -153,7 +156,7 @@ static int read_cryptdevice(
 	if (r < 0 || !f || !f->uuid || !*f->uuid)
 		return r;
 	p2v_buf_addf(&stable, "cryptdevice=UUID=%s", f->uuid);
-	p2v_buf_add(&stable, spec.p + device.n, spec.n - device.n);
+	p2v_buf_add(&stable, bare.p + device.n, bare.n - device.n);
 	return inspect_set_span(
 		in, &in->os->refs[in->os->n_refs - 1].stable, inspect_span(&stable));
 }
@@ -176,48 +179,63 @@ static bool is_stale(struct p2v_span arg)
 static int read_argument(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span arg)
 {
-	static const char *const keys[] = {"root=", "resume=", "cryptdevice="};
-	struct p2v_span spec;
+	struct p2v_span spec, bare;
 	const struct facts_fs *f;
 
 	if (known(in->os, p, arg))
 		return 0;
 	if (is_stale(arg))
 		return refs_add_line(in, p, line, arg);
-	for (size_t i = 0; i < P2V_N(keys); i++) {
-		if (!p2v_span_starts(arg, keys[i]))
+	for (size_t i = 0; i < P2V_N(device_keys); i++) {
+		if (!p2v_span_starts(arg, device_keys[i]))
 			continue;
-		spec = p2v_span_skip(arg, strlen(keys[i]));
+		spec = p2v_span_skip(arg, strlen(device_keys[i]));
+		bare = p2v_span_unquote(spec);
 		/* cryptdevice=DEVICE:NAME */
 		if (i == 2 && p2v_span_has(spec, ':'))
 			return read_cryptdevice(in, p, line, spec);
-		f = inspect_find_fs(in->facts, spec);
-		if (inspect_is_hardware_name(spec) || (i == 1 && !f))
-			return refs_add(in, p, line, keys[i], spec, f);
+		f = inspect_find_fs(in->facts, bare);
+		if (inspect_is_hardware_name(bare) || (i == 1 && !f))
+			return refs_add(in, p, line, device_keys[i], spec, f);
 	}
 	return 0;
+}
+
+/* The next word of a line; quotes begin and end words as blanks do, but for those right behind a
+ * device's key: root="/dev/sda1". */
+static struct p2v_span take_argument(struct p2v_span *line)
+{
+	struct p2v_span word = *line;
+	const char *close = NULL;
+	size_t n = 0;
+
+	while (n < line->n && !strchr(" \t\"'", line->p[n]))
+		n++;
+	word.n = n;
+	for (size_t i = 0; n < line->n && i < P2V_N(device_keys); i++)
+		if (p2v_span_eq(word, device_keys[i]) && strchr("\"'", line->p[n]))
+			close = memchr(line->p + n + 1, line->p[n], line->n - n - 1);
+	if (close)
+		word.n = (size_t)(close - line->p) + 1;
+	*line = p2v_span_skip(*line, word.n + !close);
+	return word;
 }
 
 /* Any text with kernel arguments in it, quoted or not. */
 static int read_arguments(struct inspection *in, const struct place *p, struct p2v_span text)
 {
-	struct p2v_span line, word;
+	struct p2v_span line;
 	int r = 0;
 
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
 		line = p2v_span_trim(line);
 		if (p2v_span_starts(line, "#"))
 			continue;
-		while (r == 0 && line.n) {
-			/* Quotes begin and end words as blanks do. */
-			size_t k = 0;
-
-			while (k < line.n && !strchr(" \t\"'", line.p[k]))
-				k++;
-			word = p2v_span_of(line.p, k);
-			line = p2v_span_skip(line, k + 1);
-			r = read_argument(in, p, n, word);
-		}
+		/* It goes on in the next one. */
+		if (p2v_span_ends(line, "\\"))
+			line.n--;
+		while (r == 0 && line.n)
+			r = read_argument(in, p, n, take_argument(&line));
 	}
 	return r;
 }

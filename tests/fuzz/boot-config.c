@@ -18,6 +18,8 @@ static const struct boot_format *const formats[] = {
 	&boot_format_syslinux,
 	&boot_format_menu_lst,
 	&boot_format_lilo,
+	&boot_format_grub_custom,
+	&boot_format_grub_script,
 };
 
 static const char *const consoles[] = {"console=tty0", "console=ttyS0,115200n8"};

@@ -21,6 +21,7 @@ static const struct boot_edit no_resume = {.from = "resume=/dev/sda5"};
 
 #define CFG	&boot_format_grub_cfg
 #define DEFAULT &boot_format_grub_default
+#define SCRIPT	&boot_format_grub_script
 #define BLS	&boot_format_bls
 #define LST	&boot_format_menu_lst
 #define SYS	&boot_format_syslinux
@@ -49,7 +50,28 @@ static const struct {
 	{CFG, &new_root, "linux /k root=/dev/sda1 root=/dev/sda10\n",
 		"linux /k root=UUID=1 root=/dev/sda10\n"},
 	{CFG, &no_resume, "linux /k ro resume=/dev/sda5 quiet\n", "linux /k ro quiet\n"},
-	{CFG, &add_consoles, "linux /k ro \\\n  quiet\n", "linux /k ro " ADDED " \\\n  quiet\n"},
+	/* A line that goes on in the next ones is one. */
+	{CFG, &add_consoles, "linux /k ro \\\n  quiet\n", "linux /k ro \\\n  quiet " ADDED "\n"},
+	{CFG, &new_root, "linux /k \\\n root=/dev/sda1\\\n\n# \\\nlinux /k root=/dev/sda1",
+		"linux /k \\\n root=UUID=1\\\n\n# \\\nlinux /k root=UUID=1"},
+	{CFG, &no_resume, "linux /k \\\n resume=/dev/sda5 \\\n quiet\n",
+		"linux /k \\\n  \\\n quiet\n"},
+	{LST, &new_root, "kernel /k ro \\\n root=/dev/sda1\n", "kernel /k ro \\\n root=UUID=1\n"},
+	/* Quotes around a word stay, those of several words, too. */
+	{CFG, &new_root, "linux /k \"root=/dev/sda1\" 'root=/dev/sda1 ro'\n",
+		"linux /k \"root=UUID=1\" 'root=UUID=1 ro'\n"},
+	{CFG, &no_resume, "linux /k \"resume=/dev/sda5\" 'resume=/dev/sda5 ro' ro\n",
+		"linux /k ' ro' ro\n"},
+	{DEFAULT, &new_root, "GRUB_CMDLINE_LINUX=\"a \\\nroot=/dev/sda1\n\" # \"\n",
+		"GRUB_CMDLINE_LINUX=\"a \\\nroot=UUID=1\n\" # \"\n"},
+	{DEFAULT, &add_consoles, "GRUB_CMDLINE_LINUX=\"a\nb",
+		"GRUB_CMDLINE_LINUX=\"a\nb\n"
+		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
+	/* Of a program only what it prints to the letter. */
+	{SCRIPT, &new_root, "linux $k root=/dev/sda1\nlinux /k root=/dev/sda1\n",
+		"linux $k root=/dev/sda1\nlinux /k root=UUID=1\n"},
+	{SCRIPT, &new_root, "#!/bin/sh\nexec tail -n +3 $0\nlinux ($r)/k root=/dev/sda1\n",
+		"#!/bin/sh\nexec tail -n +3 $0\nlinux ($r)/k root=UUID=1\n"},
 	{CFG, &add_consoles, "", ""},
 	{DEFAULT, &add_consoles, "GRUB_CMDLINE_LINUX=\"\"\n", "GRUB_CMDLINE_LINUX=\"" ADDED "\"\n"},
 	{DEFAULT, &add_consoles, "GRUB_CMDLINE_LINUX='a b' # c\nX=1",
@@ -68,8 +90,7 @@ static const struct {
 		"GRUB_CMDLINE_LINUX=\"a=\\\"b\\\" c\"\n"
 		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
 	{DEFAULT, &add_consoles, "GRUB_CMDLINE_LINUX=\"a \\\n b\"\n",
-		"GRUB_CMDLINE_LINUX=\"a \\\n b\"\n"
-		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
+		"GRUB_CMDLINE_LINUX=\"a \\\n b " ADDED "\"\n"},
 	{DEFAULT, &add_consoles, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n",
 		"GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " ADDED "\"\n"},
 	/* Entry files: once a file, on the last of several lines; $kernelopts is in grubenv. */
