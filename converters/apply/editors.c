@@ -34,6 +34,7 @@ static const struct apply_editor editors[] = {
 	{.op = "runlevel-remove", .run = run_runlevel_remove},
 	{.op = "hive-edit", .run = run_hive_edit},
 	{.op = "media-copy", .run = run_media_copy},
+	{.op = "media-certificate", .run = run_media_certificate},
 	{.op = "inbox-copy", .run = run_inbox_copy},
 	{.op = "ntfs-heads", .run = run_ntfs_heads},
 	{.op = "cmd-write", .edit = edit_cmd_write, .creates = true},

@@ -120,6 +120,9 @@ int run_inbox_copy(struct guest *g, const struct plan_step *step, struct apply_d
  * with a `to`: to that place below the step's path. */
 int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);
+/* media-certificate: the certificate of whoever has signed the .cat `from` of the medium. */
+int run_media_certificate(struct guest *g, const struct plan_step *step,
+	struct apply_details *details, struct p2v_err *err);
 /* ntfs-heads: the step's path is a volume's device; `heads` goes into its boot sector. */
 int run_ntfs_heads(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err);

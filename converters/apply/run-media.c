@@ -18,19 +18,24 @@
 
 #define CAB_BYTES ((uint64_t)512 << 20)
 
+static int need_medium(const struct catalog_media *media, const char *from, struct p2v_err *err)
+{
+	return media ? 0
+		     : p2v_err_set(err, P2V_EINVAL,
+			       "%s: is on the medium with virtio drivers, which was not named "
+			       "(--virtio-win)",
+			       from);
+}
+
 static int copy(struct guest *g, const struct catalog_media *media, const char *from,
 	const char *to, const char *why, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf bytes = {0};
 	p2v_autofree char *path = NULL;
-	int r;
+	int r = need_medium(media, from, err);
 
-	if (!media)
-		return p2v_err_set(err, P2V_EINVAL,
-			"%s: is on the medium with virtio drivers, which was not named "
-			"(--virtio-win)",
-			from);
-	r = guest_path_nocase(g, to, &path, err);
+	if (r == 0)
+		r = guest_path_nocase(g, to, &path, err);
 	if (r == 0)
 		r = catalog_media_read(media, from, CATALOG_MAX_TOOL_BYTES, &bytes, err);
 	return r < 0 ? r : guest_write_file(g, path, bytes.data, bytes.len, 0755, why, err);
@@ -53,6 +58,25 @@ int run_media_copy(struct guest *g, const struct plan_step *step, struct apply_d
 			 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	}
 	return r;
+}
+
+int run_media_certificate(struct guest *g, const struct plan_step *step,
+	struct apply_details *details, struct p2v_err *err)
+{
+	const char *from = apply_arg(step, "from", err);
+	p2v_autobuf struct p2v_buf bytes = {0};
+	p2v_autofree char *path = NULL;
+	int r;
+
+	if (!from)
+		return P2V_EFORMAT;
+	r = need_medium(details->media, from, err);
+	if (r == 0)
+		r = guest_path_nocase(g, step->path, &path, err);
+	if (r == 0)
+		r = catalog_certificate_read(details->media, from, &bytes, err);
+	return r < 0 ? r
+		     : guest_write_file(g, path, bytes.data, bytes.len, 0644, step->reason, err);
 }
 
 /* A copy that lies in the guest, or in a cabinet there. */

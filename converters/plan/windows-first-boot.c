@@ -58,6 +58,45 @@ static void stage_drivers(struct planning *p)
 			stage_driver(p, plan_windows_offer(p, staged[i]));
 }
 
+/* Windows' own programs are Microsoft's, and what Microsoft has tested. */
+static bool asks_about(const struct target_driver *d)
+{
+	return d && plan_is_plain(d->publisher_serial) && *plan_text(d->catalog) &&
+	       strncmp(plan_text(d->publisher), "Microsoft", 9) != 0;
+}
+
+static bool is_trusted_before(const struct planning *p, size_t at)
+{
+	const char *serial = plan_windows_offer(p, staged[at])->publisher_serial;
+
+	for (size_t i = 0; i < at; i++) {
+		const struct target_driver *d = plan_windows_offer(p, staged[i]);
+
+		if (asks_about(d) && plan_is(d->publisher_serial, serial))
+			return true;
+	}
+	return false;
+}
+
+/* pnputil wants to ask somebody at the screen, and installs nothing where there is none. */
+static void stage_publishers(struct planning *p)
+{
+	for (size_t i = 0; plan_windows(p)->major >= 6 && i < P2V_N(staged); i++) {
+		const struct target_driver *d = plan_windows_offer(p, staged[i]);
+		char path[512];
+
+		if (!asks_about(d) || is_trusted_before(p, i))
+			continue;
+		snprintf(path, sizeof(path), "%s/p2v/drivers/%s.cer", plan_windows(p)->dir,
+			d->publisher_serial);
+		plan_step(p, "media-certificate", path,
+			"Windows installs drivers of '%s' without asking somebody only where it "
+			"trusts that publisher: it does while the script installs them.",
+			d->publisher);
+		plan_arg(p, "from", d->catalog);
+	}
+}
+
 static void stage_agent(struct planning *p)
 {
 	char path[512];
@@ -132,6 +171,7 @@ void plan_windows_first_boot(struct planning *p)
 	if (!plan_windows_has_script(p))
 		return;
 	stage_drivers(p);
+	stage_publishers(p);
 	stage_agent(p);
 	find_by_path(p);
 	snprintf(path, sizeof(path), "%s/p2v/firstboot.cmd", plan_windows(p)->dir);

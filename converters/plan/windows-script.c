@@ -5,10 +5,10 @@
  * Vista on pnputil. getmac finds a card by its address and says what netsh calls it.
  *
  *	let Windows finish what it has to   at most one more restart
- *	drivers into the store              pnputil; 259: it had a better one, 3010: wants a restart
- *	addresses                           of the cards that appear then
- *	balloon service, guest agent
- *	clean up                            the log stays: %SystemRoot%\p2v\firstboot.log
+ *	drivers into the store              pnputil; 259: it had a better one, 3010: wants a
+ *restart; their publisher is trusted meanwhile (certutil) addresses                           of
+ *the cards that appear then balloon service, guest agent clean up                            the
+ *log stays: %SystemRoot%\p2v\firstboot.log
  */
 
 #include "converters/plan/windows-script.h"
@@ -41,7 +41,9 @@ static const char *const head[] = {
 	NULL,
 };
 static const char *const install[] = {
+	"for %%i in (\"" HERE "\\drivers\\*.cer\") do call :trust \"%%i\"",
 	"for /r \"" HERE "\\drivers\" %%i in (*.inf) do call :driver \"%%i\"",
+	"for %%i in (\"" HERE "\\drivers\\*.cer\") do call :distrust \"%%i\"",
 	"if exist \"" HERE "\\drivers\\balloon\\blnsvr.exe\" call :balloon",
 	NULL,
 };
@@ -74,6 +76,16 @@ static const char *const tail[] = {
 	"for %%r in (0 259 3010 1641) do if \"%rc%\"==\"%%r\" exit /b 0",
 	"set failed=1",
 	"exit /b 1",
+	"",
+	"rem By the certificate's number, its file's name. What was trusted before stays so.",
+	":trust",
+	"certutil -store TrustedPublisher %~n1 >nul 2>&1",
+	"if \"%ERRORLEVEL%\"==\"0\" del \"%~1\"",
+	"if exist \"%~1\" certutil -addstore -f TrustedPublisher \"%~1\"",
+	"exit /b 0",
+	":distrust",
+	"certutil -delstore TrustedPublisher %~n1",
+	"exit /b 0",
 	"",
 	":balloon",
 	"md \"%ProgramFiles%\\Balloon\" 2>nul",

@@ -14,6 +14,9 @@ static const char *const doubt_texts[] = {
 		"is signed with SHA-256: this Windows loads it only with KB3033929 or KB4474419",
 	[CATALOG_WANTS_TEST_MODE] = "is signed by a certificate that vouches for itself: 64-bit "
 				    "Windows loads it only in test mode",
+	[CATALOG_WANTS_ROOT] = "is signed by a certificate that vouches for itself: Windows "
+			       "installs it only where that is among its trusted roots, or "
+			       "somebody agrees to it at the screen",
 	[CATALOG_NOT_SIGNED] = "is not signed: 64-bit Windows does not load it",
 	[CATALOG_FILE_MISSING] = "has no driver file beside it",
 	[CATALOG_OTHER_MACHINE] = "has a driver file for another processor",
@@ -85,12 +88,15 @@ static int doubt_of(const struct catalog_pick *p, const struct catalog_guest *gu
 		return CATALOG_WANTS_TEST_MODE;
 	if (checks && p->driver->signing == CATALOG_SHA2 && guest->major == 6 && guest->minor <= 1)
 		return CATALOG_WANTS_SHA2_UPDATE;
+	if (p->driver->signing == CATALOG_SELF_ISSUED && guest->major >= 6)
+		return CATALOG_WANTS_ROOT;
 	return CATALOG_FITS;
 }
 
 bool catalog_pick_usable(const struct catalog_pick *p)
 {
-	return p->doubt == CATALOG_FITS || p->doubt == CATALOG_WANTS_SHA2_UPDATE;
+	return p->doubt == CATALOG_FITS || p->doubt == CATALOG_WANTS_SHA2_UPDATE ||
+	       p->doubt == CATALOG_WANTS_ROOT;
 }
 
 /* 0 where the place does not name a Windows; more the better it names the guest. */

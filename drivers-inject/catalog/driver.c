@@ -84,8 +84,13 @@ static int read_head(const struct install_source *from, const char *path, struct
 	if (rc == 0)
 		rc = driver_dup(inf_value(version, "Provider", 0), false, &d->provider, err);
 	cat = catalog_name(version) ? install_file(from, catalog_name(version)) : NULL;
-	if (rc == 0 && cat)
+	if (rc == 0 && cat) {
+		const struct source_member *body = source_body(from->source, cat);
+
 		rc = driver_dup(cat->path, false, &d->catalog, err);
+		if (body)
+			d->publisher = body->publisher;
+	}
 	read_driver_ver(version, d);
 	d->dir = catalog_os_of_path(path);
 	return rc;

@@ -170,3 +170,20 @@ int catalog_media_read(const struct catalog_media *m, const char *path, size_t m
 
 	return rc < 0 ? p2v_err_wrap(err, rc, "%s", m->path) : 0;
 }
+
+int catalog_certificate_read(
+	const struct catalog_media *m, const char *path, struct p2v_buf *ret, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf bytes = {0};
+	struct catalog_publisher who;
+	struct p2v_span certificate;
+	int rc = catalog_media_read(m, path, CATALOG_MAX_FILE_BYTES, &bytes, err);
+
+	if (rc < 0)
+		return rc;
+	if (!pe_publisher_of(bytes.data, bytes.len, &who, &certificate))
+		return p2v_err_set(err, P2V_EFORMAT, "%s: %s: has no signature that could be read",
+			m->path, path);
+	p2v_buf_add(ret, certificate.p, certificate.n);
+	return p2v_buf_check(ret, err);
+}

@@ -7,6 +7,7 @@
  * guest's Windows does that. */
 
 #include "drivers-inject/catalog/windows.h"
+#include "p2v/core/span.h"
 
 struct pe_facts {
 	int machine; /* enum catalog_arch, -1: none of ours */
@@ -18,5 +19,8 @@ int pe_read(const void *bytes, size_t n, struct pe_facts *ret, struct p2v_err *e
 
 /* Of a SignedData in DER. */
 int pe_signing_of(const void *bytes, size_t n);
+/* Whose signature it is, and that certificate in `bytes`. false: none that could be read. */
+bool pe_publisher_of(const void *bytes, size_t n, struct catalog_publisher *ret,
+	struct p2v_span *ret_certificate);
 
 #endif

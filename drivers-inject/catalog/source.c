@@ -22,7 +22,7 @@ bool source_wants(const char *path, uint64_t size_bytes)
 {
 	if (ends(path, ".inf"))
 		return size_bytes <= CATALOG_MAX_INF_BYTES;
-	return ends(path, ".sys") && size_bytes <= CATALOG_MAX_FILE_BYTES;
+	return (ends(path, ".sys") || ends(path, ".cat")) && size_bytes <= CATALOG_MAX_FILE_BYTES;
 }
 
 static int keep_bytes(struct catalog_source *s, struct source_member *m,
@@ -30,6 +30,12 @@ static int keep_bytes(struct catalog_source *s, struct source_member *m,
 {
 	if (ends(m->path, ".sys")) {
 		m->is_pe = pe_read(bytes->data, bytes->len, &m->pe, NULL) == 0;
+		return 0;
+	}
+	if (ends(m->path, ".cat")) {
+		struct p2v_span certificate;
+
+		pe_publisher_of(bytes->data, bytes->len, &m->publisher, &certificate);
 		return 0;
 	}
 	s->inf_bytes += bytes->len;

@@ -3,9 +3,9 @@
 #define DRIVERS_INJECT_CATALOG_SOURCE_H
 
 /*
- * Inside the room: the files of a medium, listed once. What every .inf says and how every .sys is
- * signed is taken in the same pass, since an ISO is read from front to end; other bytes are read
- * when they are asked for.
+ * Inside the room: the files of a medium, listed once. What every .inf says, how every .sys is
+ * signed, and who has signed every .cat is taken in the same pass, since an ISO is read from front
+ * to end; other bytes are read when they are asked for.
  */
 
 #include "drivers-inject/catalog/pe.h"
@@ -22,6 +22,7 @@ struct source_member {
 	struct p2v_buf text; /* of an .inf */
 	struct pe_facts pe;  /* of a .sys */
 	bool is_pe;
+	struct catalog_publisher publisher; /* of a .cat */
 };
 
 struct catalog_source {

@@ -91,14 +91,21 @@ struct catalog_variant {
 	size_t n_files;
 };
 
+/* Who has signed a driver's package, by what the certificate says. */
+struct catalog_publisher {
+	char name[64];	 /* of the organization, or whoever it is; plain ASCII */
+	char serial[48]; /* of the certificate, hexadecimal, without leading zeros */
+};
+
 /* One .inf. */
 struct catalog_driver {
 	char *name; /* of the .inf without its end, lower case: viostor, netkvm, vioser */
 	char *inf;  /* its path on the medium; all files of the package are in its directory */
 	char *class_name, *class_guid; /* SCSIAdapter, {4D36E97B-...} (upper case) */
 	char *provider;
-	char *catalog;	  /* path on the medium of the .cat; NULL: none there */
-	uint32_t date[3]; /* DriverVer: year, month, day; zeros: not said */
+	char *catalog;			    /* path on the medium of the .cat; NULL: none there */
+	struct catalog_publisher publisher; /* of that; empty: nobody, or it cannot be read */
+	uint32_t date[3];		    /* DriverVer: year, month, day; zeros: not said */
 	uint16_t version[4];
 	struct catalog_os dir; /* what its directories' names say */
 	int signing;	       /* enum catalog_signing: of its function driver's .sys */
@@ -133,6 +140,10 @@ void catalog_media_free(struct catalog_media *m);
 int catalog_media_read(const struct catalog_media *m, const char *path, size_t max_bytes,
 	struct p2v_buf *ret, struct p2v_err *err);
 
+/* Appends the certificate of whoever has signed that .cat, in DER. */
+int catalog_certificate_read(
+	const struct catalog_media *m, const char *path, struct p2v_buf *ret, struct p2v_err *err);
+
 /* The Windows to choose for. */
 struct catalog_guest {
 	int arch;		      /* enum catalog_arch */
@@ -145,6 +156,7 @@ struct catalog_guest {
 enum catalog_doubt {
 	CATALOG_FITS,
 	CATALOG_WANTS_SHA2_UPDATE, /* use it, but say so: SHA-2 on Vista to 2008 R2 */
+	CATALOG_WANTS_ROOT,	   /* use it, but say so: self-issued, on 32 bits or in test mode */
 	CATALOG_WANTS_TEST_MODE,   /* do not use: self-issued, and 64-bit Windows checks */
 	CATALOG_NOT_SIGNED,	   /* do not use: unsigned, and 64-bit Windows checks */
 	CATALOG_FILE_MISSING,	   /* do not use: the .sys is not on the medium */

@@ -183,6 +183,9 @@ static bool fill(const struct catalog_pick *pick, const struct catalog_guest *gu
 	to->date = p2v_strf("%04u-%02u-%02u", d->date[0], d->date[1], d->date[2]);
 	to->version =
 		p2v_strf("%u.%u.%u.%u", d->version[0], d->version[1], d->version[2], d->version[3]);
+	to->catalog = copy(d->catalog);
+	to->publisher = copy(d->publisher.name);
+	to->publisher_serial = copy(d->publisher.serial);
 	to->about = p2v_buf_take_str(&about);
 	to->usable = catalog_pick_usable(pick);
 	to->doubtful = pick->doubt != CATALOG_FITS;
@@ -191,7 +194,7 @@ static bool fill(const struct catalog_pick *pick, const struct catalog_guest *gu
 			&to->ids, &to->n_ids);
 	return ok && add_texts(d->package, d->n_package, &to->package, &to->n_package) &&
 	       to->name && to->inf && to->binary && to->service && to->class_guid && to->date &&
-	       to->version && to->about;
+	       to->version && to->catalog && to->publisher && to->publisher_serial && to->about;
 }
 
 static int offer(const struct catalog_media *m, const char *name, const struct catalog_guest *guest,

@@ -20,9 +20,12 @@ struct target_driver {
 	char *binary;  /* its service's .sys there; empty: none */
 	char *service; /* empty: none */
 	char *class_guid;
-	char *date;    /* 2023-07-21 */
-	char *version; /* 63.93.104.24000 */
-	char *about;   /* one sentence: which, from where, and what speaks against it */
+	char *date;		/* 2023-07-21 */
+	char *version;		/* 63.93.104.24000 */
+	char *catalog;		/* its signed list of files (.cat) there; empty: none */
+	char *publisher;	/* who has signed that; empty: nobody knows */
+	char *publisher_serial; /* the certificate's number, hexadecimal */
+	char *about;		/* one sentence: which, from where, and what speaks against it */
 	bool usable;
 	bool doubtful; /* usable, but `about` says what to look after */
 	char **ids;    /* of the devices that it drives */

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import cases
+import pe  # by cases
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -145,6 +146,14 @@ def check_report(case, registry):
             need(any(covers(edit, line) for line in lines), f"in the report, and did not happen: {name} {edit}")
 
 
+def check_certificates(case):
+    """What Windows is to trust is the publisher's own certificate, and none of those beside it."""
+    issuer = "Red Hat, Inc." if case.system.version[:2] in ((6, 2), (6, 3)) else "Issuing CA"
+    want = pe.certificate(pe.SERIAL, issuer, "Red Hat, Inc.")
+    for path in case.root.rglob("*.cer"):
+        need(path.read_bytes() == want, f"{path.name} is not the publisher's certificate")
+
+
 def again(case, program):
     """The second conversion has nothing to do."""
     code, said = case.walk(program)
@@ -164,6 +173,7 @@ def run(name, program, top):
     if code == 3:
         need(cases.tree_digest(case.root) == before, "refused, and changed all the same")
         return text
+    check_certificates(case)
     for device in needed_devices(case):
         need(case.starts_on(device), f"would not start from {device}")
         text.append(f"starts on {device}")

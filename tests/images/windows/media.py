@@ -39,6 +39,9 @@ SYSTEMS = {
     "2k22": (None, ".10.0...16299", "sha256", [AMD64]),
     "2k25": (None, ".10.0...16299", "sha256", [AMD64]),
 }
+# Who has signed the .cat: what is for 10 and later has been attested by Microsoft.
+PUBLISHERS = {"sha1": "Red Hat, Inc.", "self": "Red Hat, Inc.",
+              "sha256": "Microsoft Windows Hardware Compatibility Publisher"}
 OLD = ["xp", "2k3"]
 CLASSES = {
     "SCSIAdapter": "{4D36E97B-E325-11CE-BFC1-08002BE10318}",
@@ -155,7 +158,7 @@ def write_driver(folder, d, system, arch):
           b"\xff\xfe" + text.encode("utf-16-le") if d.utf16 else text.encode())
     for f in d.files():
         write(folder / f, pe.program(arch, f"{f} {system}", signing))
-    write(folder / f"{d.name}.cat", pe.signed_data(signing))
+    write(folder / f"{d.name}.cat", pe.signed_data(signing, PUBLISHERS[signing]))
 
 
 def folders(root, layout, d, system, arch):

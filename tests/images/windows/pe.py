@@ -22,6 +22,10 @@ def der(tag, *parts):
     return bytes([tag, 0x80 | size]) + n.to_bytes(size, "big") + body
 
 
+# The first byte is the sign.
+SERIAL = bytes.fromhex("0095e2a1c4005b")
+
+
 def sequence(*parts):
     return der(0x30, *parts)
 
@@ -42,15 +46,15 @@ def certificate(serial, issuer, subject):
     return sequence(tbs, algorithm(OID_RSA), der(0x03, b"\0" + bytes(32)))
 
 
-def signed_data(kind):
+def signed_data(kind, publisher="Vendor"):
     """A SignedData: sha1 or sha256 of a chain, or self (a certificate that has issued itself)."""
     digest = DIGESTS["sha1" if kind == "sha1" else "sha256"]
-    issuer = "Vendor" if kind == "self" else "Issuing CA"
-    certs = [certificate(b"\x05", issuer, "Vendor")]
+    issuer = publisher if kind == "self" else "Issuing CA"
+    certs = [certificate(SERIAL, issuer, publisher)]
     if kind != "self":
         certs.insert(0, certificate(b"\x01", "Root CA", "Root CA"))
         certs.append(certificate(b"\x02", "Root CA", "Issuing CA"))
-    signer = sequence(der(0x02, b"\x01"), sequence(name(issuer), der(0x02, b"\x05")),
+    signer = sequence(der(0x02, b"\x01"), sequence(name(issuer), der(0x02, SERIAL)),
                       algorithm(digest), algorithm(OID_RSA), der(0x04, bytes(32)))
     body = sequence(der(0x02, b"\x01"), der(0x31, algorithm(digest)), sequence(der(0x06, OID_DATA)),
                     der(0xA0, *certs), der(0x31, signer))

@@ -62,7 +62,7 @@ static const struct wish wishes[] = {
 	{GUEST(CATALOG_AMD64, 6, 3, 9600, true), "vioscsi", "vioscsi/2k12R2/amd64/vioscsi.inf",
 		CATALOG_WANTS_TEST_MODE},
 	{GUEST(CATALOG_X86, 6, 3, 9600, false), "vioscsi", "vioscsi/w8.1/x86/vioscsi.inf",
-		CATALOG_FITS},
+		CATALOG_WANTS_ROOT},
 	{GUEST(CATALOG_AMD64, 10, 0, 19045, false), "viostor", "viostor/w10/amd64/viostor.inf",
 		CATALOG_FITS},
 	{GUEST(CATALOG_AMD64, 10, 0, 26100, false), "viostor", "viostor/w11/amd64/viostor.inf",
@@ -139,6 +139,8 @@ static void row_has_what_setup_writes(void **state)
 	assert_int_equal(p.driver->signing, CATALOG_SHA1);
 	assert_int_equal(p.driver->machine, CATALOG_AMD64);
 	assert_string_equal(p.driver->catalog, "viostor/2k8R2/amd64/viostor.cat");
+	assert_string_equal(p.driver->publisher.name, "Red Hat, Inc.");
+	assert_string_equal(p.driver->publisher.serial, "95e2a1c4005b");
 	assert_int_equal(p.driver->n_package, 3);
 	assert_string_equal(p.variant->decoration, "NTamd64.6.1");
 	assert_int_equal(p.variant->n_devices, 2);
