@@ -7,6 +7,7 @@
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 
 static void add_console(struct planning *p, const char *op, const char *path)
 {
@@ -89,8 +90,39 @@ static void add_consoles(struct planning *p)
 		add_console(p, "boot-args", b->sources[i]);
 }
 
+#define VERITY "each block of the root is checked (dm-verity)"
+
+/* Arguments of systems that refuse what somebody else has changed in them. */
+static const struct {
+	const char *begins, *why;
+	bool whole; /* that is all of it */
+} guards[] = {
+	{"roothash=", VERITY, false},
+	{"systemd.verity_root_", VERITY, false},
+	{"verity", VERITY, true}, /* dm-mod.create="..." */
+	{"ima_appraise=enforce", "each file must be signed (IMA)", true},
+};
+
+static void block_guarded(struct planning *p)
+{
+	struct p2v_span rest = p2v_span_str(p->os->bootloader.cmdline), word;
+
+	while (p2v_word_next(&rest, &word))
+		for (size_t i = 0; i < P2V_N(guards); i++)
+			if (guards[i].whole ? p2v_span_eq(word, guards[i].begins)
+					    : p2v_span_starts(word, guards[i].begins)) {
+				plan_block(p,
+					"%.*s on the kernel's command line: %s, and a changed one "
+					"is not accepted. Take that off on the old system first, "
+					"or install this system anew",
+					(int)(word.n < 60 ? word.n : 60), word.p, guards[i].why);
+				return;
+			}
+}
+
 void plan_boot(struct planning *p)
 {
+	block_guarded(p);
 	add_consoles(p);
 	add_getty(p);
 	add_securetty(p);
