@@ -168,7 +168,7 @@ static void take_suse(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
 
 static void read_all(struct ifcfg *f, struct p2v_span text)
 {
-	struct net_ini i = {.rest = text};
+	struct net_ini i = {.rest = text, .shell = true};
 
 	while (net_ini_next(&i)) {
 		struct p2v_span key = i.key;
@@ -270,6 +270,15 @@ static bool reaches(const struct facts_address *a, struct p2v_span gateway)
 	return net_ip4(own, &left) && net_ip4(gateway, &right) && ((left ^ right) & mask) == 0;
 }
 
+/* A value of the shell: what follows a bare word is a comment. */
+static struct p2v_span gateway_of(struct p2v_span value)
+{
+	struct p2v_span word;
+
+	p2v_word_next(&value, &word);
+	return p2v_span_unquote(word);
+}
+
 int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *err)
 {
 	struct p2v_span line, to, gateway;
@@ -277,7 +286,7 @@ int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *
 
 	while (r == 0 && p2v_line_next(&text, &line)) {
 		if (p2v_span_starts(line, "GATEWAY="))
-			gateway = p2v_span_unquote(p2v_span_trim(p2v_span_skip(line, 8)));
+			gateway = gateway_of(p2v_span_skip(line, 8));
 		else if (!p2v_word_next(&line, &to) || !p2v_span_eq(to, "default") ||
 			 !p2v_word_next(&line, &gateway))
 			continue;

@@ -93,15 +93,30 @@ static int begin_iface(struct reader *rd, struct p2v_span rest)
 	return vlan_by_name(rd);
 }
 
+/* By a pattern of names, which is not worked out: every card may be one, and keeps its name. */
+static int add_any(struct reader *rd, struct facts_nic *of)
+{
+	struct p2v_span any = p2v_span_str("*");
+	struct net_config c = {0};
+	int r = net_member(of, any, rd->err);
+
+	net_config_match(&c, "name", any, p2v_span_str(""), rd->path, 0);
+	return r == 0 ? net_config_add(&c, rd->path, "ifupdown", rd->os, rd->err) : r;
+}
+
 static int add_members(struct reader *rd, const char *kind, struct p2v_span names)
 {
 	struct facts_nic *n = nic(rd);
 	struct p2v_span name;
 	int r = n ? net_kind(n, kind, rd->err) : P2V_ENOMEM;
 
-	while (r == 0 && p2v_word_next(&names, &name))
-		if (!p2v_span_eq(name, "none") && !p2v_span_eq(name, "regex"))
+	while (r == 0 && p2v_word_next(&names, &name)) {
+		if (p2v_span_eq(name, "all") || p2v_span_eq(name, "regex") ||
+			p2v_span_eq(name, "glob"))
+			return add_any(rd, n);
+		if (!p2v_span_eq(name, "none"))
 			r = net_member(n, name, rd->err);
+	}
 	return r;
 }
 
@@ -179,11 +194,24 @@ static int use_executor(struct reader *rd, struct p2v_span value)
 	return 0;
 }
 
+/* ifupdown2 and ifupdown-ng: a stanza may have several. */
+static int take_address(struct reader *rd, struct p2v_span value)
+{
+	struct stanza *s = &rd->now;
+	struct facts_nic *n = s->address.n ? nic(rd) : NULL;
+	int r = !s->address.n ? 0
+		: !n	      ? P2V_ENOMEM
+		     : net_address(n, "static", s->address, s->netmask, s->gateway, rd->err);
+
+	p2v_word_next(&value, &s->address);
+	return r;
+}
+
 static int read_option(struct reader *rd, struct p2v_span option, struct p2v_span value)
 {
 	if (is_option(option, "address"))
-		p2v_word_next(&value, &rd->now.address);
-	else if (is_option(option, "netmask"))
+		return take_address(rd, value);
+	if (is_option(option, "netmask"))
 		p2v_word_next(&value, &rd->now.netmask);
 	else if (is_option(option, "gateway"))
 		p2v_word_next(&value, &rd->now.gateway);

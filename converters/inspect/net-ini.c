@@ -7,6 +7,14 @@
 #include "converters/inspect/net.h"
 #include "p2v/core/cleanup.h"
 
+static struct p2v_span first_word(struct p2v_span text)
+{
+	struct p2v_span word;
+
+	p2v_word_next(&text, &word);
+	return word;
+}
+
 bool net_ini_next(struct net_ini *i)
 {
 	struct p2v_span line;
@@ -27,6 +35,8 @@ bool net_ini_next(struct net_ini *i)
 		if (i->value.n > 1 && (i->value.p[0] == '"' || i->value.p[0] == '\'') &&
 			memchr(i->value.p + 1, i->value.p[0], i->value.n - 1))
 			i->value = p2v_span_until(p2v_span_skip(i->value, 1), i->value.p[0], NULL);
+		else if (i->shell)
+			i->value = first_word(i->value);
 		return true;
 	}
 	return false;

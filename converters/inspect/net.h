@@ -91,6 +91,7 @@ struct net_ini {
 	struct p2v_span section, key, value; /* value: without quotes around it */
 	struct p2v_span text;		     /* the line, without blanks at its ends */
 	uint32_t line;
+	bool shell; /* set by who reads: a value without quotes ends at a blank */
 };
 bool net_ini_next(struct net_ini *i);
 bool net_is_yes(struct p2v_span value);

@@ -205,8 +205,8 @@ static void gather(struct net_names *m)
 		for (size_t k = 0; k < nic->n_members; k++) {
 			const struct facts_nic *member = plan_net_find(os, nic->members[k]);
 
-			/* An address stands for a card that has no name here. */
-			if (!strchr(nic->members[k], ':') &&
+			/* An address stands for a card that has no name here, "*" for any. */
+			if (!strpbrk(nic->members[k], ":*") &&
 				(!member || plan_is(member->kind, "ethernet")))
 				want(m, nic->members[k]);
 		}
@@ -496,6 +496,8 @@ static size_t card_of_member(const struct net_names *m, const char *member, int 
 {
 	const struct facts_nic *nic = plan_net_find(m->p->os, member);
 
+	if (plan_is(member, "*"))
+		return n_cards(m) == 1 ? 0 : NET_NO_CARD;
 	for (size_t c = 0; c < n_cards(m); c++)
 		if (plan_is(card_at(m, c)->mac, member))
 			return c;
