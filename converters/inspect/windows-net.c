@@ -103,6 +103,30 @@ int windows_add_dns(struct windows *win, struct facts_nic *nic, const char *key)
 	return r;
 }
 
+/* Set by hand, and no part of an address: nothing here hands it on. */
+static int note_rest(struct windows *win, const struct facts_nic *nic, const char *key)
+{
+	static const struct {
+		const char *value, *words;
+	} rows[] = {{"InterfaceMetric", "metric"}, {"MTU", "MTU"}};
+	guest_auto_names struct guest_hive_names gateways = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < P2V_N(rows); i++) {
+		uint32_t n = windows_u32(win, win->system, key, rows[i].value, 0);
+
+		if (n && n != UINT32_MAX)
+			r = inspect_note(win->in, "%s: its %s of %u is to be set by hand",
+				nic->name, rows[i].words, n);
+	}
+	windows_texts(win, win->system, key, "DefaultGateway", &gateways);
+	for (size_t i = nic->n_addresses; r == 0 && i < gateways.n_items; i++)
+		if (is_ipv4(gateways.items[i]))
+			r = inspect_note(win->in, "%s: its further gateway %s is to be set by hand",
+				nic->name, gateways.items[i]);
+	return r;
+}
+
 /* NetBIOS: name servers, and whether it is spoken at all. */
 static int read_wins(struct windows *win, struct facts_nic *nic, const char *guid)
 {
@@ -134,6 +158,8 @@ static int read_addresses(struct windows *win, struct facts_nic *nic, const char
 		r = windows_add_address(win, nic, "dhcp", "", "");
 	else
 		r = read_static(win, nic, key);
+	if (r == 0)
+		r = note_rest(win, nic, key);
 	if (r == 0)
 		r = windows_add_dns(win, nic, key);
 	if (r < 0)
@@ -202,58 +228,15 @@ static int read_set_mac(struct windows *win, struct facts_nic *nic, const char *
 	return set_mac(win, nic, mac);
 }
 
-/*
- * "PCI bus 2, device 0, function 1" in the guest's language, or
- * "@System32\drivers\pci.sys,#65536;PCI bus %1, device %2, function %3;(2,0,1)": the last three
- * numbers. 0000:02:00.1 is how Linux calls that slot.
- */
-static bool parse_slot(const char *text, char *ret, size_t size)
-{
-	unsigned long n[3] = {0};
-	size_t found = 0;
-	const char *list = strrchr(text, '(');
-	char *end;
-
-	for (const char *p = list ? list : text; *p && found < 3; p = end) {
-		end = (char *)(uintptr_t)p + 1;
-		if (*p >= '0' && *p <= '9')
-			n[found++] = strtoul(p, &end, 10);
-	}
-	if (found < 3 || n[0] > 255 || n[1] > 31 || n[2] > 7)
-		return false;
-	snprintf(ret, size, "0000:%02lx:%02lx.%lx", n[0], n[1], n[2]);
-	return true;
-}
-
-static int read_slot(struct windows *win, struct facts_nic *nic, const char *instance)
-{
-	p2v_autofree char *rest = p2v_strf("Enum\\%s", instance);
-	p2v_autofree char *key = rest ? windows_key(win, rest) : NULL;
-	p2v_autofree char *text =
-		key ? windows_text(win, win->system, key, "LocationInformation") : NULL;
-	struct facts_nic_match *m;
-	char slot[16];
-	int r;
-
-	if (!text || strncasecmp(instance, "PCI\\", 4) != 0 ||
-		!parse_slot(text, slot, sizeof(slot)))
-		return 0;
-	m = inspect_grow(win->in, (void **)&nic->matches, &nic->n_matches, sizeof(*m));
-	if (!m)
-		return P2V_ENOMEM;
-	r = inspect_set(win->in, &m->key, "pci");
-	return r < 0 ? r : inspect_set(win->in, &m->value, slot);
-}
-
-/* A card is something on a bus; teams, tunnels and such hang on ROOT or nothing. */
-static bool is_card(const char *instance)
+/* A card is something on a bus, or in a slot; teams, tunnels and such hang on ROOT or nothing. */
+static bool is_card(const struct facts_nic *nic, const char *instance)
 {
 	static const char *const buses[] = {"PCI\\", "USB\\", "VMBUS\\", "XENVIF\\", "B06BDRV\\"};
 
 	for (size_t i = 0; instance && i < P2V_N(buses); i++)
 		if (strncasecmp(instance, buses[i], strlen(buses[i])) == 0)
 			return true;
-	return false;
+	return nic->n_matches > 0;
 }
 
 static bool has_addresses(const struct facts_nic *nic)
@@ -290,7 +273,7 @@ static int read_adapter(struct windows *win, const char *top, const char *guid)
 	if (r == 0 && !nic->mac && class_key)
 		r = read_set_mac(win, nic, class_key);
 	if (r == 0 && instance)
-		r = read_slot(win, nic, instance);
+		r = windows_network_slot(win, nic, instance);
 	if (r == 0)
 		r = read_addresses(win, nic, guid);
 	if (r == 0)
@@ -299,9 +282,9 @@ static int read_adapter(struct windows *win, const char *top, const char *guid)
 		return r;
 	/* A team holds the addresses of its cards. */
 	return inspect_set(win->in, &nic->kind,
-		is_card(instance)    ? "ethernet"
-		: has_addresses(nic) ? "bond"
-				     : "other");
+		is_card(nic, instance) ? "ethernet"
+		: has_addresses(nic)   ? "bond"
+				       : "other");
 }
 
 int windows_network(struct windows *win)

@@ -40,6 +40,8 @@ char *windows_source(struct windows *win, const char *driver);
 /* An adapter's IPv6. class_key: of its driver's settings, or NULL. */
 int windows_network6(
 	struct windows *win, struct facts_nic *nic, const char *guid, const char *class_key);
+/* Where the card is plugged in, as Linux calls it; instance: its key below Enum. */
+int windows_network_slot(struct windows *win, struct facts_nic *nic, const char *instance);
 int windows_add_address(struct windows *win, struct facts_nic *nic, const char *method,
 	const char *address, const char *gateway);
 /* What the key's NameServer lists. */

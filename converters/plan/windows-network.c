@@ -77,30 +77,37 @@ static const char *slot(const struct facts_nic *nic)
 }
 
 /* Ways to tell which card of the machine it was, best first. */
-static bool same_address(const struct machine_nic *m, const struct facts_nic *nic)
+static bool same_address(const struct machine *m, size_t i, const struct facts_nic *nic)
 {
-	return *plan_text(nic->mac) && strcasecmp(plan_text(m->mac), nic->mac) == 0;
+	return *plan_text(nic->mac) && strcasecmp(plan_text(m->nics[i].mac), nic->mac) == 0;
 }
 
-static bool same_slot(const struct machine_nic *m, const struct facts_nic *nic)
+/* A slot may have several cards, which only their addresses tell apart. */
+static bool same_slot(const struct machine *m, size_t i, const struct facts_nic *nic)
 {
-	return !*plan_text(nic->mac) && *slot(nic) && plan_is(m->pci, slot(nic));
+	if (*plan_text(nic->mac) || !*slot(nic) || !plan_is(m->nics[i].pci, slot(nic)))
+		return false;
+	for (size_t k = 0; k < m->n_nics; k++)
+		if (k != i && plan_is(m->nics[k].pci, slot(nic)))
+			return false;
+	return true;
 }
 
 /* The machine was made up from the guest, by plan_machine_default. */
-static bool same_name(const struct machine_nic *m, const struct facts_nic *nic)
+static bool same_name(const struct machine *m, size_t i, const struct facts_nic *nic)
 {
-	return !*plan_text(nic->mac) && *plan_text(nic->name) && plan_is(m->name, nic->name);
+	return !*plan_text(nic->mac) && *plan_text(nic->name) &&
+	       plan_is(m->nics[i].name, nic->name);
 }
 
 static struct plan_nic *find_card(const struct planning *p, const struct facts_nic *nic)
 {
-	static bool (*const ways[])(const struct machine_nic *m, const struct facts_nic *nic) = {
-		same_address, same_slot, same_name};
+	static bool (*const ways[])(const struct machine *m, size_t i,
+		const struct facts_nic *nic) = {same_address, same_slot, same_name};
 
 	for (size_t w = 0; w < P2V_N(ways); w++)
 		for (size_t i = 0; i < p->plan->n_nics && i < p->machine->n_nics; i++)
-			if (ways[w](&p->machine->nics[i], nic))
+			if (ways[w](p->machine, i, nic))
 				return &p->plan->nics[i];
 	return NULL;
 }
@@ -152,13 +159,34 @@ size_t plan_windows_leases(
 	return n;
 }
 
-/* For the proof. */
-static void expect_addresses(struct planning *p, const struct windows_lease *l)
+/* address: NULL for any static one of IPv4. */
+static bool has_address(const struct facts_nic *nic, const struct facts_address *address)
 {
+	for (size_t i = 0; address && i < nic->n_addresses; i++)
+		if (is_static(&nic->addresses[i]) &&
+			plan_is(nic->addresses[i].address, plan_text(address->address)))
+			return true;
+	return !address && has_static4(nic);
+}
+
+bool plan_windows_is_given(
+	const struct windows_lease *leases, size_t at, const struct facts_address *address)
+{
+	for (size_t i = 0; i < at; i++)
+		if (leases[i].to == leases[at].to && has_address(leases[i].from, address))
+			return true;
+	return false;
+}
+
+/* For the proof. */
+static void expect_addresses(struct planning *p, const struct windows_lease *leases, size_t at)
+{
+	const struct windows_lease *l = &leases[at];
+
 	for (size_t i = 0; i < l->from->n_addresses && p->r == 0; i++) {
 		const struct facts_address *a = &l->from->addresses[i];
 
-		if (!is_static(a))
+		if (!is_static(a) || plan_windows_is_given(leases, at, a))
 			continue;
 		p->r = p2v_json_add_str(&l->to->addresses, &l->to->n_addresses, a->address, p->err);
 		if (!*plan_text(l->to->gateway) && !is_ipv6(a->address))
@@ -218,6 +246,19 @@ static void free_ghost(struct planning *p, const struct windows_lease *l)
 	}
 }
 
+/* One of them is the ghost of a card that was taken out of that slot, or whose driver changed. */
+static void warn_rivals(struct planning *p, const struct windows_lease *leases, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (leases[i].to == leases[at].to && has_static4(leases[i].from) &&
+			has_static4(leases[at].from))
+			plan_warn(p,
+				"'%s' and '%s' were the same card (%s), and both have addresses: "
+				"it gets all of them. If one is a card that is not there any more, "
+				"remove it in Windows before the copy",
+				leases[i].from->name, leases[at].from->name, leases[at].to->mac);
+}
+
 void plan_windows_network(struct planning *p)
 {
 	struct windows_lease leases[PLAN_WINDOWS_MAX_NICS];
@@ -231,7 +272,8 @@ void plan_windows_network(struct planning *p)
 				leases[i].from->name);
 			continue;
 		}
-		expect_addresses(p, &leases[i]);
+		warn_rivals(p, leases, i);
+		expect_addresses(p, leases, i);
 		free_ghost(p, &leases[i]);
 	}
 }

@@ -81,9 +81,10 @@ static bool is_ipv6_prefix(const char *text)
 	return is_ipv6(address) && p2v_span_u64(after, 128, &bits);
 }
 
-static void add_addresses(struct planning *p, const struct facts_nic *nic)
+static void add_addresses(struct planning *p, const struct windows_lease *leases, size_t at)
 {
-	bool first = true;
+	const struct facts_nic *nic = leases[at].from;
+	bool first = !plan_windows_is_given(leases, at, NULL);
 
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		const struct facts_address *a = &nic->addresses[i];
@@ -91,7 +92,8 @@ static void add_addresses(struct planning *p, const struct facts_nic *nic)
 		char both[2 * IPV4_TEXT], text[LINE_BYTES];
 
 		if (!plan_is(a->method, "static") ||
-			!address_and_mask(a->address, both, sizeof(both)))
+			!address_and_mask(a->address, both, sizeof(both)) ||
+			plan_windows_is_given(leases, at, a))
 			continue;
 		if (first)
 			snprintf(text, sizeof(text),
@@ -105,13 +107,16 @@ static void add_addresses(struct planning *p, const struct facts_nic *nic)
 	}
 }
 
-static void add_addresses6(struct planning *p, const struct facts_nic *nic)
+static void add_addresses6(struct planning *p, const struct windows_lease *leases, size_t at)
 {
+	const struct facts_nic *nic = leases[at].from;
+
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		const struct facts_address *a = &nic->addresses[i];
 		char text[LINE_BYTES];
 
-		if (!plan_is(a->method, "static") || !is_ipv6_prefix(a->address))
+		if (!plan_is(a->method, "static") || !is_ipv6_prefix(a->address) ||
+			plan_windows_is_given(leases, at, a))
 			continue;
 		snprintf(text, sizeof(text), "call :net ipv6 add address \"%%card%%\" %s",
 			a->address);
@@ -175,8 +180,9 @@ static void add_values(struct planning *p, const struct facts_nic *nic)
 	}
 }
 
-static void add_card(struct planning *p, const struct windows_lease *l)
+static void add_card(struct planning *p, const struct windows_lease *leases, size_t at)
 {
+	const struct windows_lease *l = &leases[at];
 	char mac[18], text[64];
 	size_t n = 0;
 
@@ -185,8 +191,8 @@ static void add_card(struct planning *p, const struct windows_lease *l)
 	mac[n] = '\0';
 	snprintf(text, sizeof(text), "call :find %s", mac);
 	plan_arg(p, "line", text);
-	add_addresses(p, l->from);
-	add_addresses6(p, l->from);
+	add_addresses(p, leases, at);
+	add_addresses6(p, leases, at);
 	add_name_servers(p, l->from);
 	add_values(p, l->from);
 }
@@ -198,5 +204,5 @@ void plan_windows_script_cards(struct planning *p)
 
 	for (size_t i = 0; i < n; i++)
 		if (leases[i].to)
-			add_card(p, &leases[i]);
+			add_card(p, leases, i);
 }

@@ -48,6 +48,10 @@ struct windows_lease {
 #define PLAN_WINDOWS_MAX_NICS ((size_t)32)
 size_t plan_windows_leases(
 	const struct planning *p, struct windows_lease ret[PLAN_WINDOWS_MAX_NICS]);
+/* A lease before that one gives the same card that address; address: NULL for any static one of
+ * IPv4. */
+bool plan_windows_is_given(
+	const struct windows_lease *leases, size_t at, const struct facts_address *address);
 
 /*
  * The step hive-edit (converters/apply/editors.h); arguments are added to the last step. name: the

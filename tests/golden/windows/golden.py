@@ -37,6 +37,9 @@ CASES |= {
     "2k16-roles": ("2k16", ["domain-controller", "cluster"], True, "iso"),
     "w10-policies": ("w10", ["restricted", "antivirus", "pending"], True, "iso"),
     "2k8r2-test-signing": ("2k8r2", ["test-signing"], True, "iso"),
+    "2k8r2-bus-drivers": ("2k8r2", ["bus-drivers"], True, "iso"),
+    "2k8r2-ghost": ("2k8r2", ["ghost"], True, "iso"),
+    "2k22-ways": ("2k22", ["ways"], True, "iso"),
     "2k12r2-test-signing": ("2k12r2", ["test-signing"], True, "iso"),
     "2k19-ipv6": ("2k19", ["ipv6", "wins"], True, "iso"),
     "2k8-ipv6": ("2k8", ["ipv6"], True, "iso"),
@@ -90,6 +93,8 @@ def describe(name, case, code, said):
     lines += ["", (case.top / "plan.txt").read_text().rstrip(), ""]
     if code:
         return lines
+    notes = case.noun("facts").get("notes", [])
+    lines += [f"noted: {note}" for note in notes] + [""] * bool(notes)
     for change in case.noun("changes")["changes"]:
         lines.append(f"{change['action']} {change['kind']} {change['path']}")
         path = Path(case.root, change["path"].lstrip("/"))

@@ -505,6 +505,40 @@ def have_wins(s, h):
                         NameServerList=["192.0.2.60", "192.0.2.61"], NetbiosOptions=1)
 
 
+def have_bus_drivers(s, h):
+    """Cards of Broadcom: the device on the PCI bus is a bus itself, and the card hangs on that."""
+    for ccs in control_sets(s):
+        for card in cards(s):
+            prefix = f"5&2CEBB3C{card.number}&0"
+            child = f"B06BDRV\\L2ND&PCI_163914E4&SUBSYS_02361028&REV_20\\{prefix}&2005030{card.number}"
+            values = h["SYSTEM"].keys.pop(f"{ccs}\\Enum\\{card.instance}")
+            h["SYSTEM"].set(f"{ccs}\\Enum\\{child}", {**values, "LocationInformation": "on the bus of the card"})
+            h["SYSTEM"].key(f"{ccs}\\Enum\\PCI\\VEN_14E4&DEV_1639&SUBSYS_02361028&REV_20\\4&1E3E6E8B&0&000{card.number}",
+                            Service="b06bdrv", ParentIdPrefix=prefix.lower(),
+                            LocationInformation="@System32\\drivers\\pci.sys,#65536;PCI bus %1, device %2, function %3;"
+                            f"({card.bus},0,0)")
+            h["SYSTEM"].key(f"{ccs}\\Control\\Network\\{NET.upper()}\\{card.guid}\\Connection", PnpInstanceID=child)
+
+
+def have_ways(s, h):
+    """What is set for the first card beside its addresses."""
+    for ccs in control_sets(s):
+        h["SYSTEM"].key(f"{ccs}\\Services\\Tcpip\\Parameters\\Interfaces\\{cards(s)[0].guid}", InterfaceMetric=20, MTU=9000,
+                        DefaultGateway=["192.0.2.1", "192.0.2.2", "192.0.2.3"], DefaultGatewayMetric=["0", "1", "2"])
+
+
+def have_ghost(s, h):
+    """The card that was in the first one's slot before it: Windows forgets none."""
+    ghost = Card(7, "00:1b:21:aa:00:07", "Ethernet 7", [("192.0.2.10", "255.255.255.0"), ("192.0.2.70", "255.255.255.0")], bus=0x19)
+    for ccs in control_sets(s):
+        real = cards(s)[0].instance
+        ghost_key = f"{ccs}\\Enum\\{real.replace('DEV_10D3', 'DEV_10C9')}"
+        bind(h["SYSTEM"], ccs, s, ghost)
+        h["SYSTEM"].key(ghost_key, LocationInformation="PCI bus 25, device 0, function 0", Service="e1q")
+        h["SYSTEM"].key(f"{ccs}\\Control\\Network\\{NET.upper()}\\{ghost.guid}\\Connection",
+                        PnpInstanceID=ghost_key.partition("Enum\\")[2])
+
+
 def be_strict(s, h):
     """About who has signed a driver."""
     if s.old:
@@ -521,7 +555,8 @@ def know_no_ide(s, h):
 
 FEATURES = {
     "scsi-only": know_no_ide,
-    "strict": be_strict,
+    "strict": be_strict, "bus-drivers": have_bus_drivers, "ghost": have_ghost,
+    "ways": have_ways,
     "ipv6": have_ipv6, "wins": have_wins,
     "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,
     "filters": have_filters, "agents": have_agents, "restricted": be_restricted,
