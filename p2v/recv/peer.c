@@ -243,16 +243,16 @@ void recv_peer_fail(struct peer *peer, const struct p2v_err *why)
 {
 	enum wire_state state = peer->session.state;
 	const struct fail_row *row = fail_rows;
-	struct wire_msg msg = {.type = WIRE_CANCEL, .cancel = {wire_text(why->text)}};
+	struct wire_msg msg = {.type = WIRE_ERROR};
 
-	if (why->kind == P2V_ELINK)
+	/* Nobody hears it; or it was the agent that cancelled; or we are told to go, as when the
+	 * machine is shut down: a link that ends without a word is made anew, and the copy goes
+	 * on. */
+	if (why->kind == P2V_ELINK || why->kind == P2V_ECANCELED)
 		return;
 	while (row->kind && row->kind != why->kind)
 		row++;
-	if (why->kind != P2V_ECANCELED) {
-		msg.type = WIRE_ERROR;
-		msg.error = (struct wire_error){row->error, wire_text(why->text)};
-	}
+	msg.error = (struct wire_error){row->error, wire_text(why->text)};
 	if (state < WIRE_STATE_GREETED ||
 		(refuse_reason(state, row) &&
 			(state == WIRE_STATE_OFFERED || state == WIRE_STATE_OPENING))) {

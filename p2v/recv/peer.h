@@ -65,7 +65,8 @@ int recv_peer_digest(struct peer *peer, const struct wire_msg *msg, struct p2v_e
 int recv_peer_beat(struct peer *peer, struct p2v_err *err);
 /* Deals with what has come, without waiting, while the agent has nothing of weight to say. */
 int recv_peer_poll(struct peer *peer, struct p2v_err *err);
-/* Tells the agent why this is the end, as REFUSE or ERROR by the session's state. Best effort. */
+/* Tells the agent why this is the end, as REFUSE or ERROR by the session's state; nothing where it
+ * is to come again (P2V_ELINK, P2V_ECANCELED). Best effort. */
 void recv_peer_fail(struct peer *peer, const struct p2v_err *why);
 /* "I send no more", and waits for the agent to close (bounded). */
 void recv_peer_close(struct peer *peer);

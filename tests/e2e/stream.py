@@ -631,6 +631,21 @@ def killed_in_the_middle(steps):
         print(f"      {victim}, {streams} connection(s): {again >> 20} MiB sent again")
 
 
+@case
+def server_shuts_down(steps):
+    """SIGTERM for all that runs at the server's end, as when it is shut down in order: the agent connects again by itself."""
+    disk = make_noise(os.path.join(steps.work, "down.img"), 48)
+    for names in ("p2v-recv",), ("p2v-recv", "qemu-storage-daemon", "sshd"):
+        shutil.rmtree(os.path.join(steps.jobs, "down"), ignore_errors=True)
+        agent = Agent(steps, disk, "down", "--limit", "16M")
+        agent.wait_bytes(16 * MIB)
+        for pid in {pid for name in names for pid in sessions(steps, name)} - {steps.daemon.process.pid}:
+            os.kill(pid, signal.SIGTERM)
+        result = agent.end()
+        need(result and result["connections"] == 2, "".join(agent.said)[-500:])
+        image_is(steps, "down", disk)
+
+
 def unmounted(where):
     end = time.monotonic() + 30
     while subprocess.run(["umount", where], check=False, stderr=subprocess.DEVNULL).returncode:
