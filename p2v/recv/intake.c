@@ -16,6 +16,7 @@
 /* A memory module that flips bits is worth some repeats; more than that is not a link. */
 #define RESENDS_MAX 1000
 #define HAVE_BATCH  256
+#define BEAT_MS	    500
 
 /* One message on its way through the pump, or the end of a data connection. */
 struct item {
@@ -341,11 +342,27 @@ static int durable_say(struct intake *in, struct p2v_err *err)
 	return r;
 }
 
-/* Says so where one has ended. */
+/* Keeps all connections alive. */
+static int beat(struct intake *in, struct p2v_err *err)
+{
+	for (unsigned i = 0; i < RECV_STREAMS_MAX; i++)
+		if (atomic_load(&in->streams->items[i].state) != RECV_STREAM_FREE)
+			recv_peer_beat(&in->streams->items[i].peer, NULL);
+	return recv_peer_beat(in->peer, err);
+}
+
+/* Says so where one has ended. A medium may take longer than a link may be silent. */
 static int sync_end(struct intake *in, bool wait, struct p2v_err *err)
 {
-	int r = recv_syncer_busy(in->syncer) ? recv_syncer_end(in->syncer, wait, err) : 0;
+	int r = 0;
 
+	if (!recv_syncer_busy(in->syncer))
+		return 0;
+	do {
+		r = beat(in, err);
+		if (r == 0)
+			r = recv_syncer_end(in->syncer, wait ? BEAT_MS : 0, err);
+	} while (r == 0 && wait);
 	return r > 0 ? durable_say(in, err) : r;
 }
 
@@ -488,10 +505,7 @@ static int intake_check(void *ctx, struct p2v_err *err)
 	if (r == 0)
 		r = recv_limit_look(&in->limit, in->disk->path, in->peer, in->streams, err);
 	if (r == 0)
-		r = recv_peer_beat(in->peer, err);
-	for (unsigned i = 0; i < RECV_STREAMS_MAX; i++)
-		if (atomic_load(&in->streams->items[i].state) != RECV_STREAM_FREE)
-			recv_peer_beat(&in->streams->items[i].peer, NULL);
+		r = beat(in, err);
 	return intake_end(in, r, err);
 }
 

@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "p2v/core/stop.h"
 
 struct syncer {
 	struct recv_disk *disk;
@@ -45,12 +48,16 @@ static void *syncer_run(void *arg)
 int recv_syncer_new(struct recv_disk *disk, struct syncer **ret, struct p2v_err *err)
 {
 	struct syncer *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 
 	if (!s)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	s->disk = disk;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	if (pthread_create(&s->thread, NULL, syncer_run, s) != 0) {
 		free(s);
 		return p2v_err_set(err, P2V_ENOMEM, "no thread to flush with");
@@ -90,13 +97,16 @@ void recv_syncer_begin(struct syncer *s)
 	state_set(s, SYNC_ASKED);
 }
 
-int recv_syncer_end(struct syncer *s, bool wait, struct p2v_err *err)
+int recv_syncer_end(struct syncer *s, unsigned wait_ms, struct p2v_err *err)
 {
+	uint64_t until_ms = p2v_now_ms() + wait_ms;
+	const struct timespec until = {
+		(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
 	int r = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (wait && s->state == SYNC_ASKED)
-		pthread_cond_wait(&s->changed, &s->lock);
+	while (s->state == SYNC_ASKED && p2v_now_ms() < until_ms)
+		pthread_cond_timedwait(&s->changed, &s->lock, &until);
 	if (s->state == SYNC_DONE) {
 		s->state = SYNC_IDLE;
 		s->busy = false;

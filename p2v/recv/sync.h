@@ -22,7 +22,7 @@ bool recv_syncer_busy(const struct syncer *s);
 /* Begins one; only where none is under way. */
 void recv_syncer_begin(struct syncer *s);
 /* The end of the one that was begun: 1: what had been noted before it is durable; 0: it is not done
- * yet (never with wait); or why it failed. */
-int recv_syncer_end(struct syncer *s, bool wait, struct p2v_err *err);
+ * within wait_ms; or why it failed. */
+int recv_syncer_end(struct syncer *s, unsigned wait_ms, struct p2v_err *err);
 
 #endif

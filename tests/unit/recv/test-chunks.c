@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -197,6 +201,72 @@ static void test_bit_rot(void **state)
 	scene_image_is("rot01", "raw");
 }
 
+/* An image in memory whose flush takes until the test lets it go on, or 20 s. */
+static sem_t flush_goes_on;
+
+static int slow_flush(struct block_io *io, struct p2v_err *err)
+{
+	struct timespec until;
+
+	(void)io;
+	(void)err;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	sem_timedwait(&flush_goes_on, &until);
+	return 0;
+}
+
+static int slow_create(
+	void *ctx, const char *path, const char *format, uint64_t size_bytes, struct p2v_err *err)
+{
+	p2v_autoclose int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	(void)ctx;
+	(void)format;
+	(void)size_bytes;
+	return fd < 0 ? p2v_err_errno(err, errno, "%s", path) : 0;
+}
+
+static int slow_open(void *ctx, const char *path, const char *format, bool writable,
+	struct block_io **ret, struct p2v_err *err)
+{
+	static struct block_io_ops ops;
+	int r = block_io_memory_new(path, DISK_BYTES, ret, err);
+
+	(void)ctx;
+	(void)format;
+	(void)writable;
+	if (r < 0)
+		return r;
+	ops = *(*ret)->ops;
+	ops.flush = slow_flush;
+	(*ret)->ops = &ops;
+	return 0;
+}
+
+/* A server whose disk takes its time is not taken for a dead link: it goes on saying so. */
+static void test_slow_flush(void **state)
+{
+	static const struct recv_images slow = {slow_create, slow_open, NULL, NULL};
+	const struct wire_msg checkpoint = {.type = WIRE_CHECKPOINT};
+	struct scripted s;
+
+	(void)state;
+	sem_init(&flush_goes_on, 0, 0);
+	scripted_start(&s, scene_base, "raw");
+	s.spec.images = &slow;
+	scripted_admitted(&s, "slow01", UUID, DISK_BYTES);
+	scripted_open(&s, DISK_BYTES);
+	scripted_send(&s, scene_disk, 0, 4 * GRAIN);
+	scripted_hear_taken(&s, 1);
+	scripted_say(&s, &checkpoint);
+	scripted_hear(&s, WIRE_PING);
+	sem_post(&flush_goes_on);
+	assert_int_equal(scripted_hear(&s, WIRE_DURABLE).durable.seq, 1);
+	assert_int_equal(scripted_end(&s), P2V_ELINK);
+	sem_destroy(&flush_goes_on);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_bit_rot),
+		cmocka_unit_test(test_slow_flush),
 	};
 
 	return cmocka_run_group_tests(tests, scene_make, scene_remove);
