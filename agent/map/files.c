@@ -10,6 +10,7 @@
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/stop.h"
 #include "p2v/core/text.h"
 
 bool map_bad_touches(const struct map_bad *bad, uint64_t offset, uint64_t length)
@@ -134,7 +135,7 @@ static int patched_pread(
 {
 	const struct patched_io *p = (const struct patched_io *)io;
 	uint8_t *to = buf;
-	int r = 0;
+	int r = p2v_stop_check(err);
 
 	while (n && r == 0) {
 		bool bad;

@@ -108,7 +108,7 @@ static int line_send(struct conn *c, const char *before, struct p2v_span line)
 	return conn_send(c, &msg, NULL);
 }
 
-void send_unreadable(struct conn *c, const char *disk, char *const *lines, size_t n)
+void send_unreadable_lines(struct conn *c, const char *disk, char *const *lines, size_t n)
 {
 	p2v_autofree char *before = p2v_strf("unreadable: %s: ", disk);
 	int r = before ? 0 : P2V_ENOMEM;

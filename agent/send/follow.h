@@ -16,7 +16,7 @@ int send_follow(struct conn *c, struct p2v_progress *progress, struct send_resul
 	struct p2v_err *err);
 
 /* Tells the receiver which files could not be read (PROTOCOL.md, "Unreadable"). Best effort. */
-void send_unreadable(struct conn *c, const char *disk, char *const *lines, size_t n);
+void send_unreadable_lines(struct conn *c, const char *disk, char *const *lines, size_t n);
 /* Sends what stands in `path` from *sent on, of that the last lines. Best effort. */
 void send_log(struct conn *c, const char *path, uint64_t *sent);
 /* The kernel's last lines, where path is not NULL and we may read them: what it says of disks and

@@ -6,6 +6,7 @@
 
 #include "agent/send/disk.h"
 #include "agent/send/follow.h"
+#include "agent/send/unreadable.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/opt.h"
@@ -151,19 +152,6 @@ static int finish(struct conn *c, struct receipt *ret, struct p2v_err *err)
 	return r < 0 ? p2v_err_wrap(err, r, "the server's receipt") : 0;
 }
 
-static void bad_tell(struct conn *c, const struct send_spec *spec, struct send_result *result)
-{
-	for (size_t i = 0; spec->name_bad && i < result->n_disks; i++) {
-		char *const *lines = NULL;
-		size_t n = 0;
-
-		if (result->disks[i].bad.n == 0)
-			continue;
-		spec->name_bad(spec->name_bad_ctx, (uint16_t)i, &result->disks[i].bad, &lines, &n);
-		send_unreadable(c, spec->machine->disks[i].id, lines, n);
-	}
-}
-
 static int disks_send(struct conn *c, const struct send_spec *spec, struct send_result *result,
 	struct p2v_err *err)
 {
@@ -180,10 +168,10 @@ static int disks_send(struct conn *c, const struct send_spec *spec, struct send_
 		if (wanted[i])
 			r = send_disk_run(
 				c, spec, (uint16_t)i, &result->streams, &result->disks[i], err);
-	if (r == 0) {
-		bad_tell(c, spec, result);
+	if (r == 0)
+		r = send_unreadable(c, spec, result, err);
+	if (r == 0)
 		r = finish(c, &result->receipt, err);
-	}
 	result->duration_ms = p2v_now_ms() - result->started_ms;
 	return r < 0 ? r : send_follow(c, spec->progress, result, err);
 }

@@ -67,7 +67,8 @@ struct send_spec {
 	bool assign; /* wait until people at the receiver have said what the machine is called */
 	bool follow; /* stay after the receipt while the receiver says how the job goes on */
 	/* Which files lie where disk `disk` could not be read: lines for people, lent until the
-	 * end. Asked once before the end of each connection that met such ranges. NULL: unknown. */
+	 * end. Asked once, when all disks are verified, in a thread of its own; it may take long,
+	 * but for an interrupt. NULL: unknown. */
 	void (*name_bad)(void *ctx, uint16_t disk, const struct send_bad *bad,
 		char *const **ret_lines, size_t *ret_n);
 	void *name_bad_ctx;
@@ -83,6 +84,9 @@ struct send_disk_result {
 	uint64_t sent_bytes; /* chunk frames put into the pipe, again included */
 	uint64_t zero_bytes, free_bytes;
 	struct send_bad bad; /* with rescue */
+	bool bad_named;	     /* name_bad was asked; what it said: */
+	char *const *bad_lines;
+	size_t n_bad_lines;
 	uint64_t kept_bytes; /* not sent: the receiver had them from before */
 };
 

@@ -52,9 +52,11 @@ static int write_check(struct block_io *io, uint64_t offset, uint64_t n, struct 
 	return range_check(io, "write", offset, n, err);
 }
 
-/* Puts the name before a kind's error. */
+/* Puts the name before a kind's error. A medium that gave no answer in time has failed. */
 static int result(struct block_io *io, int r, struct p2v_err *err)
 {
+	if (r == P2V_ETIMEDOUT)
+		r = P2V_EIO;
 	return r < 0 ? p2v_err_wrap(err, r, "%s", io->name) : 0;
 }
 

@@ -85,7 +85,7 @@ static int on_hello(struct serve *s, const struct wire_msg *m)
 		abort();
 	if (rx->version)
 		msg.welcome.version = rx->version;
-	if (rx->mute_after)
+	if (rx->mute_after || rx->short_of_patience)
 		msg.welcome.keepalive_ms = 1000;
 	return say(s, &msg);
 }
@@ -292,6 +292,7 @@ static int on_ping(struct serve *s, const struct wire_msg *m)
 {
 	struct wire_msg msg = {.type = WIRE_PONG, .pong = m->ping};
 
+	s->rx->pings++;
 	return say(s, &msg);
 }
 

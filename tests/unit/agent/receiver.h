@@ -34,6 +34,7 @@ struct receiver {
 	uint16_t version;    /* that it chooses; 0: the right one */
 	uint64_t mute_after; /* chunks; then the first connection falls silent, and keepalive is 1 s
 			      */
+	bool short_of_patience; /* keepalive is 1 s */
 	uint64_t pull_offset, pull_length;
 	bool ping;	 /* and wants the PONG before anything is TAKEN */
 	bool hold_taken; /* TAKEN only when the window is full, and says if it was overrun */
@@ -48,6 +49,7 @@ struct receiver {
 	uint64_t window_seen;
 	uint8_t pass; /* of the last OPEN */
 	bool pong_seen, cancel_seen, error_seen;
+	_Atomic unsigned pings;
 	uint64_t pulled_at;    /* which chunk came because it was pulled, from 1 */
 	struct wire_done done; /* without the ranges */
 	uint64_t last_offset;  /* of a chunk */
