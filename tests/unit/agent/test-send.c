@@ -75,6 +75,16 @@ static struct scene *scene_new(void)
 	return scene_new_sized(DISK_BYTES);
 }
 
+/* One whose disk fails so. */
+static struct scene *scene_new_failing(const struct block_io_faults *faults)
+{
+	struct scene *s = scene_new();
+
+	assert_int_equal(block_io_fault_new(s->disk, faults, &s->disk, NULL), 0);
+	s->source.io = s->disk;
+	return s;
+}
+
 static int scene_run(struct scene *s)
 {
 	int r = send_run(&s->spec, &s->result, &s->err);
@@ -540,13 +550,11 @@ static void test_far_disk_is_full(void **state)
 
 static void test_read_error_names_disk_and_offset(void **state)
 {
-	struct scene *s = scene_new();
 	const struct block_io_faults faults = {
 		.errnum = EIO, .bad_offset = 5 * P2V_MIB, .bad_length = 512};
+	struct scene *s = scene_new_failing(&faults);
 
 	(void)state;
-	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
-	s->source.io = s->disk;
 	assert_int_equal(scene_run(s), P2V_EIO);
 	assert_memory_equal(s->err.text, "/dev/sda: read at 5242880", 25);
 	assert_true(s->rx.error_seen);
@@ -617,13 +625,11 @@ static void bad_name_slowly(void *ctx, uint16_t disk, const struct send_bad *bad
 /* While files are looked for, the receiver is not left without a word. */
 static void test_naming_takes_long(void **state)
 {
-	struct scene *s = scene_new();
 	const struct block_io_faults faults = {
 		.errnum = EIO, .bad_offset = 5 * P2V_MIB, .bad_length = 512};
+	struct scene *s = scene_new_failing(&faults);
 
 	(void)state;
-	assert_int_equal(block_io_fault_new(s->disk, &faults, &s->disk, NULL), 0);
-	s->source.io = s->disk;
 	s->spec.rescue = true;
 	s->spec.name_bad = bad_name_slowly;
 	s->spec.name_bad_ctx = &s->rx;
