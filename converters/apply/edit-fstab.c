@@ -24,7 +24,7 @@ static void add_nofail(struct p2v_span line, struct p2v_buf *out)
 		p2v_buf_add(out, line.p, line.n);
 		return;
 	}
-	end = n == 4 ? (size_t)(field.p + field.n - line.p) : line.n;
+	end = (size_t)(field.p + field.n - line.p);
 	p2v_buf_add(out, line.p, end);
 	p2v_buf_add_str(out, n == 4 ? ",nofail" : n == 3 ? " nofail" : " auto nofail");
 	p2v_buf_add(out, line.p + end, line.n - end);

@@ -238,3 +238,15 @@ bool device_name_read(struct p2v_span spec, struct device_name *ret)
 		}
 	return false;
 }
+
+bool device_name_alias(struct p2v_span spec, uint64_t part, struct device_name *ret)
+{
+	static const char *const marks[] = {"-part", "_part", "p", ""};
+	struct device_name d = {.class = DEVICE_MAPPED, .disk = spec};
+
+	if (!p2v_span_starts(spec, "/dev/mapper/") ||
+		!cut_part(&d.disk, marks, P2V_N(marks), &d.part) || d.part != part)
+		return false;
+	*ret = d;
+	return true;
+}

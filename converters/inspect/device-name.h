@@ -43,4 +43,8 @@ static inline bool device_name_counts(const struct device_name *d)
 	return d->class != DEVICE_LINK && d->class != DEVICE_MAPPED;
 }
 
+/* The same for a name that only a table of the guest's explains, such as multipath's aliases:
+ * /dev/mapper/bootdisk-part1, /dev/mapper/bootdisk1. It must be of that partition. */
+bool device_name_alias(struct p2v_span spec, uint64_t part, struct device_name *ret);
+
 #endif

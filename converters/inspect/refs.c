@@ -78,7 +78,7 @@ static int read_fstab(struct inspection *in, const struct place *p, struct p2v_s
 		const struct facts_mount *m = &in->os->mounts[i];
 		struct p2v_span spec = p2v_span_str(m->spec);
 
-		if (inspect_is_hardware_name(spec))
+		if (inspect_is_old_name(in->facts, spec))
 			r = refs_add(in, p, m->line, "", spec, inspect_find_fs(in->facts, spec));
 	}
 	return r;
@@ -109,7 +109,7 @@ static int read_crypt_key(
 	p2v_word_next(&fields, &options);
 	if (p2v_span_starts(key, "/dev/") &&
 		!inspect_find_fs(in->facts, p2v_span_until(key, ':', NULL)) &&
-		(p2v_span_starts(key, "/dev/disk/") || inspect_is_hardware_name(key)))
+		(p2v_span_starts(key, "/dev/disk/") || inspect_is_old_name(in->facts, key)))
 		r = refs_add_line(in, &q, n, key);
 	while (r == 0 && options.n) {
 		option = p2v_span_until(options, ',', &options);
@@ -130,7 +130,7 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 		if (!p2v_word_next(&line, &name) || name.p[0] == '#' ||
 			!p2v_word_next(&line, &spec))
 			continue;
-		if (inspect_is_hardware_name(spec) || (!p->inside && is_gone(in, spec)))
+		if (inspect_is_old_name(in->facts, spec) || (!p->inside && is_gone(in, spec)))
 			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
 		if (r == 0 && !p->inside)
 			r = read_crypt_key(in, p, n, line);
@@ -138,8 +138,10 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 	return r;
 }
 
-/* Arguments that name a device. */
-static const char *const device_keys[] = {"root=", "resume=", "cryptdevice="};
+/* Arguments that name a device: of the kernel, of dracut (FIPS has boot=), genkernel, mkinitcpio
+ * and Alpine. */
+static const char *const device_keys[] = {"root=", "resume=", "cryptdevice=", "real_root=",
+	"real_resume=", "crypt_root=", "cryptroot=", "boot=", "mount.usr="};
 
 /* cryptdevice=/dev/sda2:root: the whole argument is exchanged. */
 static int read_cryptdevice(
@@ -150,7 +152,7 @@ static int read_cryptdevice(
 	p2v_autobuf struct p2v_buf stable = {0};
 	int r;
 
-	if (!inspect_is_hardware_name(device))
+	if (!inspect_is_old_name(in->facts, device))
 		return 0;
 	r = refs_add(in, p, line, "cryptdevice=", spec, f);
 	if (r < 0 || !f || !f->uuid || !*f->uuid)
@@ -195,7 +197,7 @@ static int read_argument(
 		if (i == 2 && p2v_span_has(spec, ':'))
 			return read_cryptdevice(in, p, line, spec);
 		f = inspect_find_fs(in->facts, bare);
-		if (inspect_is_hardware_name(bare) || (i == 1 && !f))
+		if (inspect_is_old_name(in->facts, bare) || (i == 1 && !f))
 			return refs_add(in, p, line, device_keys[i], spec, f);
 	}
 	return 0;
@@ -243,7 +245,7 @@ static int read_arguments(struct inspection *in, const struct place *p, struct p
 /* initramfs-tools: RESUME=device, or none, or auto. */
 static int read_resume(struct inspection *in, const struct place *p, struct p2v_span text)
 {
-	struct p2v_span line, value, spec;
+	struct p2v_span line, value, spec, bare;
 	int r = 0;
 
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
@@ -252,12 +254,14 @@ static int read_resume(struct inspection *in, const struct place *p, struct p2v_
 		line = p2v_span_trim(line);
 		if (!p2v_span_eq(p2v_span_until(line, '=', &spec), "RESUME"))
 			continue;
-		value = p2v_span_unquote(spec);
-		if (!p2v_word_next(&value, &spec) || p2v_span_eq(spec, "none") ||
-			p2v_span_eq(spec, "auto"))
+		value = spec;
+		if (!p2v_word_next(&value, &spec))
 			continue;
-		f = inspect_find_fs(in->facts, spec);
-		if (!f || inspect_is_hardware_name(spec))
+		bare = p2v_span_unquote(spec);
+		if (!bare.n || p2v_span_eq(bare, "none") || p2v_span_eq(bare, "auto"))
+			continue;
+		f = inspect_find_fs(in->facts, bare);
+		if (!f || inspect_is_old_name(in->facts, bare))
 			r = refs_add(in, p, n, "RESUME=", spec, f);
 	}
 	return r;
@@ -343,7 +347,7 @@ static int read_unit(struct inspection *in, const struct place *p, struct p2v_sp
 		if (!p2v_span_eq(p2v_span_trim(p2v_span_until(line, '=', &spec)), "What"))
 			continue;
 		spec = p2v_span_trim(spec);
-		if (inspect_is_hardware_name(spec) || is_gone(in, spec))
+		if (inspect_is_old_name(in->facts, spec) || is_gone(in, spec))
 			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
 	}
 	return r;
@@ -361,7 +365,7 @@ static int read_cryptroot(struct inspection *in, const struct place *p, struct p
 			if (!p2v_span_starts(part, "source="))
 				continue;
 			part = p2v_span_skip(part, strlen("source="));
-			if (inspect_is_hardware_name(part))
+			if (inspect_is_old_name(in->facts, part))
 				r = refs_add(in, p, n, "", part, inspect_find_fs(in->facts, part));
 		}
 	return r;
@@ -374,7 +378,7 @@ static int read_devices(struct inspection *in, const struct place *p, struct p2v
 	int r = 0;
 
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
-		if (inspect_is_hardware_name(p2v_span_trim(line)))
+		if (inspect_is_old_name(in->facts, p2v_span_trim(line)))
 			r = refs_add_line(in, p, n, p2v_span_trim(line));
 	return r;
 }

@@ -239,7 +239,10 @@ int inspect_storage_call_disk(
 	p2v_autofree char *name = NULL;
 	struct device_name d;
 
-	if (!f || !f->disk || !device_name_read(spec, &d) || d.part != f->part || d.disk.n > 250)
+	if (!f || !f->disk ||
+		(!device_name_read(spec, &d) &&
+			!(f->part && device_name_alias(spec, f->part, &d))) ||
+		d.part != f->part || d.disk.n > 250)
 		return 0;
 	name = p2v_span_dup(d.disk);
 	if (!name)
@@ -340,6 +343,28 @@ static const struct facts_fs *find_device(const struct facts *facts, struct p2v_
 	return NULL;
 }
 
+/* By a disk's name that has been learned from the guest, and nobody else knows. */
+static const struct facts_fs *find_aliased(const struct facts *facts, struct p2v_span spec)
+{
+	struct device_name d;
+
+	for (size_t i = 0; i < facts->n_filesystems; i++) {
+		const struct facts_fs *f = &facts->filesystems[i];
+
+		for (size_t k = 0; f->part && k < facts->n_disks; k++)
+			if (strcmp(facts->disks[k].id, f->disk) == 0 &&
+				device_name_alias(spec, f->part, &d) &&
+				is_called(&facts->disks[k], d.disk))
+				return f;
+	}
+	return NULL;
+}
+
+bool inspect_is_old_name(const struct facts *facts, struct p2v_span spec)
+{
+	return inspect_is_hardware_name(spec) || find_aliased(facts, spec);
+}
+
 /* dm-name-vg-lv, dm-uuid-CRYPT-LUKS2-<32 digits>-name: /dev/mapper/name. md-name-host:x: /dev/md/x.
  * The rest by what is known of the volumes. */
 static const struct facts_fs *find_link(const struct facts *facts, struct p2v_span spec)
@@ -397,6 +422,7 @@ static struct p2v_span decode_link(struct p2v_span name, char text[256])
 
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec)
 {
+	const struct facts_fs *f;
 	struct device_name d;
 	char text[256];
 
@@ -412,5 +438,8 @@ const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_spa
 	}
 	if (device_name_read(spec, &d))
 		return find_hardware(facts, &d);
-	return p2v_span_starts(spec, BY_ID) ? find_link(facts, spec) : find_device(facts, spec);
+	if (p2v_span_starts(spec, BY_ID))
+		return find_link(facts, spec);
+	f = find_device(facts, spec);
+	return f ? f : find_aliased(facts, spec);
 }

@@ -41,5 +41,8 @@ const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_spa
 
 /* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path, multipath. */
 bool inspect_is_hardware_name(struct p2v_span spec);
+/* And those that the guest's own tables gave to the hardware, as its root has shown
+ * (/dev/mapper/bootdisk-part2). */
+bool inspect_is_old_name(const struct facts *facts, struct p2v_span spec);
 
 #endif

@@ -120,9 +120,21 @@ static bool begins(const struct facts_ref *ref, const char *prefix)
 	return strncmp(plan_text(ref->text), prefix, strlen(prefix)) == 0;
 }
 
+/* The system starts without it. */
+static bool is_resume(const struct facts_ref *ref)
+{
+	return begins(ref, "resume=") || begins(ref, "real_resume=");
+}
+
 static bool names_device(const struct facts_ref *ref)
 {
-	return begins(ref, "root=") || begins(ref, "resume=") || begins(ref, "cryptdevice=");
+	static const char *const keys[] = {"root=", "cryptdevice=", "real_root=", "crypt_root=",
+		"cryptroot=", "boot=", "mount.usr="};
+
+	for (size_t i = 0; i < P2V_N(keys); i++)
+		if (begins(ref, keys[i]))
+			return true;
+	return is_resume(ref);
 }
 
 /* Its initramfs knows of file systems by paths only. */
@@ -198,7 +210,7 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 
 	if (plan_is(to, plan_text(ref->text)))
 		return;
-	if (!*to && names_device(ref) && !begins(ref, "resume=")) {
+	if (!*to && names_device(ref) && !is_resume(ref)) {
 		/* An entry for another system may well name what is not here. */
 		if (strstr(plan_text(p->os->bootloader.cmdline), ref->text))
 			plan_block(p, "%s: line %u: %s is not on these disks", ref->path, ref->line,
@@ -243,7 +255,7 @@ bool plan_keeps_names(const struct planning *p, const char *bus, const char *con
 	for (size_t i = 0; i < p->os->n_refs; i++) {
 		const struct facts_ref *ref = &p->os->refs[i];
 
-		if (is_sealed(ref) && names_device(ref) && !begins(ref, "resume=") &&
+		if (is_sealed(ref) && names_device(ref) && !is_resume(ref) &&
 			(!name_on(p, ref, bus, drivers, name) ||
 				!plan_is(strchr(ref->text, '=') + 1, name)))
 			return false;
@@ -260,7 +272,7 @@ static void check_sealed(struct planning *p, const struct facts_ref *ref)
 		return;
 	if (new_name(p, ref, name) && plan_is(strchr(ref->text, '=') + 1, name))
 		return;
-	if (begins(ref, "resume="))
+	if (is_resume(ref))
 		plan_warn(p, "%s: %s stays as it is, and will not be found", ref->path, ref->text);
 	else
 		plan_block(p,
@@ -288,7 +300,7 @@ static void free_loose_argument(struct planning *p, const struct facts_ref *ref)
 		return;
 	if (*to) {
 		replace(p, ref, "device-replace", to);
-	} else if (begins(ref, "resume=")) {
+	} else if (is_resume(ref)) {
 		replace_gone(p, ref, "noresume");
 	} else if (names_device(ref)) {
 		free_device(p, ref);
