@@ -34,7 +34,8 @@ static const struct p2v_opt key_opts[] = {
 		"Where p2v-recv keeps its jobs. Default: /var/lib/p2v/jobs."},
 	{"from", 0, "NETWORK", P2V_OPT_STR, O(from), 0,
 		"Take the key only from there, such as 10.0.0.0/24; several with commas."},
-	{"until", 0, "YYYYMMDD", P2V_OPT_STR, O(until), 0, "Take the key only until that day."},
+	{"until", 0, "YYYYMMDD", P2V_OPT_STR, O(until), 0,
+		"Take the key only until that day begins."},
 	P2V_OPT_END,
 };
 
@@ -47,7 +48,7 @@ const struct p2v_cmd cli_media_key_cmd = {
 	.text = "KEY is the private or public key file that goes on the medium. The line that is "
 		"printed lets it start p2v-recv and nothing else: no shell, no forwarding, no "
 		"terminal. Put it into the authorized_keys of the migration user:\n\n"
-		"  p2v media key campaign --from 10.0.0.0/24 --until 20261231 >> "
+		"  p2v media key campaign --from 10.0.0.0/24 --until 20271231 >> "
 		"/home/p2v/.ssh/authorized_keys",
 	.opts = key_opts,
 	.operands_offset = O(keys),
@@ -128,14 +129,20 @@ static int quotable(const char *what, const char *text, struct p2v_err *err)
 
 static int day_check(const char *text, struct p2v_err *err)
 {
-	struct tm day = {0};
+	struct tm day = {.tm_isdst = -1}, real;
 	const char *end = strlen(text) == 8 && strspn(text, "0123456789") == 8
 				  ? strptime(text, "%Y%m%d", &day)
 				  : NULL;
+	time_t begins;
 
-	return end && !*end
+	real = day;
+	begins = end && !*end ? mktime(&real) : 0;
+	if (!end || *end || real.tm_mday != day.tm_mday)
+		return p2v_err_set(err, P2V_EINVAL, "--until '%.40s' is no day (YYYYMMDD)", text);
+	return begins > time(NULL)
 		       ? 0
-		       : p2v_err_set(err, P2V_EINVAL, "--until '%.40s' is no day (YYYYMMDD)", text);
+		       : p2v_err_set(err, P2V_EINVAL,
+				 "--until %s: has begun; the key would open nothing", text);
 }
 
 static int line_print(const struct key_opts *o, struct p2v_err *err)

@@ -102,20 +102,21 @@ void media_build_finish(struct media_build *b)
 	memset(b, 0, sizeof(*b));
 }
 
-/* What a tool wrote last to `path`, for the error sentence. */
+/* What a tool wrote to `path`, for the error sentence: apt's first error ("E: ..."), which the ones
+ * behind it follow from; of others the last line. */
 static int tool_failed(const char *name, const char *path, int status, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0};
-	struct p2v_span rest, line, last = {0};
+	struct p2v_span rest, line, said = {0};
 	char how[P2V_PROC_TEXT];
 
 	p2v_file_read(path, (size_t)16 << 20, &text, NULL);
 	rest = p2v_span_of(text.data, text.len);
-	while (p2v_line_next(&rest, &line))
+	while (!p2v_span_starts(said, "E: ") && p2v_line_next(&rest, &line))
 		if (p2v_span_trim(line).n)
-			last = p2v_span_trim(line);
+			said = p2v_span_trim(line);
 	return p2v_err_set(err, P2V_EIO, "%s: %s: %.*s", name, p2v_proc_status_text(status, how),
-		(int)(last.n < 300 ? last.n : 300), last.n ? last.p : "");
+		(int)(said.n < 300 ? said.n : 300), said.n ? said.p : "");
 }
 
 int media_tool_run(const struct media_build *b, const char *const *argv, struct p2v_err *err)

@@ -3,8 +3,10 @@
  * What is different from campaign to campaign: an initramfs segment of its own, behind the system,
  * so that the system's bytes are the same for all.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
@@ -27,37 +29,87 @@ static bool is_public_key(struct p2v_span line)
 	       p2v_span_starts(line, "sk-");
 }
 
-static int known_line_add(
-	const struct link_ssh_target *t, struct p2v_span line, struct p2v_buf *out)
+/* "HOST[,HOST...] ssh-ed25519 AAAA...", where a marker ("@cert-authority") may stand first. */
+static bool is_known_host(struct p2v_span line)
 {
-	if (is_public_key(line)) {
-		if (t->port == LINK_SSH_PORT)
-			p2v_buf_addf(out, "%s ", t->host);
-		else
-			p2v_buf_addf(out, "[%s]:%u ", t->host, t->port);
-	}
+	struct p2v_span word;
+
+	if (!p2v_word_next(&line, &word))
+		return false;
+	if (p2v_span_starts(word, "@"))
+		p2v_word_next(&line, &word);
+	return is_public_key(p2v_span_trim(line));
+}
+
+/* As known_hosts calls the server. */
+static char *known_name(const struct link_ssh_target *t)
+{
+	return t->port == LINK_SSH_PORT ? strdup(t->host) : p2v_strf("[%s]:%u", t->host, t->port);
+}
+
+/* Whatever else is in that file does not get on the medium, a private key least of all. */
+static int known_line_add(const char *path, const char *host, struct p2v_span line,
+	struct p2v_buf *out, struct p2v_err *err)
+{
+	if (p2v_span_starts(line, "-----BEGIN"))
+		return p2v_err_set(err, P2V_EINVAL,
+			"--host-key: %s is a private key; the server's public one belongs on the "
+			"medium (%s.pub)",
+			path, path);
+	if (!is_public_key(line) && !is_known_host(line))
+		return p2v_err_set(err, P2V_EINVAL,
+			"--host-key: %s: '%.*s' is neither a public key nor a line of known_hosts",
+			path, (int)(line.n < 40 ? line.n : 40), line.p);
+	if (is_public_key(line))
+		p2v_buf_addf(out, "%s ", host);
 	p2v_buf_add(out, line.p, line.n);
 	p2v_buf_add_str(out, "\n");
 	return 0;
+}
+
+static int known_lines_add(const char *path, const char *host, const struct p2v_buf *text,
+	struct p2v_buf *out, struct p2v_err *err)
+{
+	struct p2v_span rest = p2v_span_of(text->data, text->len), line;
+	int r = 0;
+
+	while (r == 0 && p2v_line_next(&rest, &line)) {
+		line = p2v_span_trim(line);
+		if (line.n && *line.p != '#')
+			r = known_line_add(path, host, line, out, err);
+	}
+	return r < 0 ? r : p2v_buf_check(out, err);
+}
+
+/* A list of many hosts may have all but this one. */
+static int known_host_check(
+	const char *path, const char *host, const struct p2v_buf *lines, struct p2v_err *err)
+{
+	const char *const argv[] = {"ssh-keygen", "-F", host, "-f", "/dev/stdin", NULL};
+	int r = p2v_proc_run(argv, lines->data, lines->len, MEDIA_TOOL_MS, NULL, NULL);
+
+	return r == 0 ? 0
+		      : p2v_err_set(err, P2V_EINVAL, "--host-key: %s has no key of %s", path, host);
 }
 
 static int known_hosts_add(const struct media_spec *spec, struct media_list *l, struct p2v_err *err)
 {
 	p2v_autobuf struct p2v_buf text = {0}, out = {0};
 	struct link_ssh_target target = {0};
-	struct p2v_span rest, line;
-	int r = p2v_file_read(spec->host_key, SMALL_MAX, &text, err);
+	p2v_autofree char *host = NULL;
+	int r = link_ssh_target_parse(spec->server, &target, err);
 
-	if (r == 0)
-		r = link_ssh_target_parse(spec->server, &target, err);
 	if (r < 0)
-		return p2v_err_wrap(err, r, "host key");
-	rest = p2v_span_of(text.data, text.len);
-	while (p2v_line_next(&rest, &line))
-		if (p2v_span_trim(line).n)
-			known_line_add(&target, p2v_span_trim(line), &out);
+		return p2v_err_wrap(err, r, "--server");
+	host = known_name(&target);
 	link_ssh_target_finish(&target);
-	r = p2v_buf_check(&out, err);
+	r = host ? p2v_file_read(spec->host_key, SMALL_MAX, &text, err)
+		 : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	if (r < 0)
+		return p2v_err_wrap(err, r, "--host-key");
+	r = known_lines_add(spec->host_key, host, &text, &out, err);
+	if (r == 0)
+		r = known_host_check(spec->host_key, host, &out, err);
 	return r < 0 ? r : media_list_add_bytes(l, "p2v/known_hosts", out.data, out.len, 0644, err);
 }
 
@@ -65,12 +117,15 @@ static int known_hosts_add(const struct media_spec *spec, struct media_list *l, 
 static int identity_add(const struct media_spec *spec, struct media_list *l, struct p2v_err *err)
 {
 	const char *const argv[] = {"ssh-keygen", "-y", "-P", "", "-f", spec->identity, NULL};
-	int r = p2v_proc_run(argv, NULL, 0, MEDIA_TOOL_MS, NULL, err);
+	struct p2v_err why = {0};
 
-	if (r < 0)
+	if (access(spec->identity, R_OK) < 0)
+		return p2v_err_errno(err, errno, "--identity: %s", spec->identity);
+	if (p2v_proc_run(argv, NULL, 0, MEDIA_TOOL_MS, NULL, &why) < 0)
 		return p2v_err_set(err, P2V_EINVAL,
-			"%s is no private key that can be used without a passphrase",
-			spec->identity);
+			"--identity: %s is no private key that can be used without a passphrase "
+			"(%s)",
+			spec->identity, why.text);
 	return media_list_add_file(l, "p2v/identity", spec->identity, 0600, err);
 }
 

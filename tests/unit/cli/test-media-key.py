@@ -29,12 +29,13 @@ def main():
         keys = [os.path.join(work, name) for name in ("one", "two")]
         for key in keys:
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", key)
-        line = run(p2v, "media", "key", keys[0], "--from", "10.0.0.0/24,fe80::/10", "--until", "20261231", "--dir", "/jobs")
+        line = run(p2v, "media", "key", keys[0], "--from", "10.0.0.0/24,fe80::/10", "--until", "20991231", "--dir", "/jobs")
         public = open(keys[0] + ".pub").read()
-        need(line.stdout == 'restrict,command="p2v-recv --dir /jobs",from="10.0.0.0/24,fe80::/10",expiry-time="20261231" '
+        need(line.stdout == 'restrict,command="p2v-recv --dir /jobs",from="10.0.0.0/24,fe80::/10",expiry-time="20991231" '
              + public, f"{line.stdout}{line.stderr}")
         need(run(p2v, "media", "key", keys[0] + ".pub").stdout.endswith(public), "a public key file is as good")
-        for wrong in (["--dir", 'a"b'], ["--from", "a b"], ["--until", "tomorrow"], ["--until", "20261301"]):
+        for wrong in (["--dir", 'a"b'], ["--from", "a b"], ["--until", "tomorrow"], ["--until", "20261301"],
+                      ["--until", "20270230"], ["--until", "20250101"]):
             need(run(p2v, "media", "key", keys[0], *wrong).returncode == 2, f"{wrong} is taken")
         need(run(p2v, "media", "key", "/nowhere").returncode != 0, "no key file, and it is well")
         for verb in "key", "revoke":

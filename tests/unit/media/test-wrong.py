@@ -21,6 +21,25 @@ def refused(says, argv, code=2):
         sys.exit(f"FAIL: {argv[1:]}: exit code {done.returncode}: {done.stderr}")
 
 
+def check_host_keys(good):
+    """What is no public key does not get on the medium; what has not the server's leaves it waiting."""
+    for name, phrase in (("host", ""), ("locked", "secret")):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-f", name], check=True)
+    with open("host.pub") as file:
+        public = file.read()
+    texts = {"empty": "\n# nothing\n", "others": "10.0.0.6 " + public, "other-port": "[10.0.0.5]:2222 " + public,
+             "prose": public + "and more\n"}
+    for name, text in texts.items():
+        with open(name, "w") as file:
+            file.write(text)
+    refused("host is a private key", [*good, "--host-key", "host"])
+    for name in "empty", "others", "other-port":
+        refused(f"{name} has no key of 10.0.0.5", [*good, "--host-key", name])
+    refused("'and more' is neither", [*good, "--host-key", "prose"])
+    refused("--host-key: nowhere: No such file", [*good, "--host-key", "nowhere"], code=1)
+    refused("locked is no private key", [*good, "--host-key", "host.pub", "--identity", "locked"])
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="p2v-media.") as folder:
         os.chdir(folder)
@@ -47,6 +66,8 @@ def main():
         with open("key", "w") as file:
             file.write("no key\n")
         refused("key is no private key", [*good, "--identity", "key"])
+        refused("nowhere: No such file", [*good, "--identity", "nowhere"], code=1)
+        check_host_keys(good[:-2])
         if os.path.exists("p2v.iso"):
             sys.exit("FAIL: an image was made")
 
