@@ -94,40 +94,63 @@ static int learn_from_kinds(struct inspection *in)
 	return r;
 }
 
-/* Where fstab says nothing of it, systemd mounts the EFI system partition by its type on /efi or
- * /boot: that is a mount like the others. */
+/* The only file system of that role; NULL: none, or several. */
+static const struct facts_fs *find_only(const struct facts *facts, size_t role)
+{
+	const struct facts_fs *found = NULL;
+
+	for (size_t i = 0; i < facts->n_filesystems; i++) {
+		const struct facts_fs *f = &facts->filesystems[i];
+
+		if (!*(const bool *)((const char *)f + role))
+			continue;
+		if (found)
+			return NULL;
+		found = f;
+	}
+	return found;
+}
+
+/* A directory that waits for a file system, of which fstab says nothing. */
+static bool is_free(struct inspection *in, const char *path)
+{
+	struct guest_dir d = {0};
+	bool empty = !find(in->os, path) && guest_is_dir(in->g, path) &&
+		     guest_list_dir(in->g, path, NULL, 1, &d, NULL) == 0 && d.n_entries == 0;
+
+	guest_dir_finish(&d);
+	return empty;
+}
+
+static int add_mount(struct inspection *in, const struct facts_fs *f, const char *mountpoint)
+{
+	struct facts_mount *m =
+		inspect_grow(in, (void **)&in->os->mounts, &in->os->n_mounts, sizeof(*m));
+
+	if (!m || inspect_set(in, &m->spec, "") < 0 ||
+		inspect_set(in, &m->mountpoint, mountpoint) < 0 ||
+		inspect_set(in, &m->kind, f->kind) < 0 || inspect_set(in, &m->options, "") < 0)
+		return P2V_ENOMEM;
+	return inspect_set(in, &m->device, f->device);
+}
+
+/* systemd-gpt-auto-generator(8): what fstab does not mention is mounted by the partition's type,
+ * the extended boot partition on /boot, the EFI system partition on /efi or, where there is no
+ * other, on /boot. Those are mounts like the others. */
 static int add_automatic(struct inspection *in)
 {
-	static const char *const places[] = {"/efi", "/boot"};
-	const struct facts_fs *esp = NULL;
-	struct facts_mount *m;
-	size_t n = 0;
+	const struct facts_fs *esp = find_only(in->facts, offsetof(struct facts_fs, esp)),
+			      *boot = find_only(in->facts, offsetof(struct facts_fs, xbootldr));
+	int r = 0;
 
-	for (size_t i = 0; i < in->facts->n_filesystems; i++)
-		if (in->facts->filesystems[i].esp) {
-			esp = &in->facts->filesystems[i];
-			n++;
-		}
-	if (n != 1 || find(in->os, "/boot") || find(in->os, "/efi") || find(in->os, "/boot/efi"))
-		return 0;
-	for (size_t i = 0; i < P2V_N(places); i++) {
-		struct guest_dir d = {0};
-		bool empty = guest_is_dir(in->g, places[i]) &&
-			     guest_list_dir(in->g, places[i], NULL, 1, &d, NULL) == 0 &&
-			     d.n_entries == 0;
-
-		guest_dir_finish(&d);
-		if (!empty)
-			continue;
-		m = inspect_grow(in, (void **)&in->os->mounts, &in->os->n_mounts, sizeof(*m));
-		if (!m || inspect_set(in, &m->spec, "") < 0 ||
-			inspect_set(in, &m->mountpoint, places[i]) < 0 ||
-			inspect_set(in, &m->kind, "vfat") < 0 ||
-			inspect_set(in, &m->options, "") < 0)
-			return P2V_ENOMEM;
-		return inspect_set(in, &m->device, esp->device);
-	}
-	return 0;
+	boot = boot && is_free(in, "/boot") ? boot : NULL;
+	if (boot)
+		r = add_mount(in, boot, "/boot");
+	if (r < 0 || !esp || find(in->os, "/boot/efi"))
+		return r;
+	if (is_free(in, "/efi"))
+		return add_mount(in, esp, "/efi");
+	return !find(in->os, "/efi") && is_free(in, "/boot") ? add_mount(in, esp, "/boot") : 0;
 }
 
 int inspect_fstab(struct inspection *in)

@@ -13,6 +13,8 @@
 #define GPT_ESP	      "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 #define GPT_BIOS_BOOT "21686148-6449-6e6f-744e-656564454649"
 #define DOS_ESP	      "0xef"
+#define GPT_XBOOTLDR  "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+#define DOS_XBOOTLDR  "0xea"
 #define BY_ID	      "/dev/disk/by-id/"
 #define BY_DM_UUID    "/dev/disk/by-id/dm-uuid-"
 
@@ -119,6 +121,7 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 	f->size_bytes = v->size_bytes;
 	f->unclean = v->unclean;
 	f->esp = is_type(v, GPT_ESP) || is_type(v, DOS_ESP);
+	f->xbootldr = is_type(v, GPT_XBOOTLDR) || is_type(v, DOS_XBOOTLDR);
 	if (d && is_type(v, GPT_BIOS_BOOT))
 		d->bios_boot = true;
 	if (windows_volume(v) && set(&f->windows_volume, windows_volume(v), err) < 0)

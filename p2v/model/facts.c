@@ -32,6 +32,7 @@ static const struct p2v_json_field facts_fs_fields[] = {
 	P2V_JSON_U64(struct facts_fs, size_bytes, 0),
 	P2V_JSON_U64(struct facts_fs, free_bytes, 0),
 	P2V_JSON_BOOL(struct facts_fs, esp, 0),
+	P2V_JSON_BOOL(struct facts_fs, xbootldr, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_fs, windows_volume, 0),
 	P2V_JSON_BOOL(struct facts_fs, unclean, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_fs, parent, 0),

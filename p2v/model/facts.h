@@ -50,6 +50,7 @@ struct facts_fs {
 	uint64_t size_bytes;
 	uint64_t free_bytes; /* where mounted */
 	bool esp;
+	bool xbootldr;	      /* the extended boot partition (XBOOTLDR), by its type */
 	char *windows_volume; /* what Windows alone can put together: "dynamic disks (LDM)"; else
 			       * NULL
 			       */

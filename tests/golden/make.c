@@ -12,6 +12,7 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
 
 static const struct p2v_json_field file_fields[] = {
 	P2V_JSON_STR(struct golden_file, path, P2V_JSON_REQUIRED),
@@ -135,6 +136,10 @@ static void put_file(const char *root, const struct golden_file *f)
 	p2v_autobuf struct p2v_buf text = {0};
 	p2v_autofree char *path = p2v_strf("%s%s", root, f->path);
 
+	if (p2v_span_ends(p2v_span_str(f->path), "/")) {
+		golden_need(p2v_dir_make(path, 0755, &golden_err), path);
+		return;
+	}
 	golden_lines(f, &text);
 	golden_put(root, f->path, text.data ? text.data : (const uint8_t *)"", text.len);
 	if (f->target && (unlink(path) < 0 || symlink(f->target, path) < 0))
