@@ -123,7 +123,7 @@ static bool drives_disk(const struct planning *p, const struct device *d)
 /* And where the kernels' arguments cannot be changed, what they call the root is called so. */
 static bool fits(const struct planning *p, const struct device *d)
 {
-	return drives_disk(p, d) && (!p->sealed || plan_keeps_names(p, d->name, d->drivers));
+	return drives_disk(p, d) && plan_keeps_names(p, d->name, d->drivers);
 }
 
 static bool drives_nic(const struct planning *p, const struct device *d)

@@ -103,18 +103,32 @@ static bool has_entries(const struct machine *m)
 	return false;
 }
 
+/* The kernel's arguments stand in an entry, and nowhere on the disks. */
+static void check_stub(struct planning *p)
+{
+	char root[200];
+
+	if (!has_entries(p->machine))
+		plan_block(p, "the firmware starts the kernel by entries of its own, and none of "
+			      "them came along: take the machine's inventory with p2v-agent, "
+			      "which reads them");
+	else if (p->plan->n_disks && !plan_keeps_names(p, p->plan->disks[0].bus, p->disk_drivers) &&
+		 plan_efi_root(p->machine, root))
+		plan_block(p,
+			"the firmware's own entry starts the kernel with %s, and no disk of the "
+			"virtual machine will be called that. Have the old system name its root "
+			"by UUID there (efibootmgr --unicode)",
+			root);
+}
+
 void plan_efi(struct planning *p)
 {
 	const struct facts_bootloader *b = &p->os->bootloader;
 
 	if (!plan_is(p->plan->firmware, "uefi"))
 		return;
-	/* The kernel's arguments stand in an entry, and nowhere on the disks. */
 	if (plan_is(b->kind, "efi-stub")) {
-		if (!has_entries(p->machine))
-			plan_block(p, "the firmware starts the kernel by entries of its own, and "
-				      "none of them came along: take the machine's inventory with "
-				      "p2v-agent, which reads them");
+		check_stub(p);
 		return;
 	}
 	if (has_fallback(b))

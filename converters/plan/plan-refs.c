@@ -248,11 +248,22 @@ static bool is_sealed(const struct facts_ref *ref)
 	return plan_is(ref->what, "sealed") || plan_is(ref->what, "unified");
 }
 
+static bool keeps_efi_root(const struct planning *p, const char *bus, const char *const *drivers)
+{
+	struct facts_ref root = {.device = p->os->root};
+	char name[64], text[200];
+
+	return !plan_is(p->os->bootloader.kind, "efi-stub") || !plan_efi_root(p->machine, text) ||
+	       (name_on(p, &root, bus, drivers, name) && plan_is(name, strchr(text, '=') + 1));
+}
+
 bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers)
 {
 	char name[64];
 
-	for (size_t i = 0; i < p->os->n_refs; i++) {
+	if (!keeps_efi_root(p, bus, drivers))
+		return false;
+	for (size_t i = 0; p->sealed && i < p->os->n_refs; i++) {
 		const struct facts_ref *ref = &p->os->refs[i];
 
 		if (is_sealed(ref) && names_device(ref) && !is_resume(ref) &&

@@ -57,6 +57,9 @@ bool plan_extends(const struct facts_initramfs *i);
 
 /* The kernel has, or can be given, what it needs for a disk of some kind. */
 bool plan_drives_any(const struct planning *p, const struct facts_kernel *k);
+/* How the firmware's own entries name the root, where that is by the hardware: "root=/dev/sda2".
+ * False: none does. */
+bool plan_efi_root(const struct machine *m, char text[200]);
 /* The names of disks in arguments that cannot be changed are right on this bus. */
 bool plan_keeps_names(const struct planning *p, const char *bus, const char *const *drivers);
 
