@@ -59,7 +59,7 @@ static int fetch(const struct media_build *b, const char *tar, struct p2v_err *e
 	p2v_autofree char *include = packages_word(b);
 	p2v_autofree char *arch = p2v_strf("--architectures=%s", b->arch->name);
 	/* apt's own lists, names of files and languages are no part of the medium. */
-	const char *argv[] = {"mmdebstrap", "--variant=extract", "--quiet", arch, include,
+	const char *argv[] = {"mmdebstrap", "--variant=extract", arch, include,
 		"--aptopt=Acquire::Languages \"none\"", b->spec->suite, tar, b->spec->sources,
 		NULL};
 

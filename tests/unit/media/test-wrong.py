@@ -68,6 +68,10 @@ def main():
         refused("key is no private key", [*good, "--identity", "key"])
         refused("nowhere: No such file", [*good, "--identity", "nowhere"], code=1)
         check_host_keys(good[:-2])
+        # What apt says first, and not what follows from it.
+        with open("mirror", "w") as file:
+            file.write("deb http://127.0.0.1:9/debian bookworm main\n")
+        refused("127.0.0.1:9", [*good, "--sources", "mirror"], code=1)
         if os.path.exists("p2v.iso"):
             sys.exit("FAIL: an image was made")
 
