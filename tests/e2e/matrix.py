@@ -24,6 +24,8 @@ import tempfile
 from lib import census, server, vm, walk
 
 LIMIT_S = 600
+# dracut counts rounds of its loop, 240 of them, and a round is as long as its programs take.
+GIVES_UP_LIMIT_S = 1200
 # What the initramfs of each kind writes while it still waits for its root. Its words are put together when it is
 # written, so that no file of the initramfs holds them in this form.
 GIVES_UP = ["Warning: dracut-initqueue: timeout, still waiting", "Gave up waiting for root file system device"]
@@ -35,11 +37,11 @@ def on_screen(text):
 
 
 @contextlib.contextmanager
-def booted(machine_argv, images, work):
+def booted(machine_argv, images, work, limit_s=LIMIT_S):
     """The machine, and the loopback port that leads to its SSH server. Its screen is shown where the test fails."""
     port = vm.free_port()
     disks = [vm.overlay_create(image, "raw", os.path.join(work, f"disk{i + 1}.qcow2")) for i, image in enumerate(images)]
-    with vm.Vm(machine_argv(disks, port), work, limit_s=LIMIT_S + 60) as machine:
+    with vm.Vm(machine_argv(disks, port), work, limit_s=limit_s + 60) as machine:
         try:
             yield port, machine
         except vm.VmError:
@@ -78,14 +80,14 @@ def physical(box, images, work, _):
 
 
 def untouched(box, images, work, _):
-    with booted(box.virtio_argv, images, work) as (port, machine):
+    with booted(box.virtio_argv, images, work, GIVES_UP_LIMIT_S) as (port, machine):
 
         def gave_up():
             if vm.tcp_banner(port, limit_s=1):
                 raise vm.VmError(f"the untouched disk boots on virtio: {box.address} answers")
             return machine.memory_holds([form(text) for text in GIVES_UP for form in (str.encode, on_screen)])
 
-        text = machine.wait("sign that the initramfs gives up", gave_up, LIMIT_S, every_s=15)
+        text = machine.wait("sign that the initramfs gives up", gave_up, GIVES_UP_LIMIT_S, every_s=15)
         print(f"{machine.seconds():.0f} s: {text.replace(bytes([7]), b'').decode()}")
         read, written = (disk_bytes(machine, images, what) for what in ("rd_bytes", "wr_bytes"))
     if read == 0 or written != 0:
