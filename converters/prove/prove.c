@@ -26,11 +26,12 @@
 #define ASK_MS	   3000
 #define PICTURE_MS 10000 /* reading one takes seconds */
 
-/* Parts of the time limit in which nothing new must be seen for it to be over early; but a guest
- * that took long to come so far has as many times as long for what is still missing. */
+/* The part of the time limit in which nothing new must be seen for it to be over early: of the
+ * usual 600 s more than the 90 s for which systemd waits for a device that does not come, in which
+ * nobody may log in. But a guest that took long to come so far has as many times as long for what
+ * is still missing. */
+#define SETTLE_PART  4
 #define SETTLE_TIMES 2
-#define SETTLE_UP    10
-#define SETTLE_LOGIN 4
 
 struct watch {
 	struct prove_vm vm;
@@ -106,35 +107,35 @@ static int look(struct watch *w, struct p2v_err *err)
 	return r;
 }
 
-static uint64_t settle_ms(const struct watch *w, unsigned part)
+static bool is_settled(const struct watch *w)
 {
-	uint64_t least = w->timeout_ms / part;
+	uint64_t least = w->timeout_ms / SETTLE_PART;
 	uint64_t its_own = (w->changed_ms - w->start_ms) * SETTLE_TIMES;
 
-	return its_own > least ? its_own : least;
+	return p2v_now_ms() - w->changed_ms >= (its_own > least ? its_own : least);
 }
 
 /* Done: all is seen, it has failed, or it runs and nothing new is to be expected. */
 static bool is_over(struct watch *w, const struct proof *so_far)
 {
-	uint64_t now = p2v_now_ms();
 	unsigned n_ok = 0;
 
 	for (size_t i = 0; i < so_far->n_checks; i++)
 		n_ok += so_far->checks[i].ok;
 	if (n_ok != w->n_ok) {
 		w->n_ok = n_ok;
-		w->changed_ms = now;
+		w->changed_ms = p2v_now_ms();
 	}
 	if (so_far->verdict == VERDICT_PROVEN || prove_has_failed(&w->sights))
 		return true;
 	/* What its owner asked for may take as long as the time limit allows. */
 	if (prove_services_missing(w->vm.services, w->vm.n_services))
 		return false;
-	if (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))
-		return now - w->changed_ms >= settle_ms(w, SETTLE_UP);
-	/* The system is up and its network may still come. */
-	return prove_has_login(&w->sights) && now - w->changed_ms >= settle_ms(w, SETTLE_LOGIN);
+	/* The system is up, and its network may still come; or it is on the network, and says
+	 * nothing. */
+	return (prove_has_login(&w->sights) ||
+		       (so_far->verdict == VERDICT_PARTIAL && prove_is_up(so_far))) &&
+	       is_settled(w);
 }
 
 static int judge(struct watch *w, struct proof *proof, struct p2v_err *err)
