@@ -398,13 +398,42 @@ static int identity_open(const char *path, int *ret_fd, struct p2v_err *err)
 	return r;
 }
 
-/* ssh knows keys, not fingerprints: so the key is asked for, compared here, and made known to it.
- */
+/* The last key that was asked for: a fingerprint is that of one key only, whoever shows it. */
+static struct {
+	pthread_mutex_t lock;
+	char fingerprint[SSH_FINGERPRINT_MAX];
+	char *line; /* or NULL */
+} found = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static char *found_line(const char *fingerprint)
+{
+	char *line = NULL;
+
+	pthread_mutex_lock(&found.lock);
+	if (found.line && strcmp(found.fingerprint, fingerprint) == 0)
+		line = strdup(found.line);
+	pthread_mutex_unlock(&found.lock);
+	return line;
+}
+
+static void found_keep(const char *fingerprint, const char *line)
+{
+	pthread_mutex_lock(&found.lock);
+	free(found.line);
+	found.line = strdup(line);
+	snprintf(found.fingerprint, sizeof(found.fingerprint), "%s", fingerprint);
+	pthread_mutex_unlock(&found.lock);
+}
+
+/* ssh knows keys, not fingerprints: so the key is asked for, compared here, and made known to it;
+ * once, unless a list may have revoked it since. */
 static int pinned_open(const struct link_ssh_spec *spec, int *ret_fd, struct p2v_err *err)
 {
-	p2v_autofree char *line = NULL;
-	int r = ssh_libssh2_hostkey(spec, PINNED_NAME, &line, err);
+	p2v_autofree char *line = spec->known_hosts_file ? NULL : found_line(spec->fingerprint);
+	int r = line ? 0 : ssh_libssh2_hostkey(spec, PINNED_NAME, &line, err);
 
+	if (r == 0)
+		found_keep(spec->fingerprint, line);
 	return r < 0 ? r : memory_open("known_hosts", line, strlen(line), ret_fd, err);
 }
 

@@ -26,9 +26,9 @@
  *		 agents, ciphers that libssh2 may lack. Port 22 and no user leave these to the
  *		 configuration. Only known_hosts_file counts, no other list of keys; one for
  *		 port 22 holds for the host's other ports, too. A pinned
- *		 fingerprint is compared over a first connection of libssh2's, so the server must
- *		 be reachable without a jump then. The subprocess ends with the *thread* that
- *		 opened the link (p2v/core/proc.h). Call p2v_stop_install or ignore SIGPIPE.
+ *		 fingerprint is compared over a first connection of libssh2's (once in a process),
+ *		 so the server must be reachable without a jump then. The subprocess ends with the
+ **thread* that opened the link (p2v/core/proc.h). Call p2v_stop_install or ignore SIGPIPE.
  */
 
 #include "p2v/link/link.h"

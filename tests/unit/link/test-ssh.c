@@ -105,11 +105,26 @@ static void test_one_thread(void **state)
 	link_free(l);
 }
 
+/* How often sshd was called. */
+static unsigned n_connections(void)
+{
+	p2v_autofree char *path = p2v_path_join(echo.dir, "sshd.log");
+	p2v_autobuf struct p2v_buf text = {0};
+	unsigned n = 0;
+
+	assert_int_equal(p2v_file_read(path, 16 << 20, &text, NULL), 0);
+	p2v_buf_add_u8(&text, 0);
+	for (const char *at = (char *)text.data; (at = strstr(at, "Connection from ")); at++)
+		n++;
+	return n;
+}
+
 static void test_pinned_fingerprint(void **state)
 {
 	struct link_ssh_spec spec = echo.spec;
 	struct p2v_err err = {0};
 	p2v_autofree char *shown = NULL;
+	unsigned before;
 
 	(void)state;
 	spec.known_hosts_file = NULL;
@@ -118,6 +133,10 @@ static void test_pinned_fingerprint(void **state)
 	assert_string_equal(shown, echo.fingerprint);
 	spec.fingerprint = echo.fingerprint;
 	link_free(link_open(&spec));
+	/* Whatever it took to find the key: the next link is one connection. */
+	before = n_connections();
+	link_free(link_open(&spec));
+	assert_int_equal(n_connections(), before + 1);
 	spec.fingerprint = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 	open_fails(&spec, P2V_EREFUSED, &err);
 	assert_has(&err, echo.target);
