@@ -104,8 +104,18 @@ static int part_order(const void *a, const void *b)
 	return x->offset_bytes < y->offset_bytes ? -1 : x->offset_bytes > y->offset_bytes;
 }
 
-/* Parts in order, cut to the disk; one that overlaps its neighbour, as a damaged table may say,
- * belongs to nobody, and so is used. */
+/* Of two that overlap, the first one in order, and all that either covers. */
+static struct map_part part_join(const struct map_part *first, const struct map_part *second)
+{
+	uint64_t end = p2v_max_u64(first->offset_bytes + first->length_bytes,
+		second->offset_bytes + second->length_bytes);
+
+	return (struct map_part){first->number, first->offset_bytes, end - first->offset_bytes,
+		MAP_OVERLAPPING, false};
+}
+
+/* Parts in order, cut to the disk. Where some overlap, as a damaged table may say, what one calls
+ * free may be the other's: together they are one that is copied. */
 static size_t parts_sane(
 	const struct map_part *parts, size_t n, uint64_t size_bytes, struct map_part *out)
 {
@@ -115,11 +125,19 @@ static size_t parts_sane(
 	memcpy(out, parts, n * sizeof(*parts));
 	qsort(out, n, sizeof(*out), part_order);
 	for (size_t i = 0; i < n; i++) {
-		if (out[i].length_bytes == 0 || out[i].offset_bytes < end ||
-			!p2v_range_within(out[i].offset_bytes, out[i].length_bytes, size_bytes))
+		struct map_part part = out[i];
+
+		if (part.length_bytes == 0 || part.offset_bytes >= size_bytes)
 			continue;
-		end = out[i].offset_bytes + out[i].length_bytes;
-		out[kept++] = out[i];
+		if (!p2v_range_within(part.offset_bytes, part.length_bytes, size_bytes)) {
+			part.length_bytes = size_bytes - part.offset_bytes;
+			part.type = MAP_CUT_OFF;
+			part.busy = false;
+		}
+		if (part.offset_bytes < end)
+			part = part_join(&out[--kept], &part);
+		end = part.offset_bytes + part.length_bytes;
+		out[kept++] = part;
 	}
 	return kept;
 }

@@ -18,7 +18,8 @@
 #include "p2v/block/io.h"
 #include "p2v/core/err.h"
 
-/* What somebody found on the disk; the parts do not overlap. number 0: the disk itself. */
+/* What somebody found on the disk; where parts overlap, all of both is copied. number 0: the disk
+ * itself. */
 struct map_part {
 	uint32_t number;
 	uint64_t offset_bytes, length_bytes;

@@ -32,6 +32,9 @@ const struct mapper mappers[] = {
 	{"exfat", map_exfat, .magic_at = 3, .magic = "EXFAT   "},
 	{"LVM2_member", map_lvm, .magic_at = 512, .magic = "LABELONE", .names = map_names_lvm},
 	{"linux_raid_member", map_md, .names = map_names_md},
+	{MAP_CUT_OFF, .why_used = "the disk ends before it does: all copied"},
+	{MAP_OVERLAPPING,
+		.why_used = "partitions overlap: what is free in one may be another's: all copied"},
 	{"crypto_LUKS", .why_used = "encrypted: free and used look alike", .magic = "LUKS\xba\xbe"},
 };
 const size_t n_mappers = P2V_N(mappers);

@@ -49,6 +49,10 @@ struct mapper {
 	const char *magic;
 };
 
+/* What map.c calls parts that are not as the table should have them. */
+#define MAP_CUT_OFF	"cut off"
+#define MAP_OVERLAPPING "overlapping"
+
 /* In any order; a type that has several magics has several rows, all with the same mapper. */
 extern const struct mapper mappers[];
 extern const size_t n_mappers;

@@ -51,6 +51,30 @@ static void test_unknown_is_used(void **state)
 	block_io_free(io);
 }
 
+/* What one of two that overlap calls free may be the other's data, whichever comes first. */
+static void test_overlap_is_used(void **state)
+{
+	static const struct map_part pairs[][3] = {
+		{{1, SWAP_AT, SWAP_BYTES, "swap"}, {2, SWAP_AT + P2V_MIB, SWAP_BYTES, "x"}},
+		{{1, P2V_MIB, SWAP_AT, "x"}, {2, SWAP_AT, SWAP_BYTES, "swap"}},
+		{{1, 0, DISK_BYTES, NULL}, {2, P2V_MIB, P2V_MIB, NULL},
+			{3, SWAP_AT, SWAP_BYTES, "swap"}},
+		{{1, SWAP_AT, SWAP_BYTES, "swap"}, {2, SWAP_AT, SWAP_BYTES, "swap"}},
+		/* Cut off at the end of the disk, it still lies there. */
+		{{1, SWAP_AT, SWAP_BYTES, "swap"}, {2, SWAP_AT + P2V_MIB, DISK_BYTES, "x"}},
+	};
+	struct block_io *io = swap_disk("SWAPSPACE2", 1, 2047);
+
+	(void)state;
+	for (size_t i = 0; i < P2V_N(pairs); i++) {
+		map_auto struct map map = {0};
+
+		assert_int_equal(map_disk(io, pairs[i], 3, NULL, &map, NULL), 0);
+		assert_int_equal(block_extents_sum(&map.extents, EXTENT_USED), DISK_BYTES);
+	}
+	block_io_free(io);
+}
+
 static void test_swap_keeps_its_header(void **state)
 {
 	struct block_io *io = swap_disk("SWAPSPACE2", 1, 1999);
@@ -157,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown_is_used),
+		cmocka_unit_test(test_overlap_is_used),
 		cmocka_unit_test(test_swap_keeps_its_header),
 		cmocka_unit_test(test_odd_swap_is_used),
 		cmocka_unit_test(test_sleeping_system_is_refused),
