@@ -5,6 +5,7 @@
  * cards, serial lines that a virtual machine does not have, and what RHEL 5 knows of its cards.
  */
 
+#include <ctype.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -134,7 +135,39 @@ static int read_aliases(struct inspection *in, const struct place *p, struct p2v
 	return r;
 }
 
+/* udev(7): a rule that tells one disk by the kernel's name for it, or by what its controller said.
+ * udev's own rules, which are for all disks, have patterns there. */
+static bool is_disk_rule(struct p2v_span line)
+{
+	static const char *const marks[] = {"KERNEL==\"sd", "KERNEL==\"hd", "KERNEL==\"nvme",
+		"KERNEL==\"cciss", "ENV{ID_SERIAL}==\"", "ENV{ID_SERIAL_SHORT}==\"",
+		"ENV{ID_WWN}==\"", "ENV{DM_UUID}==\"mpath-", "RESULT==\"3"};
+
+	for (size_t i = 0; !p2v_span_starts(line, "#") && i < P2V_N(marks); i++) {
+		const char *at = memmem(line.p, line.n, marks[i], strlen(marks[i]));
+		const char *value = at ? at + strlen(marks[i]) : NULL;
+
+		if (value && value < line.p + line.n && isalnum((unsigned char)*value))
+			return true;
+	}
+	return false;
+}
+
+static int read_disk_rules(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		line = p2v_span_trim(line);
+		if (is_disk_rule(line))
+			r = refs_add_line(in, p, n, line);
+	}
+	return r;
+}
+
 const struct place refs_system_places[] = {
+	{"/etc/udev/rules.d/*.rules", "disk-rule", read_disk_rules, NULL},
 	{"/etc/modules", "modules-load", read_modules, NULL},
 	{"/etc/modprobe.d/*.conf", "module-block", refs_read_blocks, NULL},
 	{"/etc/modules-load.d/*.conf", "modules-load", read_modules, NULL},

@@ -355,6 +355,16 @@ static void free_key(struct planning *p, const struct facts_ref *ref)
 		ref->path, ref->line, ref->text);
 }
 
+/* What it does with the disk nobody knows here: a name for a database, or who may write to it. */
+static void tell_rule(struct planning *p, const struct facts_ref *ref)
+{
+	plan_warn(p,
+		"%s: line %u: a rule that tells a disk by the old hardware: it will not find it. "
+		"Have it look for something on the disk, such as ENV{ID_FS_UUID} or "
+		"ENV{ID_PART_ENTRY_UUID}",
+		ref->path, ref->line);
+}
+
 static void free_cache(struct planning *p, const struct facts_ref *ref)
 {
 	begin(p, ref, "file-remove", "It is a cache of the old machine's disks.");
@@ -521,6 +531,7 @@ static const struct {
 	{"fstab", free_fstab},
 	{"crypttab", free_device},
 	{"crypt-key", free_key},
+	{"disk-rule", tell_rule},
 	{"unit", free_unit},
 	{"swap-unit", free_unit},
 	{"resume", free_resume},
