@@ -166,7 +166,19 @@ static int read_disk_rules(struct inspection *in, const struct place *p, struct 
 	return r;
 }
 
+/* clevis is installed: what it is bound to (the TPM, a server) stands in the volume's header. */
+static int read_clevis(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	(void)text;
+	for (size_t i = 0; i < in->facts->n_filesystems; i++)
+		if (in->facts->filesystems[i].kind &&
+			!strcmp(in->facts->filesystems[i].kind, "crypto_LUKS"))
+			return refs_add_line(in, p, 1, p2v_span_str("clevis"));
+	return 0;
+}
+
 const struct place refs_system_places[] = {
+	{"/usr/bin/clevis-luks-unlock", "crypt-clevis", read_clevis, NULL},
 	{"/etc/udev/rules.d/*.rules", "disk-rule", read_disk_rules, NULL},
 	{"/etc/modules", "modules-load", read_modules, NULL},
 	{"/etc/modprobe.d/*.conf", "module-block", refs_read_blocks, NULL},

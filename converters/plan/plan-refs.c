@@ -355,6 +355,15 @@ static void free_key(struct planning *p, const struct facts_ref *ref)
 		ref->path, ref->line, ref->text);
 }
 
+static void tell_clevis(struct planning *p, const struct facts_ref *ref)
+{
+	plan_warn(p,
+		"%s: volumes that clevis opens by the TPM, or over the network from the "
+		"initramfs, are opened by a passphrase in the virtual machine, and there must be "
+		"one",
+		ref->path);
+}
+
 /* What it does with the disk nobody knows here: a name for a database, or who may write to it. */
 static void tell_rule(struct planning *p, const struct facts_ref *ref)
 {
@@ -531,6 +540,7 @@ static const struct {
 	{"fstab", free_fstab},
 	{"crypttab", free_device},
 	{"crypt-key", free_key},
+	{"crypt-clevis", tell_clevis},
 	{"disk-rule", tell_rule},
 	{"unit", free_unit},
 	{"swap-unit", free_unit},
