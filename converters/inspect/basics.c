@@ -219,12 +219,24 @@ static int read_guest_agent(struct inspection *in)
 	return r;
 }
 
+/* The system's own description makes a store of read-only files, and links to them in /etc. */
+static void read_static_etc(struct inspection *in)
+{
+	p2v_autofree char *real = NULL;
+
+	if (inspect_may_exist(in, "/etc/static/") &&
+		guest_real_path(in->g, "/etc/static", &real, NULL) == 0)
+		in->os->static_etc = p2v_span_starts(p2v_span_str(real), "/nix/store/") ||
+				     p2v_span_starts(p2v_span_str(real), "/gnu/store/");
+}
+
 int inspect_basics(struct inspection *in)
 {
 	int r = first_line(in, "/etc/hostname", &in->os->hostname);
 
 	if (r == 0)
 		r = first_line(in, "/etc/machine-id", &in->os->machine_id);
+	read_static_etc(in);
 	if (r == 0)
 		r = read_arch(in);
 	if (r == 0)

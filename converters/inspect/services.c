@@ -303,6 +303,9 @@ int inspect_services(struct inspection *in)
 {
 	int r = 0;
 
+	/* None can be disabled; those of hardware that is not there do nothing. */
+	if (in->os->static_etc)
+		return 0;
 	for (size_t i = 0; r == 0 && i < P2V_N(places); i++)
 		if (strstr(places[i].inits, in->os->init))
 			r = read_dirs(in, places[i].path, places[i].read);

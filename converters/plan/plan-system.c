@@ -143,6 +143,22 @@ static void describe(struct planning *p)
 	plan->grade = GRADE_COPIED;
 }
 
+/* A .link file is one more; all others are there, as links into the store. */
+void plan_static_etc(struct planning *p)
+{
+	for (size_t i = 0; p->os->static_etc && i < p->plan->n_steps; i++) {
+		const struct plan_step *step = &p->plan->steps[i];
+
+		if (strncmp(plan_text(step->path), "/etc/", 5) == 0 &&
+			!plan_is(step->op, "nic-link"))
+			plan_block(p,
+				"%s is made from the system's own description (NixOS, Guix) and "
+				"cannot be changed in its place. %s Say so in the description, "
+				"have the old system built from it, and convert it then",
+				step->path, step->reason);
+	}
+}
+
 void plan_system(struct planning *p)
 {
 	const struct facts_os *os = choose(p);

@@ -20,6 +20,7 @@ static rule linux_rules[] = {
 	plan_efi,
 	plan_network,
 	plan_services,
+	plan_static_etc,
 	plan_grade,
 	NULL,
 };

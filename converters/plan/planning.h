@@ -42,6 +42,7 @@ void plan_boot(struct planning *p);
 void plan_efi(struct planning *p);
 void plan_network(struct planning *p);
 void plan_services(struct planning *p);
+void plan_static_etc(struct planning *p); /* systems whose files are not changed in place */
 void plan_grade(struct planning *p);
 
 /* A kernel that a boot may start: it has an image, and is no rescue kernel. */

@@ -255,6 +255,7 @@ static const struct p2v_json_field facts_os_fields[] = {
 	P2V_JSON_BOOL(struct facts_os, udev_once, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, kernel_names, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_os, selinux, 0),
+	P2V_JSON_BOOL(struct facts_os, static_etc, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_os, rtc, 0),
 	P2V_JSON_STR(struct facts_os, machine_id, 0),
 	P2V_JSON_BOOL(struct facts_os, console_getty, 0),

@@ -273,7 +273,8 @@ struct facts_os {
 	bool udev_once;	 /* .link files leave a card alone that the initramfs renamed: before 241 */
 	bool kernel_names; /* no default .link: cards keep the names that the kernel gives */
 	bool selinux;
-	char *rtc; /* utc or localtime */
+	bool static_etc; /* /etc is links into a store, from which it is made anew: NixOS, Guix */
+	char *rtc;	 /* utc or localtime */
 	char *machine_id;
 	bool console_getty; /* a getty on ttyS0 comes up by itself or is configured */
 	char *getty;	    /* the program for one, where it has to be configured; else NULL */
