@@ -8,8 +8,8 @@
 #include "p2v/core/num.h"
 #include "p2v/core/text.h"
 
-#define NAME_COLUMNS 20
-#define AGE_COLUMNS  12
+#define NAME_COLUMNS  20 /* at most */
+#define STATE_COLUMNS 10
 
 void cli_cut_add(struct p2v_buf *out, const char *text, size_t columns)
 {
@@ -49,7 +49,7 @@ void cli_cell_add(struct p2v_buf *out, const char *text, size_t columns)
 		p2v_buf_add_str(out, " ");
 }
 
-/* What a job does or waits for. */
+/* What a job does or waits for; now_s 0: how long that is is said elsewhere. */
 static void doing_add(struct p2v_buf *out, const struct job *job, uint64_t now_s)
 {
 	if (job->wish != LEDGER_NO_WISH)
@@ -62,7 +62,7 @@ static void doing_add(struct p2v_buf *out, const struct job *job, uint64_t now_s
 		p2v_buf_addf(out, " on %s", job->owner);
 	} else if (job->reason && *job->reason) {
 		p2v_buf_add_str(out, job->reason);
-		if (job->status == LEDGER_READY && job->not_before_s > now_s)
+		if (job->status == LEDGER_READY && now_s && job->not_before_s > now_s)
 			p2v_buf_addf(out, " (again in %llu s)",
 				(unsigned long long)(job->not_before_s - now_s));
 	} else if (job->status == LEDGER_READY && job->stage == LEDGER_WAITING)
@@ -79,17 +79,34 @@ static void age_text(uint64_t then_s, uint64_t now_s, char text[P2V_NUM_TEXT])
 	p2v_num_ms_text(now_s > then_s ? (now_s - then_s) * 1000 : 0, text);
 }
 
+/* No wider than what is in them: the rest is for what somebody has to do. */
+static void columns_find(const struct jobs *jobs, size_t *ret_names, size_t *ret_ages)
+{
+	char age[P2V_NUM_TEXT];
+
+	*ret_names = strlen("NAME");
+	*ret_ages = strlen("FOR");
+	for (size_t i = 0; i < jobs->n_jobs; i++) {
+		age_text(jobs->jobs[i].changed_s, jobs->now_s, age);
+		*ret_names = p2v_max_u64(*ret_names, strlen(jobs->jobs[i].name));
+		*ret_ages = p2v_max_u64(*ret_ages, strlen(age));
+	}
+	*ret_names = p2v_min_u64(*ret_names, NAME_COLUMNS);
+}
+
 void cli_jobs_print(const struct jobs *jobs, size_t columns, struct p2v_buf *out)
 {
-	size_t fixed = 5 + NAME_COLUMNS + 1 + 11 + AGE_COLUMNS + 1;
-	size_t rest = columns > fixed + 10 ? columns - fixed : 10;
+	size_t names, ages, fixed, rest;
 
 	if (!jobs->n_jobs) {
 		p2v_buf_add_str(out, "There are no jobs.\n");
 		return;
 	}
-	p2v_buf_addf(out, "%4s %-*s %-10s %-*s %s\n", "ID", NAME_COLUMNS, "NAME", "STATE",
-		AGE_COLUMNS, "FOR", "WHAT");
+	columns_find(jobs, &names, &ages);
+	fixed = 5 + names + 1 + STATE_COLUMNS + 1 + ages + 1;
+	rest = columns > fixed + 10 ? columns - fixed : 10;
+	p2v_buf_addf(out, "%4s %-*s %-*s %-*s %s\n", "ID", (int)names, "NAME", STATE_COLUMNS,
+		"STATE", (int)ages, "FOR", "WHAT");
 	for (size_t i = 0; i < jobs->n_jobs; i++) {
 		const struct job *job = &jobs->jobs[i];
 		p2v_autobuf struct p2v_buf doing = {0};
@@ -98,9 +115,9 @@ void cli_jobs_print(const struct jobs *jobs, size_t columns, struct p2v_buf *out
 		doing_add(&doing, job, jobs->now_s);
 		age_text(job->changed_s, jobs->now_s, age);
 		p2v_buf_addf(out, "%4llu ", (unsigned long long)job->id);
-		cli_cell_add(out, job->name, NAME_COLUMNS);
-		cli_cell_add(out, job->state, 10);
-		cli_cell_add(out, age, AGE_COLUMNS);
+		cli_cell_add(out, job->name, names);
+		cli_cell_add(out, job->state, STATE_COLUMNS);
+		cli_cell_add(out, age, ages);
 		cli_cut_add(out, doing.failed ? "" : (const char *)doing.data, rest);
 		while (!out->failed && out->data[out->len - 1] == ' ')
 			out->len--;
@@ -119,6 +136,15 @@ static void time_add(struct p2v_buf *out, uint64_t at_s)
 	localtime_r(&at, &local);
 	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local);
 	p2v_buf_add_str(out, text);
+}
+
+static void again_add(struct p2v_buf *out, const struct job *job)
+{
+	if (job->status != LEDGER_READY || job->running || !job->not_before_s)
+		return;
+	p2v_buf_add_str(out, "          not before ");
+	time_add(out, job->not_before_s);
+	p2v_buf_add_str(out, "; retry does it now\n");
 }
 
 /* What an operator can do now. */
@@ -177,6 +203,7 @@ void cli_job_print(
 	p2v_buf_add_str(out, "\n");
 	if (!doing.failed && doing.len)
 		p2v_text_add_wrapped(out, "          ", 10, columns, (const char *)doing.data);
+	again_add(out, job);
 	p2v_buf_addf(out, "priority  %u\npool      %s\n", job->priority, job->pool);
 	if (job->tries)
 		p2v_buf_addf(out, "tries     %u have failed\n", job->tries);

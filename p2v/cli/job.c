@@ -13,6 +13,7 @@
 #include "p2v/cli/server-door.h"
 #include "p2v/cli/verb.h"
 #include "p2v/control/api.h"
+#include "p2v/control/history.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 #include "p2v/core/publish.h"
@@ -79,17 +80,20 @@ static int job_get(
 	return r < 0 ? r : cli_server_get(server, path, &ledger_job_type, ret, err);
 }
 
+static int history_get(const void *ctx, const char *path, const struct p2v_json_type *type,
+	void *obj, struct p2v_err *err)
+{
+	return cli_server_get(ctx, path, type, obj, err);
+}
+
 static int show(const struct job_opts *o, const struct cli_server *server, struct p2v_buf *out,
 	struct job *job, struct p2v_err *err)
 {
-	p2v_autofree char *path = NULL;
 	p2v_auto_events struct events events = {0};
 	int r = job_get(server, o->words[1], job, err);
 
 	if (r == 0)
-		r = path_of(o->words[1], "/events", &path, err);
-	if (r == 0)
-		r = cli_server_get(server, path, &ledger_events_type, &events, err);
+		r = control_history(history_get, server, o->words[1], &events, err);
 	if (r == 0)
 		cli_job_print(job, &events, p2v_text_columns(STDOUT_FILENO), out);
 	return r;

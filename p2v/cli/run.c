@@ -135,7 +135,7 @@ static void show(struct running *run)
 /* The server is away: what is under way goes on there, and here it is asked again. */
 static bool may_pass(int r)
 {
-	return r == P2V_ELINK || r == P2V_ENOTFOUND || r == P2V_ETIMEDOUT;
+	return r == P2V_ELINK || r == P2V_ENOTFOUND || r == P2V_ETIMEDOUT || r == P2V_ENOSPC;
 }
 
 static void trouble_note(struct running *run, const struct p2v_err *err)

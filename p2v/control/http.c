@@ -20,10 +20,14 @@
 #include "p2v/core/publish.h"
 #include "p2v/core/stop.h"
 
-#define CONNECTIONS_MOST 64
-#define BODY_MOST	 ((size_t)64 << 10)
-#define TIMEOUT_S	 60
-#define STREAM_LOOK_MS	 300
+#define CONNECTIONS_MOST 256
+/* Of one address, so that it leaves some to others. */
+#define ADDRESS_MOST (CONNECTIONS_MOST / 2)
+/* Who listens keeps his connection: so many that each address has some left to ask by. */
+#define STREAMS_MOST   (ADDRESS_MOST / 2)
+#define BODY_MOST      ((size_t)64 << 10)
+#define TIMEOUT_S      60
+#define STREAM_LOOK_MS 300
 /* So that whoever listens, and whatever stands in between, knows that it lives. */
 #define STREAM_BEAT_MS 15000
 
@@ -33,6 +37,7 @@ struct http {
 	char *path;  /* of a Unix socket */
 	bool remote; /* who asks has to show a token */
 	atomic_bool ends;
+	atomic_uint streams;
 };
 
 /* One request while it comes in. */
@@ -92,6 +97,7 @@ static uint64_t number_of(struct MHD_Connection *c, enum MHD_ValueKind kind, con
 struct asker {
 	char who[128];
 	enum api_role role;
+	const char *token; /* while the request lives; NULL: none is wanted */
 };
 
 /* A guess costs time, in this connection's own thread. */
@@ -112,7 +118,8 @@ static int asker_find(struct http *http, struct MHD_Connection *connection, stru
 	}
 	if (!text || strncasecmp(text, "Bearer ", 7) != 0)
 		return p2v_err_set(err, P2V_EREFUSED, "no token was shown");
-	r = control_token_check(http->api->config->tokens, text + 7, &ret->role, &name, err);
+	ret->token = text + 7;
+	r = control_token_check(http->api->config->tokens, ret->token, &ret->role, &name, err);
 	if (r == 0)
 		snprintf(ret->who, sizeof(ret->who), "token %s", name);
 	else
@@ -120,11 +127,12 @@ static int asker_find(struct http *http, struct MHD_Connection *connection, stru
 	return r;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, const struct p2v_err *err)
+static enum MHD_Result refuse(
+	struct MHD_Connection *connection, unsigned status, const struct p2v_err *err)
 {
 	struct api_error error = {
 		1, (char *)(uintptr_t)p2v_err_word(err->kind), (char *)(uintptr_t)err->text};
-	struct api_answer answer = {.status = 401, .type = "application/json"};
+	struct api_answer answer = {.status = status, .type = "application/json"};
 	enum MHD_Result result = MHD_NO;
 
 	if (p2v_json_encode(&control_error_type, &error, false, &answer.body, NULL) == 0)
@@ -185,10 +193,21 @@ static enum MHD_Result page_answer(
 
 struct stream {
 	struct http *http;
+	char *token; /* or NULL */
 	uint64_t after, said_ms;
 	struct p2v_buf out;
 	size_t given;
 };
+
+/* A token that is revoked is so for those who listen already, too. */
+static bool stream_allowed(const struct stream *s)
+{
+	p2v_autofree char *name = NULL;
+	enum api_role role;
+
+	return !s->token ||
+	       control_token_check(s->http->api->config->tokens, s->token, &role, &name, NULL) == 0;
+}
 
 /* Each connection has a thread of its own, so this one may wait. */
 static ssize_t stream_read(void *ctx, uint64_t pos, char *to, size_t most)
@@ -209,6 +228,8 @@ static ssize_t stream_read(void *ctx, uint64_t pos, char *to, size_t most)
 		if (s->out.len == 0)
 			p2v_sleep_ms(STREAM_LOOK_MS);
 	}
+	if (s->given == 0 && !stream_allowed(s))
+		return MHD_CONTENT_READER_END_OF_STREAM;
 	s->said_ms = p2v_now_ms();
 	n = s->out.len - s->given < most ? s->out.len - s->given : most;
 	memcpy(to, s->out.data + s->given, n);
@@ -220,19 +241,46 @@ static void stream_free(void *ctx)
 {
 	struct stream *s = ctx;
 
+	atomic_fetch_sub(&s->http->streams, 1);
+	if (s->token)
+		explicit_bzero(s->token, strlen(s->token));
+	free(s->token);
 	p2v_buf_finish(&s->out);
 	free(s);
 }
 
-static enum MHD_Result stream_answer(struct http *http, struct MHD_Connection *connection)
+static struct stream *stream_new(struct http *http, const struct asker *asker)
 {
 	struct stream *s = calloc(1, sizeof(*s));
-	struct MHD_Response *response;
-	enum MHD_Result result;
 
 	if (!s)
-		return MHD_NO;
+		return NULL;
+	atomic_fetch_add(&http->streams, 1);
 	s->http = http;
+	s->token = asker->token ? strdup(asker->token) : NULL;
+	if (!s->token == !asker->token)
+		return s;
+	stream_free(s);
+	return NULL;
+}
+
+static enum MHD_Result stream_answer(
+	struct http *http, struct MHD_Connection *connection, const struct asker *asker)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+	struct p2v_err err = {0};
+	struct stream *s;
+
+	if (atomic_load(&http->streams) >= STREAMS_MOST) {
+		p2v_err_set(&err, P2V_ENOSPC,
+			"%d listen already: ask /v1/events?after=ID from time to time instead",
+			STREAMS_MOST);
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
+	}
+	s = stream_new(http, asker);
+	if (!s)
+		return MHD_NO;
 	s->after = number_of(connection, MHD_HEADER_KIND, "Last-Event-ID");
 	s->said_ms = p2v_now_ms();
 	/* At once, so that the listener knows that he is connected. */
@@ -276,9 +324,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	if (page)
 		return page_answer(connection, page);
 	if (asker_find(ctx, connection, &asker, &err) < 0)
-		return refuse(connection, &err);
+		return refuse(connection, MHD_HTTP_UNAUTHORIZED, &err);
 	if (strcmp(url, "/v1/stream") == 0 && strcmp(method, "GET") == 0)
-		return stream_answer(ctx, connection);
+		return stream_answer(ctx, connection, &asker);
 	return request_answer(ctx, connection, url, method, &asker, incoming);
 }
 
@@ -396,7 +444,7 @@ static struct MHD_Daemon *tls_start(
 		address->ai_addr, MHD_OPTION_HTTPS_MEM_CERT, cert, MHD_OPTION_HTTPS_MEM_KEY, key,
 		MHD_OPTION_HTTPS_PRIORITIES, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2",
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST / 4,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADDRESS_MOST,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
 		on_end, NULL, MHD_OPTION_END);
 }

@@ -203,7 +203,8 @@ int control_openapi(struct p2v_buf *out, struct p2v_err *err)
 		"\"viewer\",\"parameters\":[{\"name\":\"Last-Event-ID\",\"in\":\"header\","
 		"\"schema\":{\"type\":\"integer\"}}],\"responses\":{\"200\":{\"description\":"
 		"\"server-sent events: id, event: job, data: events\",\"content\":{"
-		"\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}}}}}");
+		"\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}},\"503\":{"
+		"\"description\":\"So many listen already: ask /v1/events from time to time\"}}}}");
 	p2v_buf_add_str(out, "},\"components\":{\"schemas\":{");
 	schemas_add(out);
 	p2v_buf_add_str(out, "}}}\n");

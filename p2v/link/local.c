@@ -48,6 +48,10 @@ static int failure(const struct link_local_spec *spec, CURLcode code, const stru
 		return p2v_err_set(err, P2V_EREFUSED,
 			"%s: this user may not ask p2vd: be root, or in the group p2v",
 			spec->socket);
+	/* What a p2vd that was killed leaves; curl would speak of a port. */
+	if (code == CURLE_COULDNT_CONNECT)
+		return p2v_err_set(
+			err, P2V_ELINK, "%s: nobody answers there: is p2vd running?", spec->socket);
 	return p2v_err_set(
 		err, P2V_ELINK, "%s: %s", spec->socket, *why ? why : curl_easy_strerror(code));
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a campaign asks p2vd. */
+#include <stdio.h>
+
 #include "p2v/control/api.h"
+#include "p2v/control/history.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 #include "p2v/runbook/campaign.h"
@@ -12,6 +15,21 @@ int campaign_get(const struct campaign *c, const char *path, const struct p2v_js
 	int r = c->door->call(c->door->ctx, "GET", path, NULL, &answer, err);
 
 	return r < 0 ? r : p2v_json_decode(type, answer.data, answer.len, obj, err);
+}
+
+static int history_get(const void *ctx, const char *path, const struct p2v_json_type *type,
+	void *obj, struct p2v_err *err)
+{
+	return campaign_get(ctx, path, type, obj, err);
+}
+
+int campaign_history(
+	const struct campaign *c, uint64_t job, struct events *ret, struct p2v_err *err)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)job);
+	return control_history(history_get, c, text, ret, err);
 }
 
 int campaign_noun(const struct campaign *c, uint64_t job, const char *noun,

@@ -102,6 +102,9 @@ bool campaign_rests(const struct campaign *c);
 /* GET into obj (zeroed). */
 int campaign_get(const struct campaign *c, const char *path, const struct p2v_json_type *type,
 	void *obj, struct p2v_err *err);
+/* All that happened to a job. */
+int campaign_history(
+	const struct campaign *c, uint64_t job, struct events *ret, struct p2v_err *err);
 /* A noun of a job: "receipt", "machine.json". P2V_ENOTFOUND: it is not there (yet). */
 int campaign_noun(const struct campaign *c, uint64_t job, const char *noun,
 	const struct p2v_json_type *type, void *obj, struct p2v_err *err);

@@ -45,14 +45,12 @@ int campaign_pace_learn(const struct campaign *c, struct campaign_pace *ret, str
 
 	for (size_t i = c->jobs.n_jobs; i-- > 0 && sum.n_jobs < JOBS_MAX;) {
 		p2v_auto_events struct events events = {0};
-		p2v_autofree char *path =
-			p2v_strf("/v1/jobs/%llu/events", (unsigned long long)c->jobs.jobs[i].id);
 		struct seconds s;
 		int r;
 
-		if (c->jobs.jobs[i].stage != LEDGER_PROVEN || !path)
+		if (c->jobs.jobs[i].stage != LEDGER_PROVEN)
 			continue;
-		r = campaign_get(c, path, &ledger_events_type, &events, err);
+		r = campaign_history(c, c->jobs.jobs[i].id, &events, err);
 		if (r < 0)
 			return r;
 		s = seconds_of(&events);

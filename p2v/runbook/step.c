@@ -184,11 +184,8 @@ static bool by_person(const struct event *event)
 static int held_by_person(
 	struct campaign *c, const struct campaign_entry *e, bool *ret, struct p2v_err *err)
 {
-	p2v_autofree char *path =
-		p2v_strf("/v1/jobs/%llu/events", (unsigned long long)e->state->job);
 	p2v_auto_events struct events events = {0};
-	int r = path ? campaign_get(c, path, &ledger_events_type, &events, err)
-		     : p2v_err_set(err, P2V_ENOMEM, "out of memory");
+	int r = campaign_history(c, e->state->job, &events, err);
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < events.n_events; i++) {

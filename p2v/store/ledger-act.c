@@ -60,7 +60,11 @@ static int refuse(struct db *db, const struct acting *a, struct p2v_err *err)
 static int act(struct db *db, void *ctx, struct p2v_err *err)
 {
 	const struct acting *a = ctx;
-	const struct db_value values[] = {{NULL, (int64_t)a->job}, {a->text ? a->text : "", 0}};
+	/* Who looks at the job sees why it does not move, also where nothing was said. */
+	p2v_autofree char *reason = a->text && *a->text
+					    ? strdup(a->text)
+					    : p2v_strf("%s by %s", a->action->past, a->who);
+	const struct db_value values[] = {{NULL, (int64_t)a->job}, {reason, 0}};
 	p2v_autofree char *sql = NULL;
 	p2v_auto_job struct job job = {0};
 	int r;
@@ -68,7 +72,7 @@ static int act(struct db *db, void *ctx, struct p2v_err *err)
 	sql = p2v_strf("UPDATE job SET %s, changed = {now} WHERE id = ?1 AND (%s)"
 		       " RETURNING " LEDGER_JOB_COLS,
 		a->action->set, a->action->where);
-	if (!sql)
+	if (!sql || !reason)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	/* PostgreSQL does not take a value that the statement does not name. */
 	r = store_ledger_one(db, sql, values, strstr(sql, "?2") ? 2 : 1, &job, err);

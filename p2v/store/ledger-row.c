@@ -59,6 +59,7 @@ static const struct p2v_json_type event_type = {"event", sizeof(struct event), e
 static const struct p2v_json_field events_fields[] = {
 	P2V_JSON_U32(struct events, version, 0),
 	P2V_JSON_OBJS(struct events, events, 0, &event_type),
+	P2V_JSON_BOOL(struct events, more, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 const struct p2v_json_type ledger_events_type = {"events", sizeof(struct events), events_fields};

@@ -237,6 +237,7 @@ int store_ledger_events(struct ledger *ledger, uint64_t job, uint64_t after, uin
 		    : "SELECT " LEDGER_EVENT_COLS " FROM event WHERE id > ?1 ORDER BY id LIMIT ?2",
 		values, job ? 3 : 2, store_row_event, &events, err);
 
+	events.more = events.n_events == most;
 	if (r < 0)
 		ledger_events_finish(&events);
 	else

@@ -95,6 +95,7 @@ struct events {
 	uint32_t version; /* 1 */
 	struct event *events;
 	size_t n_events;
+	bool more; /* as many as were asked for: there may be later ones */
 };
 extern const struct p2v_json_type ledger_events_type;
 
@@ -204,7 +205,7 @@ int store_ledger_release(struct ledger *ledger, const char *owner, struct p2v_er
 
 int store_ledger_note(struct ledger *ledger, const struct job *job, const char *who,
 	const char *what, const char *text, struct p2v_err *err);
-/* Events after the one with the number `after`, oldest first; job 0: of all. */
+/* At most `most` events after the one with the number `after`, oldest first; job 0: of all. */
 int store_ledger_events(struct ledger *ledger, uint64_t job, uint64_t after, uint32_t most,
 	struct events *ret, struct p2v_err *err);
 

@@ -151,8 +151,19 @@ async function drawProof(job) {
   return parts;
 }
 
+// All of it: an answer has so many events and no more.
+async function historyOf(job) {
+  const events = [];
+  for (let more = true; more;) {
+    const part = await json(`/v1/jobs/${job.id}/events?after=${events.at(-1)?.id || 0}`);
+    events.push(...part.events || []);
+    more = part.more;
+  }
+  return events;
+}
+
 async function drawHistory(job) {
-  const events = (await json(`/v1/jobs/${job.id}/events`)).events || [];
+  const events = await historyOf(job);
   return [node("h2", "History"),
     tableOf(events.map((e) => [new Date(e.at_s * 1000).toLocaleString(), e.who, e.what, e.text || ""])),
     folded("what the programs said", async () => node("pre", await (await file(job, "job.log"))?.text() || ""))];

@@ -13,6 +13,7 @@ import importlib.util
 import itertools
 import json
 import os
+import pwd
 import random
 import re
 import shutil
@@ -434,9 +435,16 @@ def with_tls(scene, **settings):
     return server, port, ssl.create_default_context(cafile=cert)
 
 
+def listen_tls(port, context, token):
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=LIMIT_S)
+    connection.request("GET", "/v1/stream", headers={"Authorization": f"Bearer {token}"})
+    return connection.getresponse()
+
+
 @case
 def over_the_network(scene):
-    """TLS alone, tokens with roles, revoked at once; nothing without a certificate."""
+    """TLS alone, tokens with roles, revoked at once, also for who listens; listeners keep nobody else out; nothing
+    without a certificate."""
     server, port, context = with_tls(scene)
     scene.add("web01", "plan refuse")
     server.comes("web01", "failed")
@@ -473,8 +481,17 @@ def over_the_network(scene):
     wait("it is gone", lambda: not server.job("web01"))
     who = {event["who"] for event in server.get("/v1/events")["events"]}
     need({"token my-operator", "token my-admin"} <= who, who)
+    listeners = [listen_tls(port, context, made["viewer"]) for _ in range(64)]
+    need({answer.status for answer in listeners} == {200}, "so many may listen")
+    late = listen_tls(port, context, made["viewer"])
+    need(late.status == 503 and b"/v1/events" in late.read(), late.status)
+    need(ask(made["viewer"], "GET", "/v1/jobs")[0] == 200, "who listens keeps others out")
     p2v("token", "revoke", "my-viewer")
     need(ask(made["viewer"], "GET", "/v1/jobs")[0] == 401, "a revoked token is good")
+    before = listeners[0].read1()
+    scene.add("web02")
+    need(b"web02" not in before + listeners[0].read(), "who listens by a revoked token hears what happens later")
+    wait("they may listen again", lambda: listen_tls(port, context, made["operator"]).status == 200)
     need(p2v("token", "list").split() == ["operator", "my-operator", "admin", "my-admin"], "list")
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(b"GET /v1/jobs HTTP/1.0\r\n\r\n")
@@ -606,6 +623,14 @@ def the_operators_tool(scene):
     need(json.loads(p2v("list", "--json"))["version"] == 1, "list --json")
     text = p2v("show", "web01")
     need("next      approve" in text and all(len(line) <= 80 for line in text.splitlines()), text)
+    scene.add("patient", "plan fail:3")
+    wait("it waits to be tried again", lambda: (server.job("patient") or {}).get("not_before_s", 0) > time.time())
+    text = p2v("show", "patient")
+    need(" s)" not in text and re.search(r"not before 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d; retry does it now", text), text)
+    p2v("hold", "patient")
+    user = pwd.getpwuid(os.getuid()).pw_name
+    need(f"held by operator {user}" in p2v("show", "patient"), "who holds it")
+    p2v("rm", "patient", "--yes")
     need(json.loads(p2v("show", "web01", "--json"))["name"] == "web01", "show --json")
     need("no kernel that boots" in p2v("logs", "bad"), "logs")
     p2v("approve", "web01", "--reason", "go")
@@ -622,6 +647,9 @@ def the_operators_tool(scene):
     need(server.job("web01")["priority"] == 9, "priority")
     need(any("root" in e["who"] or "operator" in e["who"] for e in server.get("/v1/jobs/web01/events")["events"]
              if e["what"] == "approve" and e["text"] == "go"), "who approved")
+    server.kill()
+    need("is p2vd running" in p2v("list", expect=1), "one that was killed")
+    server.start()
     server.stop()
     need("is p2vd running" in p2v("list", expect=1), "no server")
 

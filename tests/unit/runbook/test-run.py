@@ -216,13 +216,17 @@ def planned_and_not_looked_at(scene):
 
 @case
 def a_persons_hold(scene):
-    """Who holds a job himself has the last word."""
+    """Who holds a job himself has the last word, however much happened to it before."""
     scene.serve(hold=[])
     scene.book("name: weekend\nwaves:\n- name: one\n  servers: [{name: a}]\n")
     scene.call_in("a", "plan sleep:1", received=False)
     scene.start()
     scene.comes("a", "copying", "its agent sends")
+    for _ in range(550):
+        scene.act("a", "priority", priority=5)
     scene.act("a", "hold", reason="wait for me")
+    shown = subprocess.run([scene.p2v, "job", "show", "a", "--socket", scene.socket], capture_output=True, text=True)
+    need("hold: wait for me" in shown.stdout, f"the history ends too early: {shown.stdout[-500:]}")
     scene.finish_pass("a")
     scene.comes("a", "ready", "held by a person")
     time.sleep(2)

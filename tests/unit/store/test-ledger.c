@@ -243,7 +243,7 @@ static void failures_wait_and_are_tried_again(void **state)
 	lease = take("a", 60, "web01");
 	assert_int_equal(act("web01", "cancel", NULL), 0);
 	assert_int_equal(give(&lease, LEDGER_RECEIVED, LEDGER_FAILED, "killed"), 0);
-	expect("web01", "cancelled", "");
+	expect("web01", "cancelled", "cancelled by operator test");
 }
 
 static void rollback_and_removal_come_first(void **state)
