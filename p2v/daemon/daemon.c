@@ -32,6 +32,9 @@
 /* A job directory on its way out. No job has such a name. */
 #define TRASH ".removed-"
 
+/* What the ledger is asked for. One kind may fail while others do not: a full disk can be read. */
+enum work { WORK_LOOK, WORK_TAKE, WORK_RENEW, WORK_GIVE, WORKS };
+
 struct daemon {
 	const struct daemon_spec *spec;
 	const struct server_config *config;
@@ -41,7 +44,7 @@ struct daemon {
 	struct worker **workers;       /* config->workers of them, or NULL */
 	uint64_t scanned_ms;
 	struct daemon_arrivals arrivals; /* during a scan */
-	char *trouble;			 /* what the ledger said last, so that it is said once */
+	char *trouble[WORKS];		 /* what the ledger says, so that it is said once */
 };
 
 static __attribute__((format(printf, 2, 3))) void say(const struct daemon *d, const char *fmt, ...)
@@ -55,17 +58,28 @@ static __attribute__((format(printf, 2, 3))) void say(const struct daemon *d, co
 	d->spec->say(d->spec->ctx, text);
 }
 
-/* The ledger may be away for a while: said once, and tried again at the next turn. */
-static void note_trouble(struct daemon *d, int r, const struct p2v_err *err)
+static bool in_trouble(const struct daemon *d)
 {
-	if (r >= 0) {
-		if (d->trouble)
-			say(d, "the ledger is there again");
-		free(p2v_steal(d->trouble));
-	} else if (!d->trouble || strcmp(d->trouble, err->text) != 0) {
+	for (int work = 0; work < WORKS; work++)
+		if (d->trouble[work])
+			return true;
+	return false;
+}
+
+/* The ledger may be away for a while: said once, and tried again at the next turn. */
+static void note_trouble(struct daemon *d, enum work work, int r, const struct p2v_err *err)
+{
+	char **trouble = &d->trouble[work];
+	bool was = in_trouble(d);
+
+	if (r < 0 && *trouble && strcmp(*trouble, err->text) == 0)
+		return;
+	free(p2v_steal(*trouble));
+	if (r < 0) {
 		say(d, "%s", err->text);
-		free(d->trouble);
-		d->trouble = strdup(err->text);
+		*trouble = strdup(err->text);
+	} else if (was && !in_trouble(d)) {
+		say(d, "the ledger is there again");
 	}
 }
 
@@ -167,7 +181,7 @@ static void scan(struct daemon *d)
 	if (d->scanned_ms && now - d->scanned_ms < d->config->scan_s * UINT64_C(1000))
 		return;
 	d->scanned_ms = now;
-	note_trouble(d, look(d, &err), &err);
+	note_trouble(d, WORK_LOOK, look(d, &err), &err);
 }
 
 static bool windows_open(const struct server_config *config)
@@ -205,7 +219,7 @@ static void give_back(struct daemon *d, const struct job *job, enum ledger_statu
 		say(d, "job %s: %s", job->name, reason);
 	if (r == 0)
 		tell_outcome(d, job->name, &outcome);
-	note_trouble(d, r == P2V_ECANCELED ? 0 : r, &err);
+	note_trouble(d, WORK_GIVE, r == P2V_ECANCELED ? 0 : r, &err);
 }
 
 static bool space_lacks(struct daemon *d, const struct job *job)
@@ -261,7 +275,7 @@ static void job_remove(struct daemon *d, const struct job *job)
 	r = store_ledger_forget(d->ledger, &lease, &err);
 	if (r == 0)
 		say(d, "job %s: removed", job->name);
-	note_trouble(d, r, &err);
+	note_trouble(d, WORK_GIVE, r, &err);
 }
 
 /* ---- starting ---- */
@@ -306,7 +320,7 @@ static void fill_slots(struct daemon *d)
 			continue;
 		r = store_ledger_take(d->ledger, d->config->host, d->config->pool,
 			d->config->lease_s, !open, &job, &err);
-		note_trouble(d, r, &err);
+		note_trouble(d, WORK_TAKE, r, &err);
 		if (r <= 0)
 			return;
 		job_start(d, &d->workers[i], &job);
@@ -334,7 +348,7 @@ static void worker_renew(struct daemon *d, struct worker *w)
 		say(d, "job %s: is not ours any more: %s", w->job.name, err.text);
 		daemon_worker_stop(w, WORKER_LOST);
 	}
-	note_trouble(d, r == P2V_ECANCELED ? 0 : r, &err);
+	note_trouble(d, WORK_RENEW, r == P2V_ECANCELED ? 0 : r, &err);
 	if (r == 0 && (job.status == LEDGER_CANCELLED || job.wish != w->job.wish))
 		daemon_worker_stop(w, WORKER_ASKED);
 }
@@ -362,8 +376,13 @@ static bool worker_finish(struct daemon *d, struct worker *w)
 	/* One that was cancelled has said so, and stays it. */
 	if (r == 0 && w->stop != WORKER_ASKED)
 		tell_outcome(d, w->job.name, &outcome);
-	note_trouble(d, r == P2V_ECANCELED ? 0 : r, &err);
-	return r == 0 || r == P2V_ECANCELED;
+	if (r == P2V_ECANCELED)
+		r = 0;
+	note_trouble(d, WORK_GIVE, r, &err);
+	/* It needs no renewal any more. */
+	if (r == 0)
+		note_trouble(d, WORK_RENEW, 0, NULL);
+	return r == 0;
 }
 
 static void workers_tend(struct daemon *d)
@@ -406,7 +425,7 @@ static void wait_some(const struct daemon *d)
 	for (uint32_t i = 0; i < d->config->workers; i++) {
 		if (d->workers[i] && d->workers[i]->fd >= 0)
 			fds[n++] = (struct pollfd){.fd = d->workers[i]->fd, .events = POLLIN};
-		else if (d->workers[i])
+		else if (d->workers[i] && !d->trouble[WORK_GIVE])
 			timeout_ms = END_MS;
 	}
 	poll(fds, n, timeout_ms);
@@ -510,7 +529,8 @@ int daemon_run(const struct daemon_spec *spec, struct p2v_err *err)
 	for (uint32_t i = 0; d.workers && i < d.config->workers; i++)
 		daemon_worker_free(d.workers[i]);
 	free(d.workers);
-	free(d.trouble);
+	for (int work = 0; work < WORKS; work++)
+		free(d.trouble[work]);
 	daemon_sandbox_finish(&d.sandbox);
 	store_ledger_free(d.ledger);
 	p2v_cleanup_close(&d.lock_fd);

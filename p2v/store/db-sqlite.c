@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "p2v/core/publish.h"
@@ -15,6 +16,7 @@
 
 static int sqlite_fail(sqlite3 *conn, int rc, struct p2v_err *err)
 {
+	const char *cure = "";
 	int kind = P2V_EIO;
 
 	switch (rc & 0xff) {
@@ -24,10 +26,12 @@ static int sqlite_fail(sqlite3 *conn, int rc, struct p2v_err *err)
 		break;
 	case SQLITE_FULL:
 		kind = P2V_ENOSPC;
+		cure = ": make room where it lies";
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		kind = P2V_EFORMAT;
+		cure = ": it is damaged; p2v-server(1) says how a backup takes its place";
 		break;
 	case SQLITE_NOMEM:
 		kind = P2V_ENOMEM;
@@ -37,7 +41,7 @@ static int sqlite_fail(sqlite3 *conn, int rc, struct p2v_err *err)
 		break;
 	}
 	return p2v_err_set(
-		err, kind, "ledger: %s", conn ? sqlite3_errmsg(conn) : sqlite3_errstr(rc));
+		err, kind, "ledger: %s%s", conn ? sqlite3_errmsg(conn) : sqlite3_errstr(rc), cure);
 }
 
 /* WAL: readers do not wait for the writer. FULL: what was committed survives a loss of power. */
@@ -54,15 +58,28 @@ static int sqlite_prepare(sqlite3 *conn, struct p2v_err *err)
 	return rc == SQLITE_OK ? 0 : sqlite_fail(conn, rc, err);
 }
 
+/* Made here, as SQLite would make it readable for all. One that is there is not opened but by
+ * SQLite: whoever closes a file of his own gives up all locks that his process has on it, and the
+ * next program to look at the ledger would take it for nobody's and remove its log. */
+static int file_make(const char *where, struct p2v_err *err)
+{
+	p2v_autoclose int fd = open(where, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	struct stat st;
+
+	if (fd >= 0)
+		return 0;
+	if (errno != EEXIST || lstat(where, &st) < 0)
+		return p2v_err_errno(err, errno, "%s", where);
+	return S_ISREG(st.st_mode) ? 0 : p2v_err_set(err, P2V_EREFUSED, "%s: is no file", where);
+}
+
 static int sqlite_open(const char *where, void **ret_conn, struct p2v_err *err)
 {
-	p2v_autoclose int fd = open(where, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	sqlite3 *conn = NULL;
-	int rc, r;
+	int rc, r = file_make(where, err);
 
-	/* Made here, as SQLite would make it readable for all. */
-	if (fd < 0)
-		return p2v_err_errno(err, errno, "%s", where);
+	if (r < 0)
+		return r;
 	rc = sqlite3_open_v2(where, &conn, SQLITE_OPEN_READWRITE, NULL);
 	r = rc == SQLITE_OK ? sqlite_prepare(conn, err) : sqlite_fail(conn, rc, err);
 	if (r < 0) {

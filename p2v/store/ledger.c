@@ -149,19 +149,49 @@ static int job_make(struct db *db, const struct seeing *s, struct p2v_err *err)
 	return r;
 }
 
+static bool at_gate(const struct job *job)
+{
+	uint32_t gate = job->stage == LEDGER_PLANNED	 ? LEDGER_GATE_CONVERSION
+			: job->stage == LEDGER_CONVERTED ? LEDGER_GATE_EMISSION
+							 : 0;
+
+	return job->status == LEDGER_HELD && (job->gates & gate);
+}
+
+/* What becomes of one that somebody else has brought to another stage. Who held it himself has the
+ * last word. */
+static void brought(const struct job *job, enum ledger_stage stage, const char **ret_status,
+	const char **ret_reason)
+{
+	bool failed = job->status == LEDGER_FAILED;
+
+	*ret_status = ledger_status_words[job->status];
+	*ret_reason = job->reason;
+	if ((int)stage < job->stage && stage != LEDGER_WAITING) {
+		*ret_status = "held";
+		*ret_reason = "brought back by hand";
+	} else if ((stage == LEDGER_WAITING && failed) ||
+		   (stage == LEDGER_PROVEN && (failed || at_gate(job)))) {
+		*ret_status = "ready";
+		*ret_reason = "";
+	} else if (job->stage == LEDGER_WAITING && job->status == LEDGER_READY) {
+		*ret_reason = "";
+	} else if (stage != LEDGER_WAITING && at_gate(job)) {
+		*ret_reason = "brought forward by hand";
+	}
+}
+
 /* By hand, or by a second pass of the agent; nobody of ours has it. */
 static int job_bring(
 	struct db *db, const struct job *job, const struct seeing *s, struct p2v_err *err)
 {
 	enum ledger_stage stage = s->seen->stage;
-	bool back = (int)stage < job->stage && stage != LEDGER_WAITING;
-	bool anew = stage == LEDGER_WAITING && job->status == LEDGER_FAILED;
-	const char *status = back ? "held" : anew ? "ready" : ledger_status_words[job->status];
-	bool came = job->stage == LEDGER_WAITING && job->status == LEDGER_READY;
-	const char *reason = back ? "brought back by hand" : anew || came ? "" : job->reason;
-	const struct db_value values[] = {{NULL, (int64_t)job->id}, {ledger_stage_words[stage], 0},
-		{status, 0}, {reason, 0}, {NULL, (int64_t)job->lease}};
-	int r = store_ledger_one(db,
+	struct db_value values[] = {{NULL, (int64_t)job->id}, {ledger_stage_words[stage], 0},
+		{NULL, 0}, {NULL, 0}, {NULL, (int64_t)job->lease}};
+	int r;
+
+	brought(job, stage, &values[2].text, &values[3].text);
+	r = store_ledger_one(db,
 		"UPDATE job SET stage = ?2, status = ?3, reason = ?4, tries = 0, not_before = 0,"
 		" changed = {now} WHERE id = ?1 AND lease = ?5 RETURNING " LEDGER_JOB_COLS,
 		values, P2V_N(values), NULL, err);

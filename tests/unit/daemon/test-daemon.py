@@ -19,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -859,6 +860,71 @@ def keys_of_agents(scene):
     need(p2v("list") == "", "a revoked key is listed")
     what = [(e["what"], e["text"]) for e in server.get("/v1/events")["events"] if e["what"].startswith("key")]
     need(what == [("key new", f"campaign {shown}"), ("key revoke", f"campaign {shown}")], what)
+
+
+@case
+def the_ledger_is_full(scene):
+    """While the ledger takes nothing it is said once, with what to do; then all goes on where it was."""
+    if POSTGRES:
+        print("     the_ledger_is_full: played in SQLite alone")
+        return
+    server = scene.server(env={"FAKE_SLEEP": "2"})
+    scene.add("web01")
+    wait("a program runs", lambda: (server.job("web01") or {}).get("running"))
+
+    def ledger(statement):
+        with contextlib.closing(sqlite3.connect(scene.store, timeout=LIMIT_S, isolation_level=None)) as file:
+            file.execute(statement)
+
+    ledger("CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'it is full'); END")
+    scene.add("web02")
+    wait("it is done", lambda: scene.has("web01", "facts.json"))
+    status, _, text = server.ask("POST", "/v1/jobs/web01/actions", {"action": "cancel"})
+    need(status == 500 and b"it is full" in text, f"{status} {text}")
+    time.sleep(4)
+    with open(server.log.name) as file:
+        log = file.read()
+    need(log.count("it is full") == 2 and "there again" not in log, log)
+    ledger("DROP TRIGGER full")
+    server.comes("web01", "proven")
+    server.comes("web02", "proven")
+    with open(server.log.name) as file:
+        need(file.read().count("the ledger is there again") == 1, "it does not say that all is well again")
+
+
+@case
+def a_backup_is_put_back(scene):
+    """A ledger that is damaged is refused with what to do; a backup takes its place, and nothing is done twice."""
+    if POSTGRES:
+        print("     a_backup_is_put_back: pg_dump does it there")
+        return
+    server = scene.server(hold=["conversion"])
+    scene.add("web01")
+    server.comes("web01", "held")
+    kept = os.path.join(scene.work, "kept.db")
+    subprocess.run([P2V, "server", "backup", kept, "--config", server.conf], check=True)
+    server.act("web01", "approve")
+    scene.add("web02")
+    server.comes("web01", "proven")
+    server.comes("web02", "held")
+    server.act("web02", "priority", priority=77)
+    server.kill()
+    server.start()
+    need(server.job("web02")["priority"] == 77, "what happened after the backup is lost by a restart")
+    server.stop()
+    with open(scene.store, "r+b") as file:
+        file.write(b"x" * 4096)
+    done = subprocess.run([P2VD, "--config", server.conf], capture_output=True, text=True, timeout=LIMIT_S)
+    need(done.returncode == 1 and "p2v-server(1) says how a backup" in done.stderr, done)
+    for end in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(scene.store + end)
+    shutil.copy(kept, scene.store)
+    server.start()
+    server.comes("web01", "proven")
+    server.comes("web02", "held", "approval before the conversion")
+    server.act("web02", "approve")
+    server.comes("web02", "proven")
 
 
 @case

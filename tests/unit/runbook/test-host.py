@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "e2e"))
 from lib import sshd
 from scene import Scene, Wrong, need, wait
 
-OPERATOR, STRANGER = "p2v-test-oper", "p2v-test-none"
+# Of this run: what a killed one has left is in nobody's way.
+OPERATOR, STRANGER = (f"p2v-test-{what}{os.getpid()}" for what in ("oper", "none"))
 SKIPPED = 77
 
 

@@ -298,6 +298,34 @@ static void what_is_done_by_hand_is_seen(void **state)
 	assert_int_equal(act("web02", "hold", "wait"), 0);
 	assert_int_equal(see("web02", LEDGER_RECEIVED), 1);
 	expect("web02", "held", "wait");
+	assert_int_equal(see("web02", LEDGER_PROVEN), 1);
+	expect("web02", "held", "wait");
+}
+
+/* Held before the conversion, and converted by hand; or a ledger of yesterday was put back. */
+static void what_is_brought_past_its_gate_is_seen(void **state)
+{
+	const struct ledger_seen gated = {
+		"web01", "main", LEDGER_RECEIVED, LEDGER_GATE_CONVERSION, 5};
+	struct lease lease;
+
+	(void)state;
+	assert_int_equal(store_ledger_seen(ledger, &gated, "test", &err), 1);
+	lease = take("a", 60, "web01");
+	assert_int_equal(give(&lease, LEDGER_PLANNED, LEDGER_HELD, "waits for approval"), 0);
+	assert_int_equal(see("web01", LEDGER_EMITTED), 1);
+	expect("web01", "held", "brought forward by hand");
+	assert_int_equal(see("web01", LEDGER_RECEIVED), 1);
+	assert_int_equal(act("web01", "approve", NULL), 0);
+	lease = take("a", 60, "web01");
+	assert_int_equal(give(&lease, LEDGER_PLANNED, LEDGER_HELD, "waits for approval"), 0);
+	assert_int_equal(see("web01", LEDGER_PROVEN), 1);
+	expect("web01", "proven", "");
+	see("web02", LEDGER_RECEIVED);
+	lease = take("a", 60, "web02");
+	assert_int_equal(give(&lease, LEDGER_EMITTED, LEDGER_FAILED, "no address"), 0);
+	assert_int_equal(see("web02", LEDGER_PROVEN), 1);
+	expect("web02", "proven", "");
 }
 
 static void texts_are_values(void **state)
@@ -348,6 +376,34 @@ static void backup_is_a_ledger(void **state)
 	assert_int_equal(store_ledger_job(other, "web01", NULL, &err), 0);
 	assert_int_equal(store_ledger_job(other, "web02", NULL, &err), P2V_ENOTFOUND);
 	assert_int_equal(store_ledger_backup(ledger, copy, &err), P2V_EEXIST);
+}
+
+/* Somebody looks at the ledger of a p2vd that runs (p2v server check, backup) and goes again. */
+static int look_in_child(const char *name)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct ledger *other = NULL;
+		struct job job = {0};
+		bool found = store_ledger_open(url, &other, &err) == 0 &&
+			     store_ledger_job(other, name, &job, &err) == 0;
+
+		store_ledger_free(other);
+		_exit(found ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
+static void who_looks_takes_nothing_away(void **state)
+{
+	(void)state;
+	see("web01", LEDGER_RECEIVED);
+	assert_int_equal(look_in_child("web01"), 0);
+	see("web02", LEDGER_RECEIVED);
+	assert_int_equal(look_in_child("web02"), 0);
 }
 
 static void bad_places(void **state)
@@ -516,9 +572,11 @@ int main(int argc, char **argv)
 		CASE(failures_wait_and_are_tried_again),
 		CASE(rollback_and_removal_come_first),
 		CASE(what_is_done_by_hand_is_seen),
+		CASE(what_is_brought_past_its_gate_is_seen),
 		CASE(texts_are_values),
 		CASE(a_newer_ledger_is_refused),
 		CASE(backup_is_a_ledger),
+		CASE(who_looks_takes_nothing_away),
 		CASE(bad_places),
 		CASE(killed_workers_lose_and_repeat_nothing),
 	};
