@@ -263,10 +263,22 @@ static void buttons_add(struct view *v, int phase)
 	}
 }
 
+/* In the middle, but with its shadow above the help line: a serial console has 24 rows. */
+static void window_open(void)
+{
+	int columns, rows;
+
+	newtGetScreenSize(&columns, &rows);
+	columns = (columns - WIDTH) / 2;
+	rows = (rows - HEIGHT - 1) / 2;
+	newtOpenWindow(
+		columns > 1 ? columns : 1, rows > 1 ? rows : 1, WIDTH, HEIGHT, "p2v " P2V_VERSION);
+}
+
 static void view_open(struct view *v, const struct ui_screen *s)
 {
 	*v = (struct view){.form = newtForm(NULL, NULL, NEWT_FLAG_NOF12)};
-	newtCenteredWindow(WIDTH, HEIGHT, "p2v " P2V_VERSION);
+	window_open();
 	machine_show(v->form, s);
 	v->where = box(v->form, 7, 3);
 	v->copy = box(v->form, COPY_ROW, 1);

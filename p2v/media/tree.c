@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -62,10 +63,13 @@ static int fetch(const struct media_build *b, const char *tar, struct p2v_err *e
 	const char *argv[] = {"mmdebstrap", "--variant=extract", arch, include,
 		"--aptopt=Acquire::Languages \"none\"", b->spec->suite, tar, b->spec->sources,
 		NULL};
+	int r;
 
 	if (!include || !arch)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	return media_tool_run(b, argv, err);
+	r = media_tool_run(b, argv, err);
+	/* It can do without where users may have namespaces of their own. */
+	return r < 0 && geteuid() != 0 ? p2v_err_wrap(err, r, "not root, which may be why") : r;
 }
 
 static int unpack(const struct media_build *b, const char *tar, struct p2v_err *err)

@@ -75,10 +75,14 @@ WORDS = {"queue": "place 3", "changed": "in 57 s", "leaving": "off in 9 s", "don
 class Terminal:
     """One screen in a tmux of its own."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, rows=25):
         self.folder = folder
         self.socket = os.path.join(folder, "tmux")
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "25", "-s", "s",
+        # tmux's own status line would be a row of it, sooner or later.
+        config = os.path.join(folder, "tmux.conf")
+        with open(config, "w") as file:
+            file.write("set -g status off\n")
+        self.tmux("-f", config, "new-session", "-d", "-x", "80", "-y", str(rows), "-s", "s",
                   f"exec '{program}' screen '{folder}' 2> '{folder}/stderr'")
 
     def tmux(self, *argv):
@@ -229,6 +233,20 @@ def disks_many(program, update):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def serial(program, update):
+    """A serial console has 24 rows: what the keys do is to be read there, too."""
+    folder = tempfile.mkdtemp(prefix="p2v-screen.")
+    put(folder, "machine.json", MACHINE)
+    put(folder, "state.json", STATES["sending"])
+    terminal = Terminal(program, folder, rows=24)
+    try:
+        text = terminal.wait("sending the disks", "Tab: next   Space or Enter: press")
+        snapshot("serial", text, update)
+    finally:
+        terminal.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def trust(terminal, folder, update):
     """A server whose host key nobody told: its fingerprint is shown, and taken only after a yes."""
     with sshd.Sshd(os.path.join(folder, "sshd"), "false") as server:
@@ -331,6 +349,7 @@ def main():
         for part in network, disks, trust, shell:
             part(terminal, folder, update)
         disks_many(program, update)
+        serial(program, update)
     finally:
         if terminal:
             terminal.close()
