@@ -15,6 +15,7 @@ static const char management[] = "talks to the management controller of the phys
 static const char disks[] = "watches physical disks";
 static const char vendor[] = "is an agent of the hardware's vendor";
 static const char power[] = "watches power supplies and batteries, or sets the processor's clock";
+static const char serial[] = "offers a login on a further serial line, and waits for that";
 static const char tools[] = "is a tool of another hypervisor";
 
 static const char clock_speed[] = "sets the speed of the physical machine's processors";
@@ -110,6 +111,9 @@ static const struct {
 	{"dcgm", vendor},
 	{"openibd", vendor},
 	{"mst", vendor},
+	{"serial-getty@ttyS[1-9]*", serial},
+	{"serial-getty@ttyUSB*", serial},
+	{"ttyS[1-9]*", serial},
 	{"open-vm-tools*", tools},
 	{"vgauth*", tools},
 	{"vmtoolsd", tools},
