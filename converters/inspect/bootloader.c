@@ -207,14 +207,17 @@ static int read_boot_code(struct inspection *in)
 	bool bios = guest_is_file(in->g, "/boot/grub/i386-pc/core.img") ||
 		    guest_is_file(in->g, "/boot/grub2/i386-pc/core.img");
 	bool efi = in->os->bootloader.n_efi_programs > 0;
+	size_t disk = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < in->os->n_mounts; i++)
 		efi |= *in->os->mounts[i].device &&
 		       (!strcmp(in->os->mounts[i].mountpoint, "/boot/efi") ||
 			       !strcmp(in->os->mounts[i].mountpoint, "/efi"));
-	if (bios && in->facts->n_disks)
-		r = inspect_set(in, &in->facts->disks[0].boot_code, "grub2");
+	while (disk < in->facts->n_disks && !strcmp(in->facts->disks[disk].boot_code, "none"))
+		disk++;
+	if (bios && disk < in->facts->n_disks)
+		r = inspect_set(in, &in->facts->disks[disk].boot_code, "grub2");
 	return r < 0 ? r
 		     : inspect_set(
 			       in, &in->os->bootloader.firmware, efi && !bios ? "uefi" : "bios");

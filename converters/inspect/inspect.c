@@ -177,6 +177,8 @@ int inspect_run(struct guest *g, const struct image *image, struct facts *ret, s
 	if (r == 0)
 		r = inspect_storage(&storage, image, &facts, err);
 	if (r == 0)
+		r = inspect_boot_code(g, &facts, err);
+	if (r == 0)
 		r = find_roots(g, &facts, err);
 	guest_storage_finish(&storage);
 	/* What could not be looked at for it counts as absent. */

@@ -22,6 +22,9 @@
 int inspect_storage(const struct guest_storage *storage, const struct image *image,
 	struct facts *facts, struct p2v_err *err);
 
+/* facts_disk.boot_code is "none" where a disk's first sector holds no program. */
+int inspect_boot_code(struct guest *g, struct facts *facts, struct p2v_err *err);
+
 /* The guest means this file system when it says spec: where that is a name that the hardware gave,
  * the disk's name is known from now on. Other specs teach nothing. */
 int inspect_storage_call_disk(

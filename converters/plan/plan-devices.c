@@ -222,8 +222,23 @@ static bool has_kernel(const struct facts_os *os)
 	return false;
 }
 
+/* The BIOS's 0x80, as GRUB calls hd0: the first disk that it can start. */
+static size_t first_to_start(const struct planning *p)
+{
+	size_t first = 0;
+
+	while (first < p->facts->n_disks && plan_is(p->facts->disks[first].boot_code, "none"))
+		first++;
+	return plan_is(p->plan->firmware, "bios") && first < p->facts->n_disks ? first : 0;
+}
+
 void plan_add_disks(struct planning *p, const char *bus)
 {
+	const size_t first = first_to_start(p);
+
+	if (first > 0)
+		plan_tell(p, "%s is started first: the disks before it hold no boot loader",
+			p->facts->disks[first].id);
 	for (size_t i = 0; i < p->facts->n_disks; i++) {
 		struct plan_disk *d =
 			plan_grow(p, (void **)&p->plan->disks, &p->plan->n_disks, sizeof(*d));
@@ -232,8 +247,7 @@ void plan_add_disks(struct planning *p, const char *bus)
 			return;
 		plan_set(p, &d->id, p->facts->disks[i].id);
 		plan_set(p, &d->bus, bus);
-		/* The first disk was the BIOS's 0x80, and GRUB counts on that. */
-		d->boot_order = (uint32_t)i + 1;
+		d->boot_order = i == first ? 1 : (uint32_t)i + (i < first ? 2 : 1);
 	}
 }
 

@@ -8,6 +8,7 @@
  *	disk0  p3 ----- LUKS, LVM, ext4: /srv of A
  *	disk0  p4 --+-- btrfs: system B in subvolume rootvol, its /boot in @boot
  *	disk1  p2 --'
+ *	disk1         a BIOS can start it
  *
  * Skipped (77) where the appliance does not start or lacks the tools.
  */
@@ -195,6 +196,7 @@ static int make_disks(void)
 		make_crypts(h);
 		make_system_a(h);
 		make_system_b(h);
+		MUST(guestfs_pwrite_device(h, "/dev/sdb", "\xeb\x63", 2, 0));
 		MUST(guestfs_shutdown(h));
 	}
 	guestfs_close(h);
@@ -270,6 +272,8 @@ static void test_everything_is_found(void **state)
 	/* It was mounted, as nothing else has a grub.cfg. */
 	assert_int_equal(b->bootloader.n_configs, 1);
 	assert_string_equal(b->bootloader.configs[0], "/boot/grub/grub.cfg");
+	assert_string_equal(facts.disks[0].boot_code, "none");
+	assert_string_equal(facts.disks[1].boot_code, "unknown");
 }
 
 /* One member is enough; what is encrypted stays closed, and says so. */
