@@ -99,7 +99,11 @@ static void http_ask(struct prove_service *s)
 		snprintf(s->seen, sizeof(s->seen), "no answer by HTTP");
 	} else {
 		s->ok = (unsigned)strtoul((const char *)out.data, NULL, 10) == want;
-		snprintf(s->seen, sizeof(s->seen), "HTTP %.3s", (const char *)out.data);
+		if (s->ok)
+			snprintf(s->seen, sizeof(s->seen), "HTTP %u", want);
+		else
+			snprintf(s->seen, sizeof(s->seen), "HTTP %.3s, and not %u",
+				(const char *)out.data, want);
 	}
 }
 

@@ -278,6 +278,37 @@ static int confirm(const struct job_opts *o, struct p2v_err *err)
 	return p2v_err_set(err, P2V_EREFUSED, "nothing is removed without --yes");
 }
 
+/* A machine may be called 17, and be another one than job 17. */
+static int meant_one(const struct jobs *jobs, const char *word, struct p2v_err *err)
+{
+	const struct job *named = NULL, *numbered = NULL;
+	uint64_t id = 0;
+
+	if (p2v_num_parse(word, "job", 1, INT64_MAX, &id, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < jobs->n_jobs; i++) {
+		numbered = jobs->jobs[i].id == id ? &jobs->jobs[i] : numbered;
+		named = strcmp(jobs->jobs[i].name, word) == 0 ? &jobs->jobs[i] : named;
+	}
+	if (!named || !numbered || named == numbered)
+		return 0;
+	return p2v_err_set(err, P2V_EINVAL,
+		"%s is the number of %s, and the name of job %llu: say %s or %llu", word,
+		numbered->name, (unsigned long long)named->id, numbered->name,
+		(unsigned long long)named->id);
+}
+
+static int meant_check(const struct job_opts *o, size_t first, const struct cli_server *server,
+	struct p2v_err *err)
+{
+	p2v_auto_jobs struct jobs jobs = {0};
+	int r = cli_server_get(server, "/v1/jobs", &ledger_jobs_type, &jobs, err);
+
+	for (size_t i = first; r == 0 && i < o->n_words; i++)
+		r = meant_one(&jobs, o->words[i], err);
+	return r;
+}
+
 static int run_action(
 	const struct job_opts *o, const struct cli_server *server, struct p2v_err *err)
 {
@@ -289,6 +320,8 @@ static int run_action(
 		r = p2v_err_set(err, P2V_EINVAL, "priority takes a number and jobs");
 	if (r == 0)
 		r = body_of(o, o->words[0], &body, err);
+	if (r == 0)
+		r = meant_check(o, first, server, err);
 	for (size_t i = first; r == 0 && i < o->n_words; i++)
 		r = act_on(o, server, o->words[i], body, err);
 	return r;

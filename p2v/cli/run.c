@@ -211,7 +211,9 @@ static void end_say(struct running *run, const char *report)
 			"Interrupted; what p2vd does goes on there. 'p2v run %s' goes on here.\n",
 			runbook);
 	else if (all_done(c))
-		fprintf(stderr, "All servers of the campaign are done.\n");
+		fprintf(stderr, "All servers %s are done.\n",
+			run->o->from || run->o->n_only || run->o->n_skip ? "that were chosen"
+									 : "of the campaign");
 	else
 		fprintf(stderr,
 			"Not all servers are done. Once the causes are gone: 'p2v run --retry "

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "p2v/cli/print.h"
@@ -15,6 +16,7 @@
 #include "p2v/cli/server-item.h"
 #include "p2v/cli/verb.h"
 #include "p2v/control/api.h"
+#include "p2v/control/certificate.h"
 #include "p2v/control/token.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
@@ -140,6 +142,23 @@ static int units_start(const struct server_place *place, struct p2v_err *err)
 	return r;
 }
 
+/* The configuration is the administrator's: with another base in it, agents would send to where
+ * p2vd does not look. */
+static int base_check(
+	const struct server_opts *o, const struct server_place *place, struct p2v_err *err)
+{
+	p2v_autofree char *path = p2v_strf("%s" CONTROL_CONFIG_PATH, place->root);
+	p2v_auto_config struct server_config config = {0};
+
+	if (!o->base || !path || control_config_load(path, true, &config, NULL) < 0 ||
+		strcmp(config.base, place->base) == 0)
+		return 0;
+	return p2v_err_set(err, P2V_EREFUSED,
+		"--base: %s says base: %s. Change it there, and run 'p2v server init' without "
+		"--base",
+		path, config.base);
+}
+
 static int run_init(
 	const struct server_opts *o, const struct server_place *place, struct p2v_err *err)
 {
@@ -147,7 +166,8 @@ static int run_init(
 
 	if (is_here(place) && geteuid() != 0)
 		return p2v_err_set(err, P2V_EREFUSED, "only root sets up a server");
-	if (is_here(place))
+	r = base_check(o, place, err);
+	if (r == 0 && is_here(place))
 		r = user_make(err);
 	if (r == 0)
 		r = items_make(place, err);
@@ -247,6 +267,27 @@ static void check_running(struct server_report *report, const struct server_conf
 	p2v_json_free(&control_server_type, &answer);
 }
 
+#define CERTIFICATE_SOON_S (14 * 86400)
+
+static void check_certificate(struct server_report *report, const char *path)
+{
+	p2v_autofree char *what = NULL;
+	struct p2v_err err = {0};
+	char day[16] = "";
+	int64_t until_s = 0;
+	struct tm local;
+
+	if (control_certificate_until(path, &until_s, &err) < 0) {
+		say(report, false, "the certificate of the API", err.text);
+		return;
+	}
+	localtime_r(&(time_t){until_s}, &local);
+	strftime(day, sizeof(day), "%Y-%m-%d", &local);
+	what = p2v_strf("%s, good until %s", path, day);
+	say(report, until_s > time(NULL) + CERTIFICATE_SOON_S, what ? what : path,
+		"get a new one, and restart p2vd");
+}
+
 /* To open one that is not there makes it, and it would be root's and not p2vd's. */
 static bool ledger_is_there(const char *store)
 {
@@ -268,6 +309,8 @@ static void check_config(struct server_report *report, const struct server_confi
 		say(report, false, "the ledger", err.text);
 	else
 		say(report, true, "the ledger opens", "");
+	if (config->listen)
+		check_certificate(report, config->tls_cert);
 	check_running(report, config);
 }
 

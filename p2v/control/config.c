@@ -78,7 +78,12 @@ static const struct p2v_opt settings[] = {
 		"Where the API and the dashboard listen for the network, by TLS alone: "
 		"0.0.0.0:8443, "
 		"[::]:8443. By default nowhere."),
-	SETTING("tls_cert", "FILE", "The certificate for that, with its chain, PEM."),
+	SETTING("tls_cert", "FILE",
+		"The certificate for that, with its chain, PEM. It is read when p2vd starts: "
+		"restart p2vd when "
+		"there is a new one, between stages, as what runs then is done again. p2v server "
+		"check says "
+		"how long it is good."),
 	SETTING("tls_key", "FILE", "Its key, PEM; only p2vd needs to read it."),
 	SETTING("tokens", "FILE",
 		"Who may ask over the network (default /etc/p2v/tokens): p2v server token makes "

@@ -51,7 +51,9 @@ const struct runbook_rule runbook_rules[] = {
 	{&runbook_server_type, "window",
 		"^((sun|mon|tue|wed|thu|fri|sat)([,-](sun|mon|tue|wed|thu|fri|sat))* "
 		")?[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}$",
-		"a time such as 'sat,sun 20:00-06:00'",
+		"a time such as 'sat,sun 20:00-06:00' (days in small letters), or a list of such: "
+		"from Saturday evening to Monday morning is ['sat 20:00-24:00', 'sun 00:00-24:00', "
+		"'mon 00:00-06:00']",
 		"When its last pass or its conversion may begin, by the clock of the host where "
 		"the runbook is run",
 		0},

@@ -159,6 +159,16 @@ static bool window_open(const struct campaign_entry *e)
 	return e->server->n_window == 0;
 }
 
+static char *window_reason(const struct campaign_entry *e)
+{
+	p2v_autobuf struct p2v_buf text = {0};
+
+	p2v_buf_add_str(&text, "waits for its window");
+	for (size_t i = 0; i < e->server->n_window; i++)
+		p2v_buf_addf(&text, "%s %s", i ? " or" : ",", e->server->window[i]);
+	return p2v_buf_take_str(&text);
+}
+
 /* True where it may go on; else its note says what it waits for. */
 static bool is_its_turn(struct campaign *c, struct campaign_entry *e, bool window)
 {
@@ -167,8 +177,7 @@ static bool is_its_turn(struct campaign *c, struct campaign_entry *e, bool windo
 
 	if (!before && (!window || window_open(e)))
 		return true;
-	why = before ? p2v_strf("waits for wave %s", before)
-		     : p2v_strf("waits for its window, %s", e->server->window[0]);
+	why = before ? p2v_strf("waits for wave %s", before) : window_reason(e);
 	campaign_waits(c, e, why ? why : "waits");
 	return false;
 }

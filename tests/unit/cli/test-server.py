@@ -78,6 +78,8 @@ def main():
         p2v("check", *args)
         need("workers: 3" in open(conf).read(), "the administrator's file was written")
         need("NoNewPrivileges=yes" in open(unit).read(), "the unit was not renewed")
+        need("says base: /data/p2v" in p2v("init", "--root", root, "--base", "/other", expect=3), "two places for jobs")
+        p2v("check", *args)
 
         # What the configuration proposes, it takes; and systemd knows every word of the units.
         proposed = os.path.join(work, "proposed.conf")

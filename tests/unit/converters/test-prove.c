@@ -654,7 +654,7 @@ static void services_are_asked(void **state)
 	prove_service_ask(&services[0], true); /* nobody listens */
 	assert_string_equal(services[0].seen, "no answer by HTTP");
 	answer_http(&services[0], "HTTP/1.0 503 no\r\n\r\n");
-	assert_string_equal(services[0].seen, "HTTP 503");
+	assert_string_equal(services[0].seen, "HTTP 503, and not 204");
 	assert_true(prove_services_missing(services, 2));
 	answer_http(&services[0], "HTTP/1.0 204 yes\r\n\r\n");
 	assert_true(services[0].ok);

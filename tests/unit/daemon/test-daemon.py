@@ -493,6 +493,7 @@ def over_the_network(scene):
     scene.add("web02")
     need(b"web02" not in before + listeners[0].read(), "who listens by a revoked token hears what happens later")
     wait("they may listen again", lambda: listen_tls(port, context, made["operator"]).status == 200)
+    need(re.search(r"bad   .*cert.pem, good until 20.*: get a new one", p2v("check", expect=1)), "the certificate's end is near")
     need(p2v("token", "list").split() == ["operator", "my-operator", "admin", "my-admin"], "list")
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(b"GET /v1/jobs HTTP/1.0\r\n\r\n")
@@ -648,6 +649,11 @@ def the_operators_tool(scene):
     need(server.job("web01")["priority"] == 9, "priority")
     need(any("root" in e["who"] or "operator" in e["who"] for e in server.get("/v1/jobs/web01/events")["events"]
              if e["what"] == "approve" and e["text"] == "go"), "who approved")
+    number = str(server.job("web01")["id"])
+    scene.add(number)
+    server.comes(number, "held")
+    need(f"the number of web01, and the name of job {server.job(number)['id']}" in p2v("rm", number, "--yes", expect=2), "which one")
+    p2v("rm", str(server.job(number)["id"]), "--yes")
     server.kill()
     need("is p2vd running" in p2v("list", expect=1), "one that was killed")
     server.start()
