@@ -35,6 +35,10 @@ const struct mapper mappers[] = {
 	{MAP_CUT_OFF, .why_used = "the disk ends before it does: all copied"},
 	{MAP_OVERLAPPING,
 		.why_used = "partitions overlap: what is free in one may be another's: all copied"},
+	{"doubtful",
+		.why_used =
+			"the disk as a whole holds something, too (an older table, or an array): "
+			"all copied"},
 	{"crypto_LUKS", .why_used = "encrypted: free and used look alike", .magic = "LUKS\xba\xbe"},
 };
 const size_t n_mappers = P2V_N(mappers);

@@ -16,11 +16,15 @@
 
 #include "p2v/core/err.h"
 
+#define SOURCE_DOUBTFUL "doubtful"
+
 struct source_part {
 	uint32_t number; /* 1.. as in /dev/sda1; 0: the whole disk, where there is no table */
 	uint64_t offset_bytes, length_bytes;
 	bool extended; /* a container of logical partitions: holds nothing itself */
-	char *type;    /* of the content: ext4, swap, LVM2_member, ...; NULL: unknown */
+	/* of the content: ext4, swap, LVM2_member, ...; NULL: unknown; SOURCE_DOUBTFUL: the disk
+	 * has a table, and content as a whole, too */
+	char *type;
 	char *label, *uuid;
 };
 

@@ -164,16 +164,18 @@ static void test_busy_is_used(void **state)
 {
 	struct map_part busy[] = {{1, P2V_MIB, 3 * P2V_MIB, "ext4", true},
 		{2, SWAP_AT, SWAP_BYTES, "swap", true},
-		{3, SWAP_AT + SWAP_BYTES, P2V_MIB, "crypto_LUKS", false}};
+		{3, SWAP_AT + SWAP_BYTES, P2V_MIB, "crypto_LUKS", false},
+		{4, SWAP_AT + SWAP_BYTES + P2V_MIB, P2V_MIB, "doubtful", false}};
 	struct block_io *io = swap_disk("SWAPSPACE2", 1, 1999);
 	map_auto struct map map = {0};
 
 	(void)state;
-	assert_int_equal(map_disk(io, busy, 3, NULL, &map, NULL), 0);
+	assert_int_equal(map_disk(io, busy, 4, NULL, &map, NULL), 0);
 	assert_int_equal(block_extents_sum(&map.extents, EXTENT_FREE), 1999 * 4096);
 	assert_non_null(strstr(map.regions[1].why_used, "in use on this machine"));
 	assert_null(map.regions[1].why_free);
 	assert_non_null(strstr(map.regions[3].why_used, "encrypted"));
+	assert_non_null(strstr(map.regions[4].why_used, "as a whole"));
 	block_io_free(io);
 }
 

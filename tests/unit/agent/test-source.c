@@ -371,8 +371,16 @@ static void test_smbios_beats_meminfo(void **state)
 	tree_free(root);
 }
 
-/* A disk of 1 MiB with one MBR partition of type 82, at 64 KiB. */
-static void paint_mbr(const char *root, const char *path)
+/* A swap header, as mkswap writes it. */
+static void paint_swap(uint8_t *at)
+{
+	at[1024] = 1;
+	at[1028] = 100;
+	memcpy(at + 4086, "SWAPSPACE2", 10);
+}
+
+/* A disk of 1 MiB with one MBR partition of type 82, at 64 KiB, and n swap headers. */
+static void paint_mbr(const char *root, const char *path, const uint32_t *swap_at, size_t n)
 {
 	uint8_t *disk = calloc(1, P2V_MIB), *e = disk + 446;
 
@@ -380,6 +388,8 @@ static void paint_mbr(const char *root, const char *path)
 	e[8] = 128;
 	e[12] = 0x80, e[13] = 0x07; /* 1,920 sectors */
 	disk[510] = 0x55, disk[511] = 0xaa;
+	for (size_t i = 0; i < n; i++)
+		paint_swap(disk + swap_at[i]);
 	tree_bytes(root, path, disk, P2V_MIB);
 	free(disk);
 }
@@ -392,7 +402,7 @@ static void test_table(void **state)
 	source_autotable struct source_table t = {0}, u = {0};
 
 	(void)state;
-	paint_mbr(root, "/disk");
+	paint_mbr(root, "/disk", NULL, 0);
 	assert_int_equal(source_table_read(path, &t, NULL), 0);
 	assert_string_equal(t.kind, "dos");
 	assert_int_equal(t.n_parts, 1);
@@ -405,6 +415,27 @@ static void test_table(void **state)
 	assert_string_equal(u.kind, "none");
 	assert_int_equal(u.n_parts, 1);
 	assert_int_equal(u.parts[0].number, 0);
+	tree_free(root);
+}
+
+/* A table that a file system was made over, or the other way round: nobody knows which one counts.
+ */
+static void test_table_or_not(void **state)
+{
+	static const uint32_t swap_at[] = {65536, 0};
+	char *root = tree_new();
+	p2v_autofree char *part = p2v_strf("%s/part", root), *both = p2v_strf("%s/both", root);
+	source_autotable struct source_table t = {0}, u = {0};
+
+	(void)state;
+	paint_mbr(root, "/part", swap_at, 1);
+	assert_int_equal(source_table_read(part, &t, NULL), 0);
+	assert_string_equal(t.parts[0].type, "swap");
+	paint_mbr(root, "/both", swap_at, 2);
+	assert_int_equal(source_table_read(both, &u, NULL), 0);
+	assert_string_equal(u.kind, "dos");
+	assert_int_equal(u.n_parts, 1);
+	assert_string_equal(u.parts[0].type, "doubtful");
 	tree_free(root);
 }
 
@@ -423,8 +454,8 @@ static void test_choose(void **state)
 	struct p2v_err err;
 
 	(void)state;
-	paint_mbr(root, "/a");
-	paint_mbr(root, "/b");
+	paint_mbr(root, "/a", NULL, 0);
+	paint_mbr(root, "/b", NULL, 0);
 	tree_link(root, "/link", "a");
 	assert_int_equal(source_disks_choose(&m, (const char *[]){b, a}, 2, false, &err), 0);
 	assert_int_equal(m.n_disks, 2);
@@ -472,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_smbios),
 		cmocka_unit_test(test_smbios_beats_meminfo),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_or_not),
 		cmocka_unit_test(test_choose),
 	};
 
