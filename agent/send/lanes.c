@@ -505,7 +505,7 @@ static void tune_end(struct lanes *all)
 {
 	all->tune = TUNE_OFF;
 	all->spec.streams->chosen = true;
-	all->spec.streams->n = 1 + lanes_in(all, LANE_SERVING);
+	all->spec.streams->n = lanes_count(all);
 }
 
 /* Every thread of the link was busy nearly all the time, and not with waiting for the network: a

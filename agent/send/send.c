@@ -244,7 +244,8 @@ static uint64_t gone(const struct send_result *result)
 	return sum;
 }
 
-/* How long to go on trying, counted anew where a connection was of use. */
+/* How long to go on trying, counted anew where a connection was of use; while one stands, it stands
+ * still: to wait in the queue or to find nothing that has changed is not in vain. */
 struct patience {
 	uint64_t since_ms, gone_bytes;
 	unsigned pause_ms;
@@ -308,11 +309,15 @@ static int connections_run(
 
 	patience_renew(&patience, result);
 	for (;;) {
+		uint64_t began_ms = p2v_now_ms();
+		uint32_t before = result->connections;
 		int r = connection_run(spec, result, err);
 		const struct again *why = again_of(r, result);
 
 		if (!why)
 			return r;
+		if (result->connections > before)
+			patience.since_ms += p2v_now_ms() - began_ms;
 		if (gone(result) - patience.gone_bytes >= why->of_use_bytes)
 			patience_renew(&patience, result);
 		r = pause_for(spec, &patience, why, err);

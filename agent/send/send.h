@@ -59,7 +59,7 @@ struct send_spec {
 	struct send_compress compress;
 	uint64_t limit_bytes_per_second; /* 0: none */
 	uint64_t
-		retry_for_ms; /* how long to try again; counted from when a connection was of use */
+		retry_for_ms; /* how long to try again without a connection, since one was of use */
 	unsigned streams;     /* connections at once, up to SEND_STREAMS_MAX; 0: auto */
 	unsigned n_workers;   /* 0: one a processor */
 	bool rescue;	      /* what cannot be read is zeros, and told; else it is an error */

@@ -98,6 +98,10 @@ static int on_inventory(struct serve *s, const struct wire_msg *m)
 
 	snprintf(s->rx->inventory, sizeof(s->rx->inventory), "%.*s", (int)m->inventory.n,
 		(const char *)m->inventory.json);
+	if (s->rx->wait_ms && s->rx->connections == 1) {
+		p2v_sleep_ms(s->rx->wait_ms);
+		return P2V_ELINK;
+	}
 	wire_admit_add(&wanted, 0, true);
 	msg.admit.how = s->rx->finished		 ? WIRE_HOW_REFRESH
 			: s->rx->connections > 1 ? WIRE_HOW_CONTINUED

@@ -35,6 +35,7 @@ struct receiver {
 	uint64_t mute_after; /* chunks; then the first connection falls silent, and keepalive is 1 s
 			      */
 	bool short_of_patience; /* keepalive is 1 s */
+	unsigned wait_ms;	/* to be admitted; then the first connection is lost */
 	uint64_t pull_offset, pull_length;
 	bool ping;	 /* and wants the PONG before anything is TAKEN */
 	bool hold_taken; /* TAKEN only when the window is full, and says if it was overrun */

@@ -548,6 +548,21 @@ static void test_far_disk_is_full(void **state)
 	}
 }
 
+/* To be connected and to have nothing to send (a place in the queue, a second pass in which nothing
+ * has changed yet) is not to try in vain. */
+static void test_patience_begins_with_the_loss(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	s->rx.wait_ms = 2000;
+	s->spec.retry_for_ms = 1500;
+	assert_int_equal(scene_run(s), 0);
+	assert_int_equal(s->result.connections, 2);
+	assert_same_disk(s);
+	scene_free(s);
+}
+
 static void test_read_error_names_disk_and_offset(void **state)
 {
 	const struct block_io_faults faults = {
@@ -696,6 +711,7 @@ int main(void)
 		cmocka_unit_test(test_far_end_says_no),
 		cmocka_unit_test(test_far_disk_is_full),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
+		cmocka_unit_test(test_patience_begins_with_the_loss),
 		cmocka_unit_test(test_rescue),
 		cmocka_unit_test(test_naming_takes_long),
 		cmocka_unit_test(test_limit),
