@@ -177,6 +177,14 @@ static bool is_stale(struct p2v_span arg)
 	return false;
 }
 
+static bool is_argument(struct p2v_span word)
+{
+	for (size_t i = 0; i < P2V_N(device_keys); i++)
+		if (p2v_span_starts(word, device_keys[i]))
+			return true;
+	return is_stale(word);
+}
+
 /* One argument of a kernel: root=/dev/sda1; resume= also where it names what is gone. */
 static int read_argument(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span arg)
@@ -184,6 +192,10 @@ static int read_argument(
 	struct p2v_span spec, bare;
 	const struct facts_fs *f;
 
+	/* The first one of a variable without quotes: Cmdline=root=/dev/sda1 */
+	p2v_span_until(arg, '=', &spec);
+	if (!is_argument(arg) && is_argument(spec))
+		arg = spec;
 	if (known(in->os, p, arg))
 		return 0;
 	if (is_stale(arg))
@@ -386,6 +398,7 @@ static int read_devices(struct inspection *in, const struct place *p, struct p2v
 static const struct place places[] = {
 	{"/etc/fstab", "fstab", read_fstab, NULL},
 	{"/etc/crypttab", "crypttab", read_crypttab, NULL},
+	{"/etc/initramfs-tools/initramfs.conf", "resume", read_resume, NULL},
 	{"/etc/initramfs-tools/conf.d/*", "resume", read_resume, NULL},
 	{"/boot/grub/device.map", "device-map", read_present, NULL},
 	{"/boot/grub2/device.map", "device-map", read_present, NULL},
@@ -406,6 +419,10 @@ static const struct place places[] = {
 	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
 	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
+	{"/etc/kernel/uki.conf", "arguments", read_arguments, NULL},
+	{"/etc/default/kexec", "arguments", read_arguments, NULL},
+	{"/etc/default/kdump-tools", "arguments", read_arguments, NULL},
+	{"/etc/sysconfig/kdump", "arguments", read_arguments, NULL},
 	{"/etc/default/grub.d/*.cfg", "arguments", read_arguments, NULL},
 	{NULL, NULL, NULL, NULL},
 };
