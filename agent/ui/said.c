@@ -3,6 +3,7 @@
  * The words of a kernel command line or of a settings file. Whoever wrote them could have broken
  * them: they are read in place, bounded.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -193,10 +194,24 @@ static bool is_uuid(const struct machine *m, struct p2v_span want)
 	return m && same_text(want, m->uuid);
 }
 
+/* Of the shape of `like`, in which '0' stands for a hexadecimal digit; NULL: of any. */
+static bool is_like(struct p2v_span text, const char *like)
+{
+	if (like && text.n != strlen(like))
+		return false;
+	for (size_t i = 0; like && i < text.n; i++)
+		if (like[i] == '0' ? !isxdigit((unsigned char)text.p[i]) : text.p[i] != like[i])
+			return false;
+	return true;
+}
+
+/* What is not like that is no machine's, and would be passed over by all of them. */
 static const struct {
 	const char *word;
 	bool (*matches)(const struct machine *m, struct p2v_span want);
-} kinds[] = {{"all", is_all}, {"mac", is_mac}, {"serial", is_serial}, {"uuid", is_uuid}};
+	const char *like;
+} kinds[] = {{"all", is_all, NULL}, {"mac", is_mac, "00:00:00:00:00:00"},
+	{"serial", is_serial, NULL}, {"uuid", is_uuid, "00000000-0000-0000-0000-000000000000"}};
 
 /* line: "[mac 00:11:22:33:44:55]" */
 struct section {
@@ -213,6 +228,10 @@ static int section_read(
 	for (size_t i = 0; p2v_span_ends(line, "]") && i < P2V_N(kinds); i++) {
 		if (!p2v_span_eq(kind, kinds[i].word) || (want.n == 0) != (i == 0))
 			continue;
+		if (!is_like(want, kinds[i].like))
+			return p2v_err_set(err, P2V_EINVAL, "'%.*s' is not like [%s %s]",
+				(int)(line.n < 60 ? line.n : 60), line.p, kinds[i].word,
+				kinds[i].like);
 		s->ours = kinds[i].matches(m, want);
 		s->single = s->single || i > 0;
 		s->told = s->told || (i > 0 && s->ours);

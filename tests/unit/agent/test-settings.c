@@ -295,7 +295,8 @@ static void test_assign(void **state)
 static void test_wrong_files(void **state)
 {
 	static const char *const rows[] = {"[host x]\n", "[mac]\n", "[all 1]\n", "[mac 1\n",
-		"[mac 00:00:00:00:00:01]\nsrever=x\n", "server\n"};
+		"[mac 00:1b:21:aa:bb]\n", "[mac 00-1b-21-aa-bb-01]\n", "[mac 00:1b:21:aa:bb:0g]\n",
+		"[uuid 4c4c4544]\n", "[mac 00:00:00:00:00:01]\nsrever=x\n", "server\n"};
 
 	(void)state;
 	for (size_t i = 0; i < P2V_N(rows); i++) {
