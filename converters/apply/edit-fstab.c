@@ -3,30 +3,34 @@
 
 #include "converters/apply/editors.h"
 
-static bool has_option(struct p2v_span options, const char *wanted)
-{
-	while (options.n)
-		if (p2v_span_eq(p2v_span_until(options, ',', &options), wanted))
-			return true;
-	return false;
-}
+/* systemd starts no target before it has waited for the swaps that the target only wants. */
+#define SWAP_WAIT "x-systemd.device-timeout="
 
 /* fstab(5): the options are the fourth field; it and the third may be left out. */
 static void add_nofail(struct p2v_span line, struct p2v_buf *out)
 {
-	struct p2v_span rest = line, field = {0};
+	struct p2v_span rest = line, field = {0}, options = {0};
+	const char *comma;
+	bool swap = false;
 	size_t n = 0, end;
 
 	while (n < 4 && p2v_word_next(&rest, &field))
-		n++;
-	if (n < 2 || p2v_span_starts(p2v_span_trim(line), "#") ||
-		(n == 4 && has_option(field, "nofail"))) {
+		swap |= ++n == 3 && p2v_span_eq(field, "swap");
+	if (n < 2 || p2v_span_starts(p2v_span_trim(line), "#")) {
 		p2v_buf_add(out, line.p, line.n);
 		return;
 	}
+	if (n == 4)
+		options = field;
+	comma = n == 4 ? "," : n == 3 ? " " : " auto ";
 	end = (size_t)(field.p + field.n - line.p);
 	p2v_buf_add(out, line.p, end);
-	p2v_buf_add_str(out, n == 4 ? ",nofail" : n == 3 ? " nofail" : " auto nofail");
+	if (!p2v_span_has_option(options, "nofail")) {
+		p2v_buf_addf(out, "%snofail", comma);
+		comma = ",";
+	}
+	if (swap && !p2v_span_has_option(options, SWAP_WAIT))
+		p2v_buf_addf(out, "%s" SWAP_WAIT "5s", comma);
 	p2v_buf_add(out, line.p + end, line.n - end);
 }
 

@@ -439,18 +439,6 @@ static void free_mdadm(struct planning *p, const struct facts_ref *ref)
 	exchange(p, ref, "DEVICE partitions containers");
 }
 
-static bool has_option(const char *options, const char *wanted)
-{
-	struct p2v_span rest = p2v_span_str(options), option;
-
-	while (rest.n) {
-		option = p2v_span_until(rest, ',', &rest);
-		if (p2v_span_eq(option, wanted))
-			return true;
-	}
-	return false;
-}
-
 /* A disk of this machine, as far as its name tells: no tmpfs, share, floppy or CD. */
 static bool names_disk(const char *spec)
 {
@@ -489,12 +477,24 @@ static bool is_opaque(const struct facts *facts)
 	return false;
 }
 
+/* The start goes on without it, and does not wait: for a swap, nofail alone says only the first. */
+static bool may_be_missing(const struct facts_mount *m)
+{
+	struct p2v_span options = p2v_span_str(plan_text(m->options));
+
+	if (p2v_span_has_option(options, "noauto"))
+		return true;
+	return p2v_span_has_option(options, "nofail") &&
+	       (!plan_is(m->kind, "swap") ||
+		       p2v_span_has_option(options, "x-systemd.device-timeout="));
+}
+
 /* It is mounted at the start, and is not here. */
 static bool must_not_stop(const struct planning *p, const struct facts_mount *m)
 {
 	return !*plan_text(m->device) &&
 	       (names_disk(m->spec) || (names_volume(m->spec) && !is_opaque(p->facts))) &&
-	       !has_option(m->options, "noauto") && !has_option(m->options, "nofail");
+	       !may_be_missing(m);
 }
 
 /* Of what is not here: the start does not wait for it, or free_mounts() tells of it. */
@@ -503,9 +503,7 @@ static void free_fstab(struct planning *p, const struct facts_ref *ref)
 	for (size_t i = 0; !*plan_text(ref->stable) && i < p->os->n_mounts; i++) {
 		const struct facts_mount *m = &p->os->mounts[i];
 
-		if (m->line == ref->line &&
-			(has_option(m->options, "noauto") || has_option(m->options, "nofail") ||
-				must_not_stop(p, m)))
+		if (m->line == ref->line && (may_be_missing(m) || must_not_stop(p, m)))
 			return;
 	}
 	free_device(p, ref);
@@ -516,6 +514,7 @@ static void free_mounts(struct planning *p)
 {
 	for (size_t i = 0; i < p->os->n_mounts; i++) {
 		const struct facts_mount *m = &p->os->mounts[i];
+		const char *what = plan_is(m->kind, "swap") ? "swap" : m->mountpoint;
 		char line[16];
 
 		if (!must_not_stop(p, m))
@@ -524,12 +523,12 @@ static void free_mounts(struct planning *p)
 		plan_step(p, "fstab-nofail", "/etc/fstab",
 			"%s for %s is not on these disks; without it the system must start all "
 			"the same.",
-			m->spec, m->mountpoint);
+			m->spec, what);
 		plan_arg(p, "line", line);
 		plan_warn(p,
 			"/etc/fstab: line %u: %s for %s is not on these disks and will be "
 			"missing",
-			m->line, m->spec, m->mountpoint);
+			m->line, m->spec, what);
 	}
 }
 

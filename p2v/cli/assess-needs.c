@@ -128,16 +128,6 @@ static void ask_contents(struct asking *k)
 	}
 }
 
-static bool has_option(const char *options, const char *wanted)
-{
-	struct p2v_span rest = p2v_span_str(options);
-
-	while (rest.n)
-		if (p2v_span_eq(p2v_span_until(rest, ',', &rest), wanted))
-			return true;
-	return false;
-}
-
 /* A disk of this machine, as far as its name tells. */
 static bool names_disk(const char *spec)
 {
@@ -169,13 +159,13 @@ static void ask_mounts(struct asking *k)
 		const struct facts_mount *m = &os->mounts[i];
 		const char *spec = or_empty(m->spec);
 
-		if (has_option(m->options, "_netdev") && names_disk(spec))
+		if (p2v_span_has_option(p2v_span_str(m->options), "_netdev") && names_disk(spec))
 			need(k, "san",
 				"%s on %s comes by the network: the virtual machine must "
 				"reach it, or the disk be given, too",
 				spec, m->mountpoint);
 		else if (!*or_empty(m->device) && names_disk(spec) &&
-			 !has_option(m->options, "noauto"))
+			 !p2v_span_has_option(p2v_span_str(m->options), "noauto"))
 			need(k, "disk",
 				"%s on %s (/etc/fstab line %u) is on none of these disks: "
 				"give that disk, too, or do without",

@@ -74,6 +74,19 @@ bool p2v_span_has(struct p2v_span s, char c)
 	return s.n && memchr(s.p, c, s.n);
 }
 
+bool p2v_span_has_option(struct p2v_span options, const char *option)
+{
+	struct p2v_span one;
+	bool valued = p2v_span_ends(p2v_span_str(option), "=");
+
+	while (options.n) {
+		one = p2v_span_until(options, ',', &options);
+		if (valued ? p2v_span_starts(one, option) : p2v_span_eq(one, option))
+			return true;
+	}
+	return false;
+}
+
 bool p2v_span_u64(struct p2v_span s, uint64_t max, uint64_t *ret)
 {
 	uint64_t v = 0;

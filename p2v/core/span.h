@@ -36,6 +36,9 @@ struct p2v_span p2v_span_unquote(struct p2v_span s);
 /* The part before the first `c`, and in ret_after what follows it; all and empty where none. */
 struct p2v_span p2v_span_until(struct p2v_span s, char c, struct p2v_span *ret_after);
 bool p2v_span_has(struct p2v_span s, char c);
+/* Of options as mount takes them ("rw,nofail,x=1"): one that is `option`, or that begins with it
+ * where it ends in "=". */
+bool p2v_span_has_option(struct p2v_span options, const char *option);
 /* Decimal digits only, and at most max; else false. */
 bool p2v_span_u64(struct p2v_span s, uint64_t max, uint64_t *ret);
 /* malloc'd, NUL-terminated, cut at an embedded NUL; NULL only for want of memory. */
