@@ -106,7 +106,7 @@ int run_rc_disable(struct guest *g, const struct plan_step *step, struct apply_d
  *	binary NAME        hexadecimal
  *	texts NAME         MULTI_SZ: this argument and those behind it with the same name
  *	texts-less NAME    takes that text out of the list; the last one takes the value along
- *	expand-more NAME   adds ";TEXT" to an EXPAND_SZ that does not hold it
+ *	expand-more NAME   adds ";TEXT" to an EXPAND_SZ that does not hold it, or makes one
  *	delete NAME        the value
  *	delete-key KEY     with all below it
  */

@@ -132,13 +132,14 @@ static int more_expand(
 {
 	p2v_autofree char *old = NULL;
 	p2v_autobuf struct p2v_buf new = {0};
-	int r = guest_hive_get_text(run->h, run->key, name, &old, err);
+	struct p2v_err why = {0};
+	int r = guest_hive_get_text(run->h, run->key, name, &old, &why);
 
-	if (r < 0)
-		return r;
-	if (strcasestr(old, value))
+	if (r < 0 && r != P2V_ENOTFOUND)
+		return p2v_err_set(err, r, "%s", why.text);
+	if (old && strcasestr(old, value))
 		return 0;
-	p2v_buf_addf(&new, "%s;%s", old, value);
+	p2v_buf_addf(&new, "%s%s%s", old ? old : "", old && *old ? ";" : "", value);
 	r = p2v_buf_check(&new, err);
 	return r < 0 ? r : set_expand(run, name, (const char *)new.data, err);
 }

@@ -18,7 +18,7 @@ import systems
 import windows
 
 # What a medium calls the drivers for it.
-MEDIA = {"xp": "xp", "2k3": "2k3", "2k8": "2k8", "w7": "w7", "w7-x86": "w7", "2k8r2": "2k8R2",
+MEDIA = {"xp": "xp", "2k3": "2k3", "2k3-x64": "2k3", "2k12": "2k12", "2k8": "2k8", "w7": "w7", "w7-x86": "w7", "2k8r2": "2k8R2",
          "2k12r2": "2k12R2", "w10": "w10", "w10-x86": "w10", "2k16": "2k16", "2k19": "2k19",
          "2k22": "2k22", "w11": "w11", "2k25": "2k25"}
 LIMIT_S = 60

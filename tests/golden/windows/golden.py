@@ -26,6 +26,7 @@ CASES = {name: (name, [], True, "iso") for name in cases.MEDIA}
 CASES |= {
     "xp-no-medium": ("xp", [], False, "iso"),
     "2k3-no-medium": ("2k3", [], False, "iso"),
+    "2k3-x64-no-medium": ("2k3-x64", ["scsi-only"], False, "iso"),
     "w7-no-medium": ("w7", ["utc"], False, "iso"),
     "2k12r2-no-medium": ("2k12r2", [], False, "iso"),
     "w10-no-medium": ("w10", [], False, "iso"),

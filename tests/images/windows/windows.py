@@ -147,7 +147,7 @@ def leave_out_ide(s, root, top, loose):
         for name in names:
             put(root, f"{top}/system32/dllcache/{name}", pe.program(s.arch, name[:-4]))
         return
-    cache = root / top / "Driver Cache/i386"
+    cache = root / top / "Driver Cache" / ("amd64" if s.arch == systems.AMD64 else "i386")
     cache.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as work:
         for cabinet, inside in (("sp2.cab", names[1:]), ("driver.cab", names + ["disk.sys"])):

@@ -71,12 +71,16 @@ static void test_values(void **state)
 			{S("texts Other"), S("four")}));
 	need(s, STEP({S("key"), S("Key")}, {S("texts-less List"), S("TWO")},
 			{S("expand-more Path"), S("C:\\x")}, {S("expand-more Path"), S("c:\\X")},
-			{S("texts-less Other"), S("four")}, {S("texts-less Nothing"), S("four")}));
+			{S("expand-more None"), S("C:\\x")}, {S("texts-less Other"), S("four")},
+			{S("texts-less Nothing"), S("four")}));
 	h = look(s);
 	assert_int_equal(guest_hive_get_u32(h, "Key", "a NUMBER", &n, &s->err), 0);
 	assert_int_equal(n, UINT32_MAX);
 	assert_int_equal(guest_hive_get_text(h, "Key", "Path", &text, &s->err), 0);
 	assert_string_equal(text, "%SystemRoot%\\inf;C:\\x");
+	assert_int_equal(guest_hive_get(h, "Key", "None", &type, &bytes, &s->err), 0);
+	assert_int_equal(type, GUEST_REG_EXPAND_SZ);
+	p2v_buf_reset(&bytes);
 	assert_int_equal(guest_hive_get(h, "Key", "Bytes", &type, &bytes, &s->err), 0);
 	assert_int_equal(type, GUEST_REG_BINARY);
 	assert_memory_equal(bytes.data, "\x01\xff\0\0", 4);
