@@ -98,6 +98,25 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	return fail(verb, argc, argv, &err);
 }
 
+/* "p2v help" and "p2v help VERB", as people try them. */
+static int help(int argc, char **argv)
+{
+	char option[] = "--help";
+	char *words[] = {argv[2], option, NULL};
+	struct p2v_err err = {0};
+
+	for (size_t i = 0; argc > 2 && i < P2V_N(verbs); i++)
+		if (strcmp(argv[2], verbs[i]->word) == 0)
+			return run_verb(verbs[i], 2, words);
+	if (argc > 2) {
+		p2v_err_set(&err, P2V_EINVAL, "'%s' is not a verb; see 'p2v --help'", argv[2]);
+		return p2v_opt_fail("p2v", &err);
+	}
+	p2v_opt_help(&main_cmd, stdout);
+	list_verbs(stdout);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct p2v_err err = {0};
@@ -106,6 +125,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < P2V_N(verbs); i++)
 		if (strcmp(argv[1], verbs[i]->word) == 0)
 			return run_verb(verbs[i], argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "help") == 0)
+		return help(argc, argv);
 	/* For the build, as --help=man is. */
 	if (argc == 2 && strcmp(argv[1], "--help=completion") == 0) {
 		cli_complete_print(verbs, P2V_N(verbs), stdout);

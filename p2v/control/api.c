@@ -262,16 +262,16 @@ static const char *file_type(const char *name)
 
 static int run_file(struct api_call *call, struct p2v_err *err)
 {
-	p2v_autofree char *path =
-		p2v_strf("%s/%s/%s", call->api->config->base, call->job.name, call->rest);
+	p2v_autofree char *dir = p2v_path_join(call->api->config->base, call->job.name);
 	int r;
 
 	if (!file_shown(call->rest))
 		return p2v_err_set(
 			err, P2V_ENOTFOUND, "'%.80s' is no file that a job shows", call->rest);
-	if (!path)
+	if (!dir)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	r = p2v_file_read(path, FILE_MOST, &call->answer->body, err);
+	/* The stages write there, and read what strangers' machines have sent. */
+	r = p2v_file_read_below(dir, call->rest, FILE_MOST, &call->answer->body, err);
 	/* The whole path is nobody's business. */
 	if (r == P2V_ENOTFOUND)
 		return p2v_err_set(err, r, "job %s has no %s yet", call->job.name, call->rest);

@@ -2,10 +2,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "p2v/core/cleanup.h"
@@ -32,15 +34,15 @@ static ssize_t read_some(int fd, size_t max_bytes, struct p2v_buf *buf)
 	return n;
 }
 
-int p2v_file_read(const char *path, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err)
+/* O_NONBLOCK: a FIFO in the place of a file must not hang us. */
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+static int fd_read(
+	int fd, const char *path, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err)
 {
-	/* O_NONBLOCK: a FIFO in the place of a file must not hang us. */
-	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	p2v_autobuf struct p2v_buf buf = {0};
 	ssize_t n;
 
-	if (fd < 0)
-		return p2v_err_errno(err, errno, "%s", path);
 	do
 		n = read_some(fd, max_bytes, &buf);
 	while (n > 0 && buf.len <= max_bytes);
@@ -50,6 +52,33 @@ int p2v_file_read(const char *path, size_t max_bytes, struct p2v_buf *ret, struc
 		return p2v_err_set(err, P2V_EFORMAT, "%s: larger than %zu bytes", path, max_bytes);
 	p2v_buf_add(ret, buf.data, buf.len);
 	return p2v_buf_check(ret, err);
+}
+
+int p2v_file_read(const char *path, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err)
+{
+	p2v_autoclose int fd = open(path, READ_FLAGS);
+
+	return fd < 0 ? p2v_err_errno(err, errno, "%s", path)
+		      : fd_read(fd, path, max_bytes, ret, err);
+}
+
+int p2v_file_read_below(const char *dir, const char *name, size_t max_bytes, struct p2v_buf *ret,
+	struct p2v_err *err)
+{
+	struct open_how how = {
+		.flags = READ_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	p2v_autoclose int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	p2v_autoclose int fd = -1;
+	struct stat st;
+
+	if (dir_fd < 0)
+		return p2v_err_errno(err, errno, "%s", dir);
+	fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+	if (fd < 0 && errno != ELOOP && errno != EXDEV)
+		return p2v_err_errno(err, errno, "%s/%s", dir, name);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return p2v_err_set(err, P2V_ENOTFOUND, "%s/%s: is no file of its own", dir, name);
+	return fd_read(fd, name, max_bytes, ret, err);
 }
 
 bool p2v_file_exists(const char *path)

@@ -39,6 +39,10 @@ int p2v_publish_bytes(const char *dir, const char *name, const void *bytes, size
 
 /* Small-file helpers of the same kind. read appends to ret; a larger file is P2V_EFORMAT. */
 int p2v_file_read(const char *path, size_t max_bytes, struct p2v_buf *ret, struct p2v_err *err);
+/* The same of a file below dir, where others write: no symbolic link leads to it or away, and it is
+ * no FIFO and no device; else P2V_ENOTFOUND. */
+int p2v_file_read_below(const char *dir, const char *name, size_t max_bytes, struct p2v_buf *ret,
+	struct p2v_err *err);
 bool p2v_file_exists(const char *path);
 /* mkdir -p, mode for what is made. */
 int p2v_dir_make(const char *path, unsigned mode, struct p2v_err *err);
