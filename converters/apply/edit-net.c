@@ -87,14 +87,24 @@ static void edit_found(struct p2v_span line, struct p2v_span from, const char *a
 {
 	size_t before = (size_t)(at - line.p);
 
-	if (!to)
-		p2v_buf_add_str(out, "# p2v: ");
+	if (!to) {
+		edit_comment_lines(line, out);
+		return;
+	}
 	p2v_buf_add(out, line.p, before);
-	if (to)
-		p2v_buf_add_str(out, to);
-	else
-		p2v_buf_add(out, from.p, from.n);
+	p2v_buf_add_str(out, to);
 	p2v_buf_add(out, at + from.n, line.n - before - from.n);
+}
+
+/* A rule may stand on several lines. */
+static void take_as_many(struct p2v_span as, struct p2v_span *rest, struct p2v_span *line)
+{
+	struct p2v_span more;
+
+	while (p2v_span_has(as, '\n') && p2v_line_next(rest, &more)) {
+		line->n = (size_t)(more.p + more.n - line->p);
+		p2v_span_until(as, '\n', &as);
+	}
 }
 
 int edit_nic_line(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
@@ -109,7 +119,9 @@ int edit_nic_line(struct p2v_span text, const struct plan_step *step, struct p2v
 		return p2v_err_set(err, P2V_EFORMAT, "the plan's step %s names no line", step->op);
 	to = apply_arg_next(step, "to", &arg);
 	while (p2v_line_next(&text, &line)) {
-		hit = ++at == wanted && line.n ? memmem(line.p, line.n, from.p, from.n) : NULL;
+		if (++at == wanted)
+			take_as_many(from, &text, &line);
+		hit = at == wanted && line.n ? memmem(line.p, line.n, from.p, from.n) : NULL;
 		if (hit)
 			edit_found(line, from, hit, to, out);
 		else

@@ -75,7 +75,7 @@ static size_t match_lines(struct p2v_span text, struct p2v_span wanted)
 	return first ? 0 : (size_t)(line.p + line.n - whole.p);
 }
 
-static void comment_lines(struct p2v_span lines, struct p2v_buf *out)
+void edit_comment_lines(struct p2v_span lines, struct p2v_buf *out)
 {
 	const char *end = lines.p + lines.n;
 	struct p2v_span line;
@@ -102,7 +102,7 @@ int edit_line_comment(struct p2v_span text, const struct plan_step *step, struct
 		if (n) {
 			line = p2v_span_of(text.p, n);
 			text = p2v_span_skip(text, n + (n < text.n));
-			comment_lines(line, out);
+			edit_comment_lines(line, out);
 		} else {
 			p2v_line_next(&text, &line);
 			p2v_buf_add(out, line.p, line.n);

@@ -53,6 +53,8 @@ int edit_lines_add(struct p2v_span text, const struct plan_step *step, struct p2
 	struct p2v_err *err);
 int edit_file_write(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
+/* Each of the lines as a comment. */
+void edit_comment_lines(struct p2v_span lines, struct p2v_buf *out);
 int edit_line_comment(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,
 	struct p2v_err *err);
 int edit_device_replace(struct p2v_span text, const struct plan_step *step, struct p2v_buf *out,

@@ -207,7 +207,7 @@ static int read_lines(struct reader *rd, struct p2v_span text, struct p2v_err *e
 	size_t number = 1;
 	int r = 0;
 
-	while (r == 0 && boot_line_next_grub(&text, &line)) {
+	while (r == 0 && p2v_line_next_joined(&text, &line)) {
 		r = read_line(rd, line, number++, err);
 		while (p2v_span_has(line, '\n')) {
 			p2v_span_until(line, '\n', &line);

@@ -55,19 +55,6 @@ static bool find_dom0(struct p2v_span line, struct p2v_span *ret_args)
 	return kernel && strncmp(boot_base_name(kernel), "vmlinu", 6) == 0;
 }
 
-bool boot_line_next_grub(struct p2v_span *rest, struct p2v_span *ret_line)
-{
-	struct p2v_span more;
-
-	if (!p2v_line_next(rest, ret_line))
-		return false;
-	if (p2v_span_starts(p2v_span_trim(*ret_line), "#"))
-		return true;
-	while (p2v_span_ends(*ret_line, "\\") && p2v_line_next(rest, &more))
-		ret_line->n = (size_t)(more.p + more.n - ret_line->p);
-	return true;
-}
-
 int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
 	const struct boot_edit *edit, struct p2v_buf *out, struct p2v_err *err)
 {
@@ -75,7 +62,7 @@ int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
 	const char *end = text.p + text.n;
 	struct p2v_span line, args;
 
-	while (boot_line_next_grub(&text, &line)) {
+	while (p2v_line_next_joined(&text, &line)) {
 		if (find(line, &args))
 			boot_line_edit(line, find, edit, out);
 		else

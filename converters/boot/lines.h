@@ -15,9 +15,6 @@ void boot_line_edit(struct p2v_span line, boot_line_function *find, const struct
 /* Every line. */
 int boot_lines_edit(struct p2v_span text, boot_line_function *find, const struct boot_edit *edit,
 	struct p2v_buf *out, struct p2v_err *err);
-/* The next line of one of GRUB's menus, together with those that a '\' at its end joins to it: the
- * LFs between them are part of it. */
-bool boot_line_next_grub(struct p2v_span *rest, struct p2v_span *ret_line);
 /* Every line of one of GRUB's menus: in "module /vmlinuz ...", which Xen starts, `from` is replaced
  * and nothing added. */
 int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,

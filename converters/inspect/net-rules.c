@@ -120,7 +120,7 @@ static bool take_next(struct rule *rule, struct p2v_span *rest)
 {
 	struct p2v_span key, op, value;
 
-	*rest = p2v_span_skip(*rest, span_of(*rest, " \t,", true));
+	*rest = p2v_span_skip(*rest, span_of(*rest, " \t,\\\r\n", true));
 	key = p2v_span_of(rest->p, span_of(*rest, "=!+:- \t", false));
 	*rest = p2v_span_skip(*rest, key.n);
 	*rest = p2v_span_skip(*rest, span_of(*rest, " \t", true));
@@ -166,9 +166,11 @@ int net_rules_parse(
 	uint32_t number = 0;
 	int r = 0;
 
-	while (r == 0 && p2v_line_next(&text, &line)) {
+	while (r == 0 && p2v_line_next_joined(&text, &line)) {
 		struct rule rule = {.path = path, .line = ++number};
 
+		for (size_t i = 0; i < line.n; i++)
+			number += line.p[i] == '\n';
 		rule.text = line = p2v_span_trim(line);
 		if (line.n == 0 || line.p[0] == '#')
 			continue;

@@ -117,6 +117,19 @@ bool p2v_line_next(struct p2v_span *rest, struct p2v_span *ret_line)
 	return true;
 }
 
+bool p2v_line_next_joined(struct p2v_span *rest, struct p2v_span *ret_line)
+{
+	struct p2v_span more;
+
+	if (!p2v_line_next(rest, ret_line))
+		return false;
+	if (p2v_span_starts(p2v_span_trim(*ret_line), "#"))
+		return true;
+	while (p2v_span_ends(*ret_line, "\\") && p2v_line_next(rest, &more))
+		ret_line->n = (size_t)(more.p + more.n - ret_line->p);
+	return true;
+}
+
 bool p2v_word_next(struct p2v_span *rest, struct p2v_span *ret_word)
 {
 	size_t n = 0;

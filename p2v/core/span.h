@@ -46,6 +46,9 @@ char *p2v_span_dup(struct p2v_span s);
 
 /* The next line, without its LF. A last line without LF counts; behind a last LF is no line. */
 bool p2v_line_next(struct p2v_span *rest, struct p2v_span *ret_line);
+/* The same, together with the lines that a '\' at its end joins to it, and the LFs between them.
+ * One that begins with '#' joins none. */
+bool p2v_line_next_joined(struct p2v_span *rest, struct p2v_span *ret_line);
 /* The next run of bytes that are not blank. */
 bool p2v_word_next(struct p2v_span *rest, struct p2v_span *ret_word);
 
