@@ -297,5 +297,5 @@ int windows_network(struct windows *win)
 	for (size_t i = 0; r == 0 && i < guids.n_items && i < MAX_CARDS; i++)
 		if (*guids.items[i] == '{')
 			r = read_adapter(win, top, guids.items[i]);
-	return r;
+	return r == 0 ? windows_network_team(win) : r;
 }

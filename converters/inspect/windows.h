@@ -42,6 +42,8 @@ int windows_network6(
 	struct windows *win, struct facts_nic *nic, const char *guid, const char *class_key);
 /* Where the card is plugged in, as Linux calls it; instance: its key below Enum. */
 int windows_network_slot(struct windows *win, struct facts_nic *nic, const char *instance);
+/* Once all adapters are known: the cards of a team. */
+int windows_network_team(struct windows *win);
 int windows_add_address(struct windows *win, struct facts_nic *nic, const char *method,
 	const char *address, const char *gateway);
 /* What the key's NameServer lists. */

@@ -100,7 +100,7 @@ static bool same_name(const struct machine *m, size_t i, const struct facts_nic 
 	       plan_is(m->nics[i].name, nic->name);
 }
 
-static struct plan_nic *find_card(const struct planning *p, const struct facts_nic *nic)
+static struct plan_nic *find_own_card(const struct planning *p, const struct facts_nic *nic)
 {
 	static bool (*const ways[])(const struct machine *m, size_t i,
 		const struct facts_nic *nic) = {same_address, same_slot, same_name};
@@ -110,6 +110,18 @@ static struct plan_nic *find_card(const struct planning *p, const struct facts_n
 			if (ways[w](p->machine, i, nic))
 				return &p->plan->nics[i];
 	return NULL;
+}
+
+/* A team's is that of the first of its cards that is known. */
+static struct plan_nic *find_card(const struct planning *p, const struct facts_nic *nic)
+{
+	struct plan_nic *card = find_own_card(p, nic);
+
+	for (size_t i = 0; !card && i < nic->n_members; i++)
+		for (size_t k = 0; !card && k < p->os->n_nics; k++)
+			if (plan_is(p->os->nics[k].name, nic->members[i]))
+				card = find_own_card(p, &p->os->nics[k]);
+	return card;
 }
 
 static bool is_claimed(const struct planning *p, const struct plan_nic *card)

@@ -33,6 +33,8 @@ CASES |= {
     "2k25-no-medium": ("2k25", [], False, "iso"),
     "w7-floppy": ("w7", [], True, "vfd"),
     "2k19-rpm": ("2k19", ["agents", "filters"], True, "rpm"),
+    "2k12r2-team": ("2k12r2", ["team"], True, "iso"),
+    "2k8r2-team": ("2k8r2", ["team"], True, "iso"),
     "2k22-team": ("2k22", ["team", "removable-foreign"], True, "iso"),
     "w11-no-removable": ("w11", ["removable-absent"], True, "iso"),
     "2k16-roles": ("2k16", ["domain-controller", "cluster"], True, "iso"),

@@ -470,7 +470,10 @@ def team_up(s, h):
             key = f"{ccs}\\Services\\Tcpip\\Parameters\\Interfaces\\{card.guid}"
             h["SYSTEM"].keys.pop(key, None)
         h["SYSTEM"].key(f"{ccs}\\Control\\Network\\{NET.upper()}\\{guid}\\Connection",
-                        Name=team.name, PnpInstanceID="ROOT\\IANSMINIPORT\\0000")
+                        Name=team.name, PnpInstanceID="COMPOSITEBUS\\MS_IMPLAT_MP\\{5E2A1C34}" if s.database else
+                        "ROOT\\IANSMINIPORT\\0000")
+        h["SYSTEM"].key(f"{ccs}\\Services\\{'NdisImPlatform' if s.database else 'iANSProtocol'}\\Linkage",
+                        Bind=[f"\\Device\\{card.guid}" for card in reversed(cards(s))])
         if s.version >= (10, 0):
             mac = bytes.fromhex(team.mac.replace(":", ""))
             h["SYSTEM"].key(f"{ccs}\\Control\\NetworkSetup2\\Interfaces\\{guid}\\Kernel",
