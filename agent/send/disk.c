@@ -257,6 +257,21 @@ static int disk_named(const char *path, int r, struct p2v_err *err)
 	return p2v_err_wrap(err, r, "%s", path);
 }
 
+/* A disk that was begun by an earlier run is gone over again: the machine may have been started in
+ * between, and half of one day with half of another is no disk at all. */
+static void others_note(const struct send_spec *spec, uint16_t disk, uint64_t durable,
+	struct send_disk_result *result)
+{
+	if (!result->opened)
+		result->others = durable > 0;
+	if (!result->opened && result->others && !spec->refresh && spec->progress)
+		p2v_progress_say(spec->progress,
+			"%s: an earlier run has sent a part of it: what is the same still is not "
+			"sent again",
+			spec->machine->disks[disk].path);
+	result->opened = true;
+}
+
 int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 	struct send_streams *streams, struct send_disk_result *result, struct p2v_err *err)
 {
@@ -282,10 +297,12 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	r = disk_open(c, spec, disk, &durable, err);
 	if (r == 0) {
+		others_note(spec, disk, durable, result);
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.defer = spec->rescue && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.repeats = c->terms.features & WIRE_FEATURE_REPEAT;
-		pass.mode = pass.resume && spec->refresh ? SEND_REFRESH : SEND_COPY;
+		pass.mode =
+			pass.resume && (spec->refresh || result->others) ? SEND_REFRESH : SEND_COPY;
 		r = copy_and_verify(&pass, &first, must, err);
 	}
 	free(must);

@@ -308,6 +308,11 @@ unsigned lanes_count(struct lanes *all)
 	return n;
 }
 
+bool lanes_alone(const struct lanes *all)
+{
+	return all->n == 0;
+}
+
 static void lane_start(struct lanes *all)
 {
 	struct lane *l = &all->items[all->n];

@@ -49,6 +49,8 @@ void lanes_watch(struct lanes *lanes);
 /* Waits until every chunk is TAKEN, on whatever connection; what was RESEND is noted in the control
  * connection. */
 int lanes_drained(struct lanes *lanes, struct p2v_err *err);
+/* Whether there was never another connection than the control connection. */
+bool lanes_alone(const struct lanes *lanes);
 /* Connections in use now. */
 unsigned lanes_count(struct lanes *lanes);
 

@@ -46,7 +46,7 @@ struct pipeline {
 	const struct send_pass *pass;
 	struct disk_digest *root;
 	/* the filler's */
-	uint64_t at;
+	uint64_t at, own_bytes; /* own_bytes: as it was when the pass began */
 	struct have *have;
 	struct wire_range pull;
 	/* the workers' */
@@ -57,6 +57,7 @@ struct pipeline {
 	struct block_repeats *repeats; /* or NULL: nothing is looked for */
 	/* the drain's */
 	uint64_t done_bytes, told_ms;
+	uint64_t mark_seq, mark_bytes; /* when that chunk is TAKEN, so far all is this run's */
 	struct item *items;
 	void **pool;
 	size_t n_items;
@@ -152,6 +153,19 @@ static void span_copy(struct pipeline *p, struct item *item, const struct send_s
 	}
 }
 
+/* What this run has compared already, on a connection that was lost, is not read again. */
+static struct send_piece walk_next(const struct pipeline *p, const struct send_span *span)
+{
+	const struct send_pass *pass = p->pass;
+	bool is_own = p->at < p->own_bytes;
+	struct send_piece piece = send_walk_next(
+		pass->source->extents, span, pass->must, is_own ? SEND_COPY : pass->mode, p->at);
+
+	if (is_own)
+		piece.length = p2v_min_u64(piece.length, p->own_bytes - p->at);
+	return piece;
+}
+
 static int fill(void *ctx, void *raw, struct p2v_err *err)
 {
 	struct pipeline *p = ctx;
@@ -170,8 +184,7 @@ static int fill(void *ctx, void *raw, struct p2v_err *err)
 		if (r < 0)
 			return r;
 	}
-	item->piece =
-		send_walk_next(p->pass->source->extents, span, p->pass->must, p->pass->mode, p->at);
+	item->piece = walk_next(p, span);
 	if (item->piece.length == 0)
 		return 0;
 	p->at += item->piece.length;
@@ -393,6 +406,22 @@ static int frame_send(struct pipeline *p, const uint8_t *frame, size_t n, uint32
 	return conn_send_chunk(p->pass->conn, frame, n, data_bytes, err);
 }
 
+/* What of the receiver's is from this run now: up to `end`, once all that was sent for it is TAKEN,
+ * so that nothing older there is durable any more. What came back may still be. */
+static void own_note(struct pipeline *p, uint64_t end)
+{
+	struct send_disk_result *result = p->pass->result;
+	struct conn *c = p->pass->conn;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->window.taken_seq >= p->mark_seq && c->again.n == 0) {
+		result->own_bytes = p2v_max_u64(result->own_bytes, p->mark_bytes);
+		p->mark_seq = c->window.sent_seq;
+		p->mark_bytes = end;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 static int drain(void *ctx, void *raw, struct p2v_err *err)
 {
 	struct pipeline *p = ctx;
@@ -412,6 +441,8 @@ static int drain(void *ctx, void *raw, struct p2v_err *err)
 	if (!item->pulled) {
 		fold(p, item);
 		p->done_bytes += used_part(p, item);
+		if (!p->pass->lanes || lanes_alone(p->pass->lanes))
+			own_note(p, item->piece.offset + item->piece.length);
 	}
 	return tell(p, err);
 }
@@ -514,7 +545,7 @@ static void pipeline_finish(struct pipeline *p)
 
 int send_pass_run(const struct send_pass *pass, struct digest *ret_root, struct p2v_err *err)
 {
-	struct pipeline p = {.pass = pass};
+	struct pipeline p = {.pass = pass, .own_bytes = pass->result->own_bytes};
 	int r = pipeline_make(&p, err);
 
 	if (r == 0) {

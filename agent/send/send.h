@@ -88,6 +88,10 @@ struct send_disk_result {
 	char *const *bad_lines;
 	size_t n_bad_lines;
 	uint64_t kept_bytes; /* not sent: the receiver had them from before */
+	/* What the receiver had when this disk was first opened is somebody else's: an earlier
+	 * run's, of another time. Below own_bytes it is what this run has read, too. */
+	bool opened, others;
+	uint64_t own_bytes;
 };
 
 /* Connections at once: how many, whether that is for good, and how many there really were (with

@@ -295,6 +295,43 @@ static void test_refresh(void **state)
 		refresh_with_cuts(cuts);
 }
 
+/* What an earlier run has sent may be of another time (the machine was started in between): the
+ * result is the disk as it is now, and what is the same is not sent again. */
+static void continued_with_cuts(unsigned n_cuts)
+{
+	struct scene *s = scene_new_sized(40 * P2V_MIB);
+	uint8_t *bytes = block_io_memory_bytes(s->disk);
+	unsigned before;
+
+	s->rx.durable_every = 1;
+	s->rx.cancel_after = 36;
+	assert_int_equal(scene_run(s), P2V_ECANCELED);
+	s->rx.cancel_after = 0;
+	for (unsigned i = 0; i < 2; i++)
+		disk_paint(bytes + 29 * P2V_MIB * i, GRAIN, 77);
+	before = s->rx.connections;
+	s->rx.n_cuts = before + n_cuts;
+	/* Where the second of the two is sent. */
+	if (n_cuts)
+		s->rx.cuts[before] = (struct link_pair_cut){100000, UINT64_MAX};
+	s->rx.data_bytes = 0;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->result.connections, n_cuts + 1);
+	assert_true(s->result.disks[0].kept_bytes >= 30 * P2V_MIB);
+	assert_true(s->rx.data_bytes < 8 * P2V_MIB);
+	/* What was compared before the link was lost is not read once more. */
+	assert_true(s->result.disks[0].read_bytes <= (40 + n_cuts * 20) * P2V_MIB);
+	scene_free(s);
+}
+
+static void test_continued_is_compared(void **state)
+{
+	(void)state;
+	for (unsigned cuts = 0; cuts < 2; cuts++)
+		continued_with_cuts(cuts);
+}
+
 static void test_refresh_of_nothing(void **state)
 {
 	struct scene *s = scene_new();
@@ -712,6 +749,7 @@ int main(void)
 		cmocka_unit_test(test_far_disk_is_full),
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
 		cmocka_unit_test(test_patience_begins_with_the_loss),
+		cmocka_unit_test(test_continued_is_compared),
 		cmocka_unit_test(test_rescue),
 		cmocka_unit_test(test_naming_takes_long),
 		cmocka_unit_test(test_limit),
