@@ -127,7 +127,9 @@ const struct p2v_cmd ui_settings_cmd = {
 		"takes no value. A name that is not in the list, or a value that cannot be, is "
 		"shown on the screens and waits for somebody there: a machine is not copied by "
 		"settings that were meant otherwise. The kernel keeps no more than 2047 bytes of "
-		"its command line; longer settings belong into a file.",
+		"its command line; longer settings belong into a file.\n\n"
+		"A serial console talks at 115200 baud, or as the kernel was told to: "
+		"console=ttyS1,57600n8.",
 	.opts = rows,
 	.operands_offset = O(operands),
 	.n_operands_offset = O(n_operands),

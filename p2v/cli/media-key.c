@@ -108,13 +108,19 @@ static int file_fingerprint(const char *path, char **ret, struct p2v_err *err)
 static int public_key(const char *path, struct p2v_buf *ret, struct p2v_err *err)
 {
 	const char *const argv[] = {"ssh-keygen", "-y", "-P", "", "-f", path, NULL};
+	struct p2v_err why = {0};
 	struct p2v_span text;
 	int r = p2v_file_read(path, KEYS_MAX, ret, err);
 
 	text = p2v_span_of(ret->data, ret->len);
 	if (r < 0 || !p2v_span_starts(text, "-----"))
 		return r;
-	return p2v_proc_run(argv, NULL, 0, TOOL_MS, ret, err);
+	if (p2v_proc_run(argv, NULL, 0, TOOL_MS, ret, &why) < 0)
+		return p2v_err_set(err, P2V_EINVAL,
+			"%s is no private key that can be used without a passphrase (%s); for this "
+			"its public key would do (%s.pub)",
+			path, why.text, path);
+	return 0;
 }
 
 /* What is put between quotes there. */

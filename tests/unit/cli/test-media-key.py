@@ -37,6 +37,10 @@ def main():
         for wrong in (["--dir", 'a"b'], ["--from", "a b"], ["--until", "tomorrow"], ["--until", "20261301"],
                       ["--until", "20270230"], ["--until", "20250101"]):
             need(run(p2v, "media", "key", keys[0], *wrong).returncode == 2, f"{wrong} is taken")
+        locked = os.path.join(work, "locked")
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked)
+        said = run(p2v, "media", "key", locked)
+        need(said.returncode == 2 and "without a passphrase" in said.stderr, said)
         need(run(p2v, "media", "key", "/nowhere").returncode != 0, "no key file, and it is well")
         for verb in "key", "revoke":
             wrong = run(p2v, "media", verb, "/etc/passwd")
