@@ -98,20 +98,33 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	return fail(verb, argc, argv, &err);
 }
 
+static const struct verb *verb_find(const char *word)
+{
+	for (size_t i = 0; i < P2V_N(verbs); i++)
+		if (strcmp(word, verbs[i]->word) == 0)
+			return verbs[i];
+	return NULL;
+}
+
+static int no_verb(const char *word)
+{
+	struct p2v_err err = {0};
+
+	p2v_err_set(&err, P2V_EINVAL, "'%s' is not a verb; see 'p2v --help'", word);
+	return p2v_opt_fail("p2v", &err);
+}
+
 /* "p2v help" and "p2v help VERB", as people try them. */
 static int help(int argc, char **argv)
 {
+	const struct verb *verb = argc > 2 ? verb_find(argv[2]) : NULL;
 	char option[] = "--help";
 	char *words[] = {argv[2], option, NULL};
-	struct p2v_err err = {0};
 
-	for (size_t i = 0; argc > 2 && i < P2V_N(verbs); i++)
-		if (strcmp(argv[2], verbs[i]->word) == 0)
-			return run_verb(verbs[i], 2, words);
-	if (argc > 2) {
-		p2v_err_set(&err, P2V_EINVAL, "'%s' is not a verb; see 'p2v --help'", argv[2]);
-		return p2v_opt_fail("p2v", &err);
-	}
+	if (verb)
+		return run_verb(verb, 2, words);
+	if (argc > 2)
+		return no_verb(argv[2]);
 	p2v_opt_help(&main_cmd, stdout);
 	list_verbs(stdout);
 	return 0;
@@ -119,12 +132,12 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const struct verb *verb = argc > 1 ? verb_find(argv[1]) : NULL;
 	struct p2v_err err = {0};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
-	for (size_t i = 0; argc > 1 && i < P2V_N(verbs); i++)
-		if (strcmp(argv[1], verbs[i]->word) == 0)
-			return run_verb(verbs[i], argc - 1, argv + 1);
+	if (verb)
+		return run_verb(verb, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "help") == 0)
 		return help(argc, argv);
 	/* For the build, as --help=man is. */
@@ -140,10 +153,8 @@ int main(int argc, char **argv)
 			list_verbs(stdout);
 		return r == 1 ? 0 : p2v_opt_fail("p2v", &err);
 	}
-	if (argc > 1) {
-		p2v_err_set(&err, P2V_EINVAL, "'%s' is not a verb; see 'p2v --help'", argv[1]);
-		return p2v_opt_fail("p2v", &err);
-	}
+	if (argc > 1)
+		return no_verb(argv[1]);
 	p2v_opt_help(&main_cmd, stderr);
 	list_verbs(stderr);
 	return 2;

@@ -248,8 +248,15 @@ static int guard_check(struct checking *k)
 
 static int agent_check(struct checking *k)
 {
+	const struct campaign_machine *other = campaign_rival(k->c, k->e);
 	const struct job *job = k->e->job;
 
+	if (other &&
+		found(k, LEVEL_BAD,
+			"match: job %llu (%s) is one that it may mean, too: say more in match, "
+			"or remove that job",
+			(unsigned long long)other->job, other->machine.name) < 0)
+		return P2V_ENOMEM;
 	if (!k->machine)
 		return found(k, LEVEL_NOTE, "its machine has not called in yet");
 	if (job && job->status == LEDGER_FAILED)

@@ -150,21 +150,51 @@ const struct machine *campaign_machine_of(const struct campaign *c, uint64_t job
 	return NULL;
 }
 
-const struct campaign_machine *campaign_candidate(
-	const struct campaign *c, const struct campaign_entry *e)
+const struct job *campaign_job(const struct campaign *c, uint64_t id)
 {
-	for (size_t i = 0; i < c->n_machines; i++)
-		if (runbook_matches(e->server, &c->machines[i].machine))
+	for (size_t i = 0; id && i < c->jobs.n_jobs; i++)
+		if (c->jobs.jobs[i].id == id)
+			return &c->jobs.jobs[i];
+	return NULL;
+}
+
+/* One that is there, and that no other server of the runbook has. */
+static bool is_free(const struct campaign *c, const struct campaign_entry *e, uint64_t id)
+{
+	const struct job *job = campaign_job(c, id);
+
+	for (size_t i = 0; i < c->n_entries; i++)
+		if (&c->entries[i] != e && c->entries[i].state->job == id)
+			return false;
+	return job && job->wish != LEDGER_RM;
+}
+
+/* The first one behind `after` (NULL: of all) that e may mean. */
+static const struct campaign_machine *next_match(const struct campaign *c,
+	const struct campaign_entry *e, const struct campaign_machine *after)
+{
+	for (size_t i = after ? (size_t)(after - c->machines) + 1 : 0; i < c->n_machines; i++)
+		if (runbook_matches(e->server, &c->machines[i].machine) &&
+			is_free(c, e, c->machines[i].job))
 			return &c->machines[i];
 	return NULL;
 }
 
-static const struct job *job_find(const struct jobs *jobs, uint64_t id)
+const struct campaign_machine *campaign_candidate(
+	const struct campaign *c, const struct campaign_entry *e)
 {
-	for (size_t i = 0; id && i < jobs->n_jobs; i++)
-		if (jobs->jobs[i].id == id)
-			return &jobs->jobs[i];
-	return NULL;
+	for (size_t i = 0; e->state->job && i < c->n_machines; i++)
+		if (c->machines[i].job == e->state->job)
+			return &c->machines[i];
+	return next_match(c, e, NULL);
+}
+
+const struct campaign_machine *campaign_rival(
+	const struct campaign *c, const struct campaign_entry *e)
+{
+	const struct campaign_machine *first = e->state->job ? NULL : next_match(c, e, NULL);
+
+	return first ? next_match(c, e, first) : NULL;
 }
 
 /* A machine is what it is: each is read once. One whose inventory cannot be read is nobody's. */
@@ -219,7 +249,7 @@ int campaign_look(struct campaign *c, struct p2v_err *err)
 	ledger_jobs_finish(&c->jobs);
 	c->jobs = jobs;
 	for (size_t i = 0; i < c->n_entries; i++)
-		c->entries[i].job = job_find(&c->jobs, c->entries[i].state->job);
+		c->entries[i].job = campaign_job(c, c->entries[i].state->job);
 	return machines_read(c, err);
 }
 

@@ -88,8 +88,13 @@ int campaign_rollback(struct campaign *c, struct campaign_entry *e, struct p2v_e
 
 struct campaign_entry *campaign_find(struct campaign *c, const char *server);
 const struct machine *campaign_machine_of(const struct campaign *c, uint64_t job);
+/* In what campaign_look saw; NULL: there is none. */
+const struct job *campaign_job(const struct campaign *c, uint64_t id);
 /* Its machine, where it has called in already, though nobody has said so yet. */
 const struct campaign_machine *campaign_candidate(
+	const struct campaign *c, const struct campaign_entry *e);
+/* Another one that it may mean as well, or NULL: then a person has to say which. */
+const struct campaign_machine *campaign_rival(
 	const struct campaign *c, const struct campaign_entry *e);
 /* What stands before it: the name of a wave that is not done, or NULL. */
 const char *campaign_blocked_by(const struct campaign *c, const struct campaign_entry *e);

@@ -236,27 +236,29 @@ static int let_go(struct campaign *c, struct campaign_entry *e, bool *ret, struc
 
 /* ---- the steps ---- */
 
-/* Which of the machines that called in is meant and nobody else's. */
-static const struct job *job_match(const struct campaign *c, const struct campaign_entry *e)
+/* Two of them: a serial number that the maker never set, or one machine by two names. */
+static int both_match(struct campaign *c, struct campaign_entry *e,
+	const struct campaign_machine *one, const struct campaign_machine *other)
 {
-	const struct campaign_machine *m = campaign_candidate(c, e);
+	p2v_autofree char *why = p2v_strf(
+		"job %llu (%s) and job %llu (%s) both match: say more in match, or remove one",
+		(unsigned long long)one->job, one->machine.name, (unsigned long long)other->job,
+		other->machine.name);
 
-	for (size_t i = 0; m && i < c->n_entries; i++)
-		if (c->entries[i].state->job == m->job)
-			return NULL;
-	for (size_t i = 0; m && i < c->jobs.n_jobs; i++)
-		if (c->jobs.jobs[i].id == m->job && c->jobs.jobs[i].wish != LEDGER_RM)
-			return &c->jobs.jobs[i];
-	return NULL;
+	return campaign_waits(c, e, why ? why : "two machines match");
 }
 
 static int step_waiting(struct campaign *c, struct campaign_entry *e, struct p2v_err *err)
 {
-	const struct job *job = job_match(c, e);
+	const struct campaign_machine *m = campaign_candidate(c, e);
+	const struct campaign_machine *other = campaign_rival(c, e);
+	const struct job *job = m ? campaign_job(c, m->job) : NULL;
 
 	(void)err;
 	if (!job)
 		return campaign_waits(c, e, "no machine that matches has called in");
+	if (other)
+		return both_match(c, e, m, other);
 	e->state->job = job->id;
 	free(e->state->job_name);
 	e->state->job_name = strdup(job->name);

@@ -493,6 +493,14 @@ def over_the_network(scene):
     wait("it is gone", lambda: not server.job("web01"))
     who = {event["who"] for event in server.get("/v1/events")["events"]}
     need({"token my-operator", "token my-admin"} <= who, who)
+    scene.add("held", received=False)
+    server.comes("held", "waiting")
+    below = {"viewer": None, "operator": made["viewer"], "admin": made["operator"]}
+    for template, methods in server.get("/v1/openapi.json")["paths"].items():
+        path = template.replace("{job}", "held").replace("{file}", "machine.json")
+        for method, operation in methods.items():
+            got = ask(below[operation["x-role"]], method.upper(), path, BODIES.get(template))
+            need(got[0] == (401 if operation["x-role"] == "viewer" else 403), f"{method} {path} without its role: {got}")
     listeners = [listen_tls(port, context, made["viewer"]) for _ in range(64)]
     need({answer.status for answer in listeners} == {200}, "so many may listen")
     late = listen_tls(port, context, made["viewer"])

@@ -215,6 +215,33 @@ def planned_and_not_looked_at(scene):
 
 
 @case
+def two_that_match(scene):
+    """A serial number that the maker has never set means nobody; a machine that was removed is in nobody's way."""
+    scene.serve(hold=[])
+    scene.book("name: weekend\nwaves:\n- name: one\n  servers:\n  - {name: a, match: {serial: Default string}}\n"
+               "  - {name: b, match: {mac: '52:54:00:00:00:22'}}\n")
+    for number, name in enumerate(("box", "bee", "old"), start=21):
+        scene.call_in(name, serial="Default string", mac=f"52:54:00:00:00:{number}", received=False)
+    wait("they have called in", lambda: all(scene.job(name) for name in ("box", "bee", "old")))
+    need("is one that it may mean, too" in " ".join(scene.run("--check", expect=1).split()), "the check says nothing")
+    scene.start()
+    scene.comes("b", "copying")
+    need(scene.state("b")["job_name"] == "bee", scene.state("b"))
+    scene.comes("a", "waiting", "both match: say more in match, or remove one")
+    scene.act("old", "rm")
+    scene.comes("a", "copying")
+    need(scene.state("a")["job_name"] == "box", scene.state("a"))
+    scene.act("box", "rm")
+    wait("it is removed", lambda: not scene.job("box"))
+    scene.comes("a", "waiting")
+    scene.call_in("box", serial="Default string", mac="52:54:00:00:00:21", received=False)
+    scene.comes("a", "copying", "its agent sends")
+    scene.finish_pass("bee")
+    scene.finish_pass("box")
+    scene.ends()
+
+
+@case
 def a_persons_hold(scene):
     """Who holds a job himself has the last word, however much happened to it before."""
     scene.serve(hold=[])
