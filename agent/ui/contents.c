@@ -173,7 +173,7 @@ static const struct {
 	const char *in_what, *text;
 } region_notes[] = {
 	{"crypto_LUKS", "encrypted: the server needs its key to convert it"},
-	{"BitLocker", "encrypted: decrypt it before"},
+	{"BitLocker", "encrypted: the server needs its recovery key to convert it"},
 	{"swsuspend", "a suspended system: start it and shut it down before"},
 	{"linux_raid_member", "part of an array: its other disks have to come along"},
 };

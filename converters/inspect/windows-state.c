@@ -86,16 +86,17 @@ static int read_policies(struct windows *win)
 	p2v_autofree char *san = windows_key(win, "Services\\partmgr\\Parameters");
 	p2v_autofree char *own = windows_key(win, RESTRICT);
 	p2v_autofree char *cluster = windows_key(win, "Services\\ClusSvc");
+	p2v_autofree char *hyperv = windows_key(win, "Services\\vmms");
 	struct facts_windows *w = win->w;
 
-	if (!san || !own || !cluster)
+	if (!san || !own || !cluster || !hyperv)
 		return p2v_err_set(win->in->err, P2V_ENOMEM, "no memory");
 	w->staged = has_file(win, "p2v/firstboot.cmd");
 	w->san_policy = windows_u32(win, win->system, san, "SanPolicy", 0);
 	w->install_restricted = guest_hive_has_key(win->system, own) ||
 				(win->software && guest_hive_has_key(win->software, RESTRICT));
-	w->cluster = guest_hive_has_key(win->system, cluster) &&
-		     windows_u32(win, win->system, cluster, "Start", 4) <= 2;
+	w->cluster = windows_u32(win, win->system, cluster, "Start", 4) <= 2;
+	w->hyperv = windows_u32(win, win->system, hyperv, "Start", 4) <= 2;
 	return 0;
 }
 

@@ -101,6 +101,11 @@ static void warn_role(struct planning *p)
 	if (w->cluster)
 		plan_warn(p, "it is a node of a failover cluster, whose shared disks and witness "
 			     "a virtual machine does not have by itself");
+	if (w->hyperv)
+		plan_warn(p,
+			"virtual machines run on it (Hyper-V): its virtual switches were bound "
+			"to the old cards and have to be made anew, with the addresses that "
+			"they have, and the new host has to let it run machines of its own");
 	if (w->bitlocker)
 		plan_warn(p, "its volume is encrypted by BitLocker: it will ask for the recovery "
 			     "key once, since the old machine's TPM stays behind");

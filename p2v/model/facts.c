@@ -210,6 +210,7 @@ static const struct p2v_json_field facts_windows_fields[] = {
 	P2V_JSON_BOOL(struct facts_windows, hibernated, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, fast_startup, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, cluster, P2V_JSON_OMIT),
+	P2V_JSON_BOOL(struct facts_windows, hyperv, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, test_signing, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, bitlocker, P2V_JSON_OMIT),
 	P2V_JSON_BOOL(struct facts_windows, staged, P2V_JSON_OMIT),

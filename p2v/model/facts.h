@@ -222,6 +222,7 @@ struct facts_windows {
 	bool hibernated;	 /* its memory waits on the disk to be resumed */
 	bool fast_startup;	 /* each shutdown is a hibernation */
 	bool cluster;		 /* a cluster node */
+	bool hyperv;		 /* virtual machines run on it */
 	bool test_signing;	 /* its boot configuration says so */
 	bool bitlocker;		 /* its volume was encrypted and is unlocked here */
 	bool staged;		 /* an earlier conversion left work for its first start */

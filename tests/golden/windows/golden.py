@@ -37,7 +37,7 @@ CASES |= {
     "2k8r2-team": ("2k8r2", ["team"], True, "iso"),
     "2k22-team": ("2k22", ["team", "removable-foreign"], True, "iso"),
     "w11-no-removable": ("w11", ["removable-absent"], True, "iso"),
-    "2k16-roles": ("2k16", ["domain-controller", "cluster"], True, "iso"),
+    "2k16-roles": ("2k16", ["domain-controller", "cluster", "hyperv"], True, "iso"),
     "w10-policies": ("w10", ["restricted", "antivirus", "pending"], True, "iso"),
     "2k8r2-test-signing": ("2k8r2", ["test-signing"], True, "iso"),
     "2k8r2-bus-drivers": ("2k8r2", ["bus-drivers"], True, "iso"),

@@ -421,6 +421,11 @@ def be_cluster(s, h):
         h["SYSTEM"].key(f"{ccs}\\Services\\ClusSvc", Type=0x10, Start=2, ErrorControl=1)
 
 
+def run_machines(s, h):
+    for ccs in control_sets(s):
+        h["SYSTEM"].key(f"{ccs}\\Services\\vmms", Type=0x10, Start=2, ErrorControl=1)
+
+
 def have_filters(s, h):
     """A multipath driver above the disks, a RAID tool's below, a backup's that is to stay."""
     for ccs in control_sets(s):
@@ -565,7 +570,7 @@ FEATURES = {
     "strict": be_strict, "bus-drivers": have_bus_drivers, "ghost": have_ghost,
     "ways": have_ways,
     "ipv6": have_ipv6, "wins": have_wins,
-    "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster,
+    "pending": be_pending, "domain-controller": be_domain_controller, "cluster": be_cluster, "hyperv": run_machines,
     "filters": have_filters, "agents": have_agents, "restricted": be_restricted,
     "no-version": lose_version, "antivirus": have_antivirus, "utc": keep_utc, "team": team_up,
 }
