@@ -216,7 +216,11 @@ static int run_watch(const struct job_opts *o, const struct cli_server *server, 
 		if (r == 0 && !rests)
 			p2v_sleep_ms(WATCH_MS);
 	}
-	return r == P2V_ECANCELED ? 0 : r;
+	/* Who looks at the list has seen enough; who waits for a job must not take this for its
+	 * end. */
+	if (o->n_words > 1 && r == 0 && !rests)
+		return p2v_err_set(err, P2V_ECANCELED, "interrupted: job %s goes on", o->words[1]);
+	return r == P2V_ECANCELED && o->n_words == 1 ? 0 : r;
 }
 
 /* ---- actions ---- */

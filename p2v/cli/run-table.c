@@ -8,9 +8,9 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
-#define NAME_COLUMNS 16 /* at least; at most a third of the line */
+#define NAME_COLUMNS 16 /* at most, or a third of the line */
 #define STEP_COLUMNS 11
-#define WAVE_COLUMNS 10
+#define WAVE_COLUMNS 10 /* at most */
 
 uint64_t cli_run_away_s(const struct campaign_entry *e)
 {
@@ -55,22 +55,28 @@ static void line_end(struct p2v_buf *out)
 	p2v_buf_add_str(out, "\n");
 }
 
-/* Two that begin alike are to be told apart. */
-static size_t name_columns(const struct campaign *c, size_t columns)
+/* No wider than what is in them: the rest is for what somebody has to do. Two servers that begin
+ * alike are to be told apart. */
+static void columns_find(
+	const struct campaign *c, size_t columns, size_t *ret_waves, size_t *ret_names)
 {
-	size_t longest = NAME_COLUMNS;
-
-	for (size_t i = 0; i < c->n_entries; i++)
-		longest = p2v_max_u64(longest, strlen(c->entries[i].server->name));
-	return p2v_min_u64(longest, p2v_max_u64(NAME_COLUMNS, columns / 3));
+	*ret_waves = strlen("WAVE");
+	*ret_names = strlen("SERVER");
+	for (size_t i = 0; i < c->n_entries; i++) {
+		*ret_waves = p2v_max_u64(*ret_waves, strlen(c->entries[i].wave->name));
+		*ret_names = p2v_max_u64(*ret_names, strlen(c->entries[i].server->name));
+	}
+	*ret_waves = p2v_min_u64(*ret_waves, WAVE_COLUMNS);
+	*ret_names = p2v_min_u64(*ret_names, p2v_max_u64(NAME_COLUMNS, columns / 3));
 }
 
 void cli_run_table(const struct campaign *c, size_t columns, struct p2v_buf *out)
 {
-	size_t names = name_columns(c, columns);
-	size_t fixed = WAVE_COLUMNS + names + STEP_COLUMNS + 3;
+	size_t waves, names, fixed;
 
-	cli_cell_add(out, "WAVE", WAVE_COLUMNS);
+	columns_find(c, columns, &waves, &names);
+	fixed = waves + names + STEP_COLUMNS + 3;
+	cli_cell_add(out, "WAVE", waves);
 	cli_cell_add(out, "SERVER", names);
 	cli_cell_add(out, "STEP", STEP_COLUMNS);
 	p2v_buf_add_str(out, "WHAT\n");
@@ -81,7 +87,7 @@ void cli_run_table(const struct campaign *c, size_t columns, struct p2v_buf *out
 		if (!e->wanted)
 			continue;
 		doing_add(&doing, e);
-		cli_cell_add(out, e->wave->name, WAVE_COLUMNS);
+		cli_cell_add(out, e->wave->name, waves);
 		cli_cell_add(out, e->server->name, names);
 		cli_cell_add(out, campaign_step_words[e->state->step], STEP_COLUMNS);
 		cli_cut_add(out, doing.failed || !doing.data ? "" : (const char *)doing.data,

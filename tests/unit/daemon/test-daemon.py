@@ -648,15 +648,21 @@ def the_operators_tool(scene):
     wait("it waits to be tried again", lambda: (server.job("patient") or {}).get("not_before_s", 0) > time.time())
     text = p2v("show", "patient")
     need(" s)" not in text and re.search(r"not before 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d; retry does it now", text), text)
-    p2v("hold", "patient")
-    user = pwd.getpwuid(os.getuid()).pw_name
-    need(f"held by operator {user}" in p2v("show", "patient"), "who holds it")
-    p2v("rm", "patient", "--yes")
     need(json.loads(p2v("show", "web01", "--json"))["name"] == "web01", "show --json")
     need("no kernel that boots" in p2v("logs", "bad"), "logs")
     p2v("approve", "web01", "--reason", "go")
     need("state     proven" in p2v("watch", "web01"), "watch")
     p2v("watch", "bad", expect=1)
+    for words, code in ((["patient"], 1), ([], 0)):
+        watching = subprocess.Popen([P2V, "job", "watch", *words, "--socket", server.socket], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        need(watching.stdout.readline(), "watch shows nothing")
+        watching.send_signal(signal.SIGINT)
+        need(watching.wait(LIMIT_S) == code, f"watch {words} that was interrupted: {watching.returncode}")
+    p2v("hold", "patient")
+    user = pwd.getpwuid(os.getuid()).pw_name
+    need(f"held by operator {user}" in p2v("show", "patient"), "who holds it")
+    p2v("rm", "patient", "--yes")
     p2v("approve", "bad", expect=3)
     p2v("show", "nobody", expect=1)
     p2v("show", "../x", expect=2)
