@@ -198,11 +198,14 @@ static int use_executor(struct reader *rd, struct p2v_span value)
 static int take_address(struct reader *rd, struct p2v_span value)
 {
 	struct stanza *s = &rd->now;
-	struct facts_nic *n = s->address.n ? nic(rd) : NULL;
-	int r = !s->address.n ? 0
-		: !n	      ? P2V_ENOMEM
-		     : net_address(n, "static", s->address, s->netmask, s->gateway, rd->err);
+	struct facts_nic *n;
+	int r = 0;
 
+	if (s->address.n && p2v_span_eq(s->method, "static")) {
+		n = nic(rd);
+		r = n ? net_address(n, "static", s->address, s->netmask, s->gateway, rd->err)
+		      : P2V_ENOMEM;
+	}
 	p2v_word_next(&value, &s->address);
 	return r;
 }
