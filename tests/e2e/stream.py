@@ -632,6 +632,22 @@ def killed_in_the_middle(steps):
 
 
 @case
+def continued_another_day(steps):
+    """A copy that was cut off, and a disk that was written to since: the image is the disk of now, and not half of each."""
+    disk = make_noise(os.path.join(steps.work, "day.img"), 64)
+    agent = Agent(steps, disk, "day", "--limit", "16M")
+    agent.wait_bytes(48 * MIB)
+    strike(steps, agent, "agent")
+    agent.end()
+    changed = change_blocks(disk, 0.01, 5)
+    result = steps.send([disk], None, "--name", "day")
+    image_is(steps, "day", disk)
+    sent, kept = (result["disks"][0][word] for word in ("sent_bytes", "kept_bytes"))
+    need(kept > 0 and sent < 64 * MIB, f"{sent} bytes sent, {kept} kept")
+    print(f"      {len(changed)} grains of 1024 were changed: {sent >> 20} MiB sent, {kept >> 20} kept")
+
+
+@case
 def server_shuts_down(steps):
     """SIGTERM for all that runs at the server's end, as when it is shut down in order: the agent connects again by itself."""
     disk = make_noise(os.path.join(steps.work, "down.img"), 48)
