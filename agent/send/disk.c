@@ -7,7 +7,7 @@
 
 #include "agent/send/pipeline.h"
 
-static int disk_open(struct conn *c, const struct send_spec *spec, uint16_t disk,
+static int disk_open(struct conn *c, const struct send_spec *spec, uint16_t disk, bool refresh,
 	uint64_t *ret_durable, struct p2v_err *err)
 {
 	const struct send_disk *d = &spec->disks[disk];
@@ -17,7 +17,7 @@ static int disk_open(struct conn *c, const struct send_spec *spec, uint16_t disk
 			.sector = d->io->logical_sector_bytes,
 			.grain = BLOCK_GRAIN_BYTES,
 			.digest_kind = WIRE_DIGEST_XXH3_128,
-			.pass = spec->refresh ? WIRE_PASS_REFRESH : WIRE_PASS_COPY,
+			.pass = refresh ? WIRE_PASS_REFRESH : WIRE_PASS_COPY,
 			.used = block_extents_sum(d->extents, EXTENT_USED)}};
 	int r;
 
@@ -266,8 +266,8 @@ static void others_note(const struct send_spec *spec, uint16_t disk, uint64_t du
 		result->others = durable > 0;
 	if (!result->opened && result->others && !spec->refresh && spec->progress)
 		p2v_progress_say(spec->progress,
-			"%s: an earlier run has sent a part of it: what is the same still is not "
-			"sent again",
+			"%s: an earlier run has sent some of it or all: what is the same still is "
+			"not sent again",
 			spec->machine->disks[disk].path);
 	result->opened = true;
 }
@@ -290,19 +290,19 @@ int send_disk_run(struct conn *c, const struct send_spec *spec, uint16_t disk,
 		.paused_ctx = spec->paused_ctx,
 		.progress = spec->progress,
 		.result = result};
+	bool refresh = spec->refresh || result->again;
 	uint64_t durable = 0;
 	int r;
 
 	if (!must)
 		return p2v_err_set(err, P2V_ENOMEM, "out of memory");
-	r = disk_open(c, spec, disk, &durable, err);
+	r = disk_open(c, spec, disk, refresh, &durable, err);
 	if (r == 0) {
 		others_note(spec, disk, durable, result);
 		pass.resume = durable && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.defer = spec->rescue && c->terms.features & WIRE_FEATURE_RESUME;
 		pass.repeats = c->terms.features & WIRE_FEATURE_REPEAT;
-		pass.mode =
-			pass.resume && (spec->refresh || result->others) ? SEND_REFRESH : SEND_COPY;
+		pass.mode = pass.resume && (refresh || result->others) ? SEND_REFRESH : SEND_COPY;
 		r = copy_and_verify(&pass, &first, must, err);
 	}
 	free(must);

@@ -89,11 +89,35 @@ static bool all_verified(const struct send_result *result)
 	return true;
 }
 
+static bool any_again(const struct send_result *result)
+{
+	for (size_t i = 0; i < result->n_disks; i++)
+		if (result->disks[i].again)
+			return true;
+	return false;
+}
+
+/* In a second pass all are wanted, and only we know which of them are done. Else the receiver does
+ * not want what is verified; but the machine may have been in use since an earlier run came so far:
+ * that disk is gone over again. */
+static bool is_wanted(const struct conn *c, const struct send_spec *spec,
+	const struct wire_admit *admit, uint16_t i, struct send_disk_result *disk)
+{
+	bool wanted = wire_admit_wants(admit, i);
+
+	if (spec->refresh || admit->how == WIRE_HOW_REFRESH)
+		return !disk->verified;
+	if (!wanted && !disk->opened && c->terms.features & WIRE_FEATURE_REFRESH)
+		disk->again = true;
+	return wanted || (disk->again && !disk->verified);
+}
+
 /* A job that has been finished is written to only by who said so. */
 static int how_check(const struct wire_admit *admit, const struct send_spec *spec,
 	const struct send_result *result, struct p2v_err *err)
 {
-	if (admit->how != WIRE_HOW_REFRESH || spec->refresh || all_verified(result))
+	if (admit->how != WIRE_HOW_REFRESH || spec->refresh || all_verified(result) ||
+		any_again(result))
 		return 0;
 	return p2v_err_set(err, P2V_EREFUSED,
 		"job %s was copied before: --refresh sends what has changed since; to copy the "
@@ -121,11 +145,8 @@ static int admit(struct conn *c, const struct send_spec *spec, struct send_resul
 		r = conn_answer(c, words_watch, &watch, &msg, err);
 	if (r < 0)
 		return r;
-	/* In a second pass all are wanted, and only we know which of them are done. */
 	for (size_t i = 0; i < spec->machine->n_disks; i++)
-		ret_wanted[i] = spec->refresh || msg.admit.how == WIRE_HOW_REFRESH
-					? !result->disks[i].verified
-					: wire_admit_wants(&msg.admit, (uint16_t)i);
+		ret_wanted[i] = is_wanted(c, spec, &msg.admit, (uint16_t)i, &result->disks[i]);
 	c->token = msg.admit.token;
 	wire_text_copy(msg.admit.job, name, sizeof(name));
 	free(result->job);

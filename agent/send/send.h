@@ -91,6 +91,7 @@ struct send_disk_result {
 	/* What the receiver had when this disk was first opened is somebody else's: an earlier
 	 * run's, of another time. Below own_bytes it is what this run has read, too. */
 	bool opened, others;
+	bool again; /* an earlier run came to VERIFIED: this one makes a second pass over it */
 	uint64_t own_bytes;
 };
 

@@ -648,6 +648,24 @@ def continued_another_day(steps):
 
 
 @case
+def second_disk_another_day(steps):
+    """The same between two disks: the first one was done, and is written to before the second one is."""
+    disks = [make_noise(os.path.join(steps.work, f"day{i}.img"), size, seed=i) for i, size in enumerate((24, 96))]
+    agent = Agent(steps, disks[0], "days", "--limit", "16M", "--disk", disks[1])
+    agent.wait_for(lambda: any("day1.img" in line and '"done":3' in line for line in agent.said), "the second disk's turn")
+    strike(steps, agent, "agent")
+    agent.end()
+    changed = change_blocks(disks[0], 0.002, 6)
+    result = steps.send(disks, None, "--name", "days")
+    for i, disk in enumerate(disks):
+        raw = os.path.join(steps.work, "day.raw")
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw",
+                        os.path.join(steps.jobs, "days", "image", f"disk{i}.qcow2"), raw], check=True)
+        need(digest(raw) == digest(disk), f"image {i} is not the disk")
+    print(f"      {len(changed)} grains of the first were changed: {result['disks'][0]['sent_bytes'] >> 20} MiB of it sent")
+
+
+@case
 def server_shuts_down(steps):
     """SIGTERM for all that runs at the server's end, as when it is shut down in order: the agent connects again by itself."""
     disk = make_noise(os.path.join(steps.work, "down.img"), 48)

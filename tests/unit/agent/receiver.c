@@ -102,7 +102,7 @@ static int on_inventory(struct serve *s, const struct wire_msg *m)
 		p2v_sleep_ms(s->rx->wait_ms);
 		return P2V_ELINK;
 	}
-	wire_admit_add(&wanted, 0, true);
+	wire_admit_add(&wanted, 0, !s->rx->unwanted);
 	msg.admit.how = s->rx->finished		 ? WIRE_HOW_REFRESH
 			: s->rx->connections > 1 ? WIRE_HOW_CONTINUED
 						 : WIRE_HOW_NEW;

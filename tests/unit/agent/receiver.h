@@ -35,6 +35,7 @@ struct receiver {
 	uint64_t mute_after; /* chunks; then the first connection falls silent, and keepalive is 1 s
 			      */
 	bool short_of_patience; /* keepalive is 1 s */
+	bool unwanted;		/* the disk is verified: ADMIT does not ask for it */
 	unsigned wait_ms;	/* to be admitted; then the first connection is lost */
 	uint64_t pull_offset, pull_length;
 	bool ping;	 /* and wants the PONG before anything is TAKEN */

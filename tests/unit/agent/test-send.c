@@ -332,6 +332,25 @@ static void test_continued_is_compared(void **state)
 		continued_with_cuts(cuts);
 }
 
+/* So is a disk that an earlier run was done with, where the job was not. */
+static void test_verified_another_day(void **state)
+{
+	struct scene *s = scene_new();
+
+	(void)state;
+	assert_int_equal(scene_run(s), 0);
+	send_result_finish(&s->result);
+	disk_change(s);
+	s->rx.finished = false;
+	s->rx.unwanted = true;
+	s->rx.data_bytes = 0;
+	assert_int_equal(scene_run(s), 0);
+	assert_same_disk(s);
+	assert_int_equal(s->rx.pass, WIRE_PASS_REFRESH);
+	assert_int_equal(s->rx.data_bytes, 3 * GRAIN + 123 * 512 % GRAIN);
+	scene_free(s);
+}
+
 static void test_refresh_of_nothing(void **state)
 {
 	struct scene *s = scene_new();
@@ -750,6 +769,7 @@ int main(void)
 		cmocka_unit_test(test_read_error_names_disk_and_offset),
 		cmocka_unit_test(test_patience_begins_with_the_loss),
 		cmocka_unit_test(test_continued_is_compared),
+		cmocka_unit_test(test_verified_another_day),
 		cmocka_unit_test(test_rescue),
 		cmocka_unit_test(test_naming_takes_long),
 		cmocka_unit_test(test_limit),
