@@ -91,6 +91,7 @@ static int user_make(struct p2v_err *err)
 static int items_make(const struct server_place *place, struct p2v_err *err)
 {
 	static const char *const words[] = {"is there", "made", "renewed"};
+	bool renewed = false;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < server_n_items; i++) {
@@ -102,7 +103,13 @@ static int items_make(const struct server_place *place, struct p2v_err *err)
 		r = server_item_make(place, &server_items[i], &state, err);
 		if (r == 0)
 			printf("%-8s %s\n", words[state], path ? path : "");
+		renewed = renewed || state == SERVER_DIFFERS;
 	}
+	/* Not done here: what p2vd is at would be done again. */
+	if (r == 0 && renewed)
+		printf("What was renewed counts for p2vd from its next start: systemctl restart "
+		       "p2vd.service%s\n",
+			place->port ? " p2v-sshd.service" : "");
 	return r;
 }
 
@@ -264,6 +271,12 @@ static void check_running(struct server_report *report, const struct server_conf
 	int r = cli_server_get(&server, "/v1/server", &control_server_type, &answer, &err);
 
 	say(report, r == 0, "p2vd answers", err.text);
+	if (r == 0 && answer.program && strcmp(answer.program, P2V_VERSION) != 0) {
+		p2v_autofree char *what = p2v_strf("p2vd is of version %s", answer.program);
+
+		say(report, false, what ? what : "p2vd",
+			"this p2v is of " P2V_VERSION ": restart it (systemctl restart p2vd)");
+	}
 	p2v_json_free(&control_server_type, &answer);
 }
 
