@@ -15,12 +15,22 @@ static struct p2v_span first_word(struct p2v_span text)
 	return word;
 }
 
+static uint32_t count_ends(struct p2v_span line)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < line.n; i++)
+		n += line.p[i] == '\n';
+	return n;
+}
+
 bool net_ini_next(struct net_ini *i)
 {
 	struct p2v_span line;
 
-	while (p2v_line_next(&i->rest, &line)) {
-		i->line++;
+	while (p2v_line_next_joined(&i->rest, &line)) {
+		i->line += 1 + i->joined;
+		i->joined = count_ends(line);
 		i->text = line = p2v_span_trim(line);
 		if (line.n == 0 || line.p[0] == '#' || line.p[0] == ';')
 			continue;

@@ -85,13 +85,15 @@ int net_config_add(const struct net_config *c, const char *path, const char *dia
 /* bond, bridge, vlan, ... of the words that files use, in any case; ethernet for unknown ones. */
 const char *net_kind_of(struct p2v_span word);
 
-/* Lines "key=value" under lines "[section]"; comments begin with '#' or ';'. */
+/* Lines "key=value" under lines "[section]"; comments begin with '#' or ';'. A '\' at its end joins
+ * a line to the next one. */
 struct net_ini {
 	struct p2v_span rest;
 	struct p2v_span section, key, value; /* value: without quotes around it */
 	struct p2v_span text;		     /* the line, without blanks at its ends */
-	uint32_t line;
-	bool shell; /* set by who reads: a value without quotes ends at a blank */
+	uint32_t line;	 /* its number, of the first where it stands on several */
+	uint32_t joined; /* so many more lines it has */
+	bool shell;	 /* set by who reads: a value without quotes ends at a blank */
 };
 bool net_ini_next(struct net_ini *i);
 bool net_is_yes(struct p2v_span value);
