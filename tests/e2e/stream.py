@@ -354,6 +354,18 @@ class Writer(threading.Thread):
             self.n += 1
 
 
+def at_rest(disk, limit_s=60):
+    """Waits until an ext4 is cleanly unmounted: whoever made a mount namespace meanwhile holds a copy of the mount."""
+    end = time.monotonic() + limit_s
+    while True:
+        with open(disk, "rb") as file:
+            file.seek(1024 + 0x60)
+            if not int.from_bytes(file.read(4), "little") & 4:  # needs_recovery
+                return
+        need(time.monotonic() < end, f"{disk} stays mounted somewhere")
+        time.sleep(0.1)
+
+
 @case
 def hot_then_cold(steps):
     """A first pass while somebody writes to the mounted disk, a second one when it is at rest: the cold disk, exactly."""
@@ -378,6 +390,7 @@ def hot_then_cold(steps):
             subprocess.run(["umount", mount], check=True)
     finally:
         subprocess.run(["losetup", "-d", loop], check=True)
+    at_rest(disk)
     result = steps.send([disk], None, "--name", "hot", "--refresh")
     need(result["disks"][0]["verified"], "it is not verified")
     raw = os.path.join(steps.work, "hot.raw")
