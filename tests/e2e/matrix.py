@@ -155,6 +155,8 @@ def again(box, images, work, build):
 
 
 def degraded(box, images, work, build):
+    if not os.path.exists(images[0] + ".census"):
+        physical(box, images, work, build)
     converted(box, images[:-1], work, build, gone=("swap ",))
 
 
