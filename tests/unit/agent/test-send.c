@@ -295,8 +295,6 @@ static void test_refresh(void **state)
 		refresh_with_cuts(cuts);
 }
 
-/* What an earlier run has sent may be of another time (the machine was started in between): the
- * result is the disk as it is now, and what is the same is not sent again. */
 /* Asked before each piece: the receiver's answers come in time, whatever the load here. */
 static bool slow_down(void *ctx)
 {
@@ -305,6 +303,8 @@ static bool slow_down(void *ctx)
 	return false;
 }
 
+/* What an earlier run has sent may be of another time (the machine was started in between): the
+ * result is the disk as it is now, and what is the same is not sent again. */
 static void continued_with_cuts(unsigned n_cuts)
 {
 	struct scene *s = scene_new_sized(40 * P2V_MIB);
