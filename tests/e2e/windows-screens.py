@@ -56,17 +56,19 @@ TEXT_MODE, BLUE = 3, 0x12
 STOP = ("A problem has been detected and Windows has been shut down to prevent damage\\r\\nto your computer.\\r\\n\\r\\n"
         "Technical information:\\r\\n\\r\\n"
         "*** STOP: 0x0000007B (0xF78D2524,0xC0000034,0x00000000,0x00000000)\\r\\n")
-# Shows a picture, and writes to its disk as a running system does.
+# Shows a picture, which comes on the screen with the next thing that is written; and writes to its disk as a
+# running system does.
 SHOW = """insmod all_video
 set gfxmode=1024x768x32,1024x768
 terminal_output gfxterm
 background_image (hd0,msdos1)/screen.tga
+echo
 {writes}
 sleep 3600
 """
 WRITE = "save_env -f (hd0,msdos1)/grubenv root\n"
 MODULES = ["biosdisk", "part_msdos", "fat", "all_video", "vbe", "terminal", "gfxterm", "gfxterm_background", "tga",
-           "loadenv", "sleep"]
+           "echo", "loadenv", "sleep"]
 
 
 def disk_of(steps):
