@@ -52,7 +52,7 @@ set -e
 [ "$1" = purge ] || exit 0
 base=/srv/p2v
 if [ -r /etc/p2v/p2vd.conf ]; then
-	said=$(sed -n 's/^base: *//p' /etc/p2v/p2vd.conf | tail -n 1 | tr -d "\\"'")
+	said=$(sed -n 's/[[:space:]]#.*//; s/[[:space:]]*$//; s/^base: *//p' /etc/p2v/p2vd.conf | tail -n 1 | tr -d "\\"'")
 	case $said in /?*) base=$said ;; esac
 fi
 rm -f {files}

@@ -139,7 +139,8 @@ def use(options, root, work, programs):
     wait("all is well", lambda: "bad" not in root.run("sh", "-c", "p2v server check || true"), 60)
     root.run("p2v", "key", "new", "campaign", "--output", "/root/campaign")
     agent(options, root, work, port, "web01")
-    wait("it is received", lambda: '"state": "received"' in root.run("p2v", "job", "show", "web01", "--json"))
+    # p2vd sees it within a second.
+    wait("it is received", lambda: '"state": "received"' in root.run("sh", "-c", "p2v job show web01 --json || true"))
     need(os.stat(root.path + "/srv/p2v/web01/image.json").st_uid == os.stat(root.path + "/var/lib/p2v").st_uid, "the owner")
     # The key opens nothing else.
     done = subprocess.run(["ssh", "-p", str(port), "-i", root.path + "/root/campaign", "-o", "BatchMode=yes", "-o",
@@ -187,6 +188,8 @@ def run(options, work):
         root.run("dpkg", "-i", "/tmp/p2v.deb")
         shutil.rmtree(root.path + "/srv/p2v/web01")
         shutil.rmtree(root.path + "/srv/p2v/web02", ignore_errors=True)
+        with open(root.path + "/etc/p2v/p2vd.conf", "a") as file:
+            file.write('base: "/srv/p2v"  # on the large disks\n')
         root.run("dpkg", "-r", "p2v")
         need(os.path.exists(root.path + "/etc/p2v/p2vd.conf"), "to remove it takes the settings")
         root.run("dpkg", "-P", "p2v")
