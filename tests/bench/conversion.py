@@ -11,7 +11,7 @@ import sys
 
 from lib import server, vm, walk
 
-# Of the matrix: one disk each, without a key, and of those that virt-v2v converts without an error.
+# Of the matrix: one disk each, without a key. Of nvme-names virt-v2v 2.2.0 finds no root, and there is no ratio.
 SERVERS = ["debian12-bios", "nvme-names", "i386-lvm"]
 
 # Runs a command as the one child of a process of its own, which inherits the account of all that it waited for.
