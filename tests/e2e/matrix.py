@@ -28,7 +28,8 @@ LIMIT_S = 600
 GIVES_UP_LIMIT_S = 1200
 # What the initramfs of each kind writes while it still waits for its root. Its words are put together when it is
 # written, so that no file of the initramfs holds them in this form.
-GIVES_UP = ["Warning: dracut-initqueue: timeout, still waiting", "Gave up waiting for root file system device"]
+GIVES_UP = ["Warning: dracut-initqueue: timeout, still waiting", "Gave up waiting for root file system device",
+            "Timed out waiting for device dev-"]
 
 
 def on_screen(text):

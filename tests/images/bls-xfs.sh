@@ -65,7 +65,9 @@ mv "$tree/boot/initrd.img-$kernel" "$tree/boot/initramfs-$kernel.img"
 cp "$tree/boot/vmlinuz-$kernel" "$tree/boot/vmlinuz-0-rescue-$machine_id"
 cp "$tree/boot/initramfs-$kernel.img" "$tree/boot/initramfs-0-rescue-$machine_id.img"
 
-options="root=UUID=$SERVER_ROOT_UUID ro resume=/dev/disk/by-id/ata-QEMU_HARDDISK_$SERVER_DISK_SERIAL-part2 quiet"
+# dracut with systemd waits for its root for ever where nothing else is said, and writes nothing: untouched on
+# virtio it could not be told from a slow one.
+options="root=UUID=$SERVER_ROOT_UUID ro resume=/dev/disk/by-id/ata-QEMU_HARDDISK_$SERVER_DISK_SERIAL-part2 rd.timeout=120 quiet"
 mkdir -p "$tree/boot/grub2" "$tree/boot/loader/entries"
 # As kernel-install of that family writes them.
 for name in "$kernel" "0-rescue-$machine_id"; do
