@@ -26,6 +26,7 @@ struct inspection {
 	struct facts_os *os;
 	struct guest_dir etc; /* /etc, read once: most files asked for are absent */
 	struct guest_dir boot;
+	struct net_ids *ids; /* while the network is read */
 	struct p2v_err *err;
 };
 

@@ -5,7 +5,8 @@
  * They are shell, but as people and tools write them: KEY=value, quoted or not.
  *
  * SUSE's names say what a card is found by: ifcfg-eth0, ifcfg-eth-id-00:11:22:33:44:55,
- * ifcfg-bus-pci-0000:02:01.0.
+ * ifcfg-bus-pci-0000:02:01.0. Those of NetworkManager's (nm-settings-ifcfg-rh(5)) say nothing: they
+ * are what somebody called the profile.
  */
 
 #include <string.h>
@@ -23,7 +24,7 @@ struct ifcfg {
 	struct numbered numbered[NET_MAX_ADDRESSES];
 	size_t n_numbered;
 	const char *path;
-	bool suse;
+	bool suse, profile; /* with a number, so NetworkManager's */
 };
 
 static struct numbered *numbered(struct ifcfg *f, struct p2v_span suffix)
@@ -136,10 +137,30 @@ static void take_rh(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
 		c->kind = "vlan";
 	else if (p2v_span_eq(key, "PHYSDEV"))
 		c->raw_device = v;
+	else if (p2v_span_eq(key, "BOND_IFACES"))
+		take_words(c, v);
+	else if (p2v_span_eq(key, "TEAM_CONFIG"))
+		net_config_team(c, v);
+	else if (p2v_span_eq(key, "UUID"))
+		f->profile = v.n > 0;
 	else if (p2v_span_eq(key, "IPV6ADDR") || p2v_span_eq(key, "IPV6ADDR_SECONDARIES"))
 		take_ipv6_list(c, v);
 	else if (p2v_span_eq(key, "IPV6_DEFAULTGW"))
 		c->gateway6 = p2v_span_until(v, '%', NULL);
+}
+
+/* BONDING_SLAVE0, BONDING_SLAVE_0, TEAM_PORT_DEVICE_0: the interface is made of it. */
+static void take_member(struct net_config *c, struct p2v_span key, struct p2v_span v)
+{
+	if (p2v_span_starts(key, "TEAM"))
+		c->kind = "bond";
+	net_config_member(c, device(v));
+}
+
+static void set_team(struct net_config *c, struct p2v_span runner)
+{
+	c->kind = "bond";
+	net_config_team(c, runner);
 }
 
 static void take_suse(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
@@ -152,8 +173,10 @@ static void take_suse(struct ifcfg *f, struct p2v_span key, struct p2v_span v)
 		c->manual = p2v_span_eq(v, "manual") || p2v_span_eq(v, "off");
 	else if (p2v_span_eq(key, "BONDING_MASTER") && net_is_yes(v))
 		c->kind = "bond";
-	else if (p2v_span_starts(key, "BONDING_SLAVE"))
-		net_config_member(c, device(v));
+	else if (p2v_span_starts(key, "BONDING_SLAVE") || p2v_span_starts(key, "TEAM_PORT_DEVICE"))
+		take_member(c, key, v);
+	else if (p2v_span_eq(key, "TEAM_RUNNER"))
+		set_team(c, v);
 	else if (p2v_span_eq(key, "BONDING_MODULE_OPTS"))
 		take_bond_options(c, v);
 	else if (p2v_span_eq(key, "BRIDGE") && net_is_yes(v))
@@ -197,9 +220,8 @@ static void read_all(struct ifcfg *f, struct p2v_span text)
 /* What SUSE's file names and its slaves' say: a card by its address or its place. */
 static void name_by_hardware(struct ifcfg *f, struct p2v_span file)
 {
-	struct p2v_span name = f->c.name;
+	struct p2v_span name = file;
 
-	f->c.name = (struct p2v_span){0};
 	if (p2v_span_starts(name, "eth-"))
 		name = p2v_span_skip(name, 4);
 	if (p2v_span_starts(name, "id-") && net_is_mac(p2v_span_skip(name, 3)))
@@ -211,9 +233,20 @@ static void name_by_hardware(struct ifcfg *f, struct p2v_span file)
 		f->c.name = file;
 }
 
+/* Red Hat's file without DEVICE=: for the card with that address; a profile without one for any. */
+static void name_by_profile(struct ifcfg *f, struct p2v_span file)
+{
+	bool card = !f->c.kind || strcmp(f->c.kind, "ethernet") == 0;
+
+	if (!card || p2v_span_eq(file, "lo") || (!net_is_mac(f->c.mac) && !f->profile))
+		f->c.name = file;
+	else if (!f->c.mac.n)
+		net_config_match(&f->c, "name", p2v_span_str("*"), p2v_span_str(""), f->path, 0);
+}
+
 /* ifcfg-eth0:1 is a further address of eth0. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
-	struct facts_os *os, struct p2v_err *err)
+	const struct net_ids *ids, struct facts_os *os, struct p2v_err *err)
 {
 	struct ifcfg f = {.path = path, .suse = strcmp(dialect, "ifcfg-suse") == 0};
 	const char *base = strrchr(path, '/');
@@ -226,11 +259,12 @@ int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	if (memmem(file.p, file.n, "-range", 6))
 		return 0;
 	read_all(&f, text);
-	if (f.c.name.n == 0) {
-		f.c.name = file;
-		if (f.suse)
-			name_by_hardware(&f, file);
-	}
+	if (f.c.name.n == 0 && f.suse)
+		name_by_hardware(&f, file);
+	else if (f.c.name.n == 0)
+		name_by_profile(&f, file);
+	f.c.master = net_ids_find(ids, f.c.master);
+	f.c.raw_device = net_ids_find(ids, f.c.raw_device);
 	f.c.name = p2v_span_until(f.c.name, ':', NULL);
 	if (f.suse && !f.c.raw_device.n && f.c.kind && strcmp(f.c.kind, "bond") != 0 &&
 		net_is_vlan_name(f.c.name, &ignored, &id) && p2v_span_starts(f.c.name, "vlan"))
@@ -238,6 +272,19 @@ int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	if (p2v_span_eq(f.c.name, "lo"))
 		f.c.kind = "loopback";
 	return net_config_add(&f.c, path, dialect, os, err);
+}
+
+int net_ifcfg_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err)
+{
+	struct net_ini i = {.rest = text, .shell = true};
+	struct p2v_span uuid = {0}, name = {0};
+
+	while (net_ini_next(&i))
+		if (p2v_span_eq(i.key, "UUID"))
+			uuid = i.value;
+		else if (p2v_span_eq(i.key, "DEVICE"))
+			name = i.value;
+	return net_ids_add(ids, uuid, name, err);
 }
 
 static int set_gateway(struct facts_address *a, struct p2v_span gateway, struct p2v_err *err)

@@ -15,6 +15,7 @@ struct stanza {
 	bool open;
 	bool inet6;
 	struct p2v_span name, method, address, netmask, gateway;
+	struct p2v_span ovs_type, ovs_bridge, ovs_options;
 };
 
 struct reader {
@@ -33,6 +34,34 @@ static struct facts_nic *nic(struct reader *rd)
 		rd->os, p2v_span_until(rd->now.name, ':', NULL), "ifupdown", rd->path, rd->err);
 }
 
+/* "ovs_options tag=7" */
+static uint32_t ovs_tag(struct p2v_span options)
+{
+	struct p2v_span word;
+	uint64_t id = 0;
+
+	while (p2v_word_next(&options, &word))
+		if (p2v_span_starts(word, "tag="))
+			p2v_span_u64(p2v_span_skip(word, 4), 4094, &id);
+	return (uint32_t)id;
+}
+
+/* Open vSwitch (its ifupdown script): the host's own port of a bridge has its address on the wire
+ * of the bridge's cards, in a VLAN or in none. "OVSPort" is a card. */
+static int end_ovs(const struct stanza *s, struct facts_nic *n, struct p2v_err *err)
+{
+	uint32_t tag = ovs_tag(s->ovs_options);
+	int r;
+
+	if (!s->ovs_type.n || p2v_span_eq(s->ovs_type, "OVSPort"))
+		return 0;
+	if (!p2v_span_eq(s->ovs_type, "OVSIntPort"))
+		return net_kind(n, net_kind_of(s->ovs_type), err);
+	n->vlan_id = tag;
+	r = net_kind(n, tag ? "vlan" : "bridge", err);
+	return r == 0 && s->ovs_bridge.n ? net_member(n, s->ovs_bridge, err) : r;
+}
+
 static int end_stanza(struct reader *rd)
 {
 	struct stanza s = rd->now;
@@ -44,6 +73,8 @@ static int end_stanza(struct reader *rd)
 	n = nic(rd);
 	if (!n)
 		return rd->err ? rd->err->kind : P2V_ENOMEM;
+	if (end_ovs(&s, n, rd->err) < 0)
+		return P2V_ENOMEM;
 	if (p2v_span_eq(s.method, "loopback"))
 		return net_kind(n, "loopback", rd->err);
 	if (p2v_span_eq(s.method, "dhcp"))
@@ -227,6 +258,16 @@ static int read_option(struct reader *rd, struct p2v_span option, struct p2v_spa
 		return add_members(rd, "bond", value);
 	else if (is_option(option, "bond-master"))
 		return add_to_bond(rd, value);
+	else if (is_option(option, "ovs-bonds"))
+		return add_members(rd, "bond", value);
+	else if (is_option(option, "ovs-ports"))
+		return add_members(rd, "bridge", value);
+	else if (is_option(option, "ovs-type"))
+		rd->now.ovs_type = p2v_span_trim(value);
+	else if (is_option(option, "ovs-bridge"))
+		rd->now.ovs_bridge = p2v_span_trim(value);
+	else if (is_option(option, "ovs-options"))
+		rd->now.ovs_options = value;
 	else if (is_option(option, "bridge-ports"))
 		return add_members(rd, "bridge", value);
 	else if (is_option(option, "vlan-raw-device"))

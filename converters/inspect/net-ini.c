@@ -69,6 +69,7 @@ static const struct {
 	{"team", "bond"},
 	{"bridge", "bridge"},
 	{"ovsbridge", "bridge"},
+	{"ovsbond", "bond"},
 	{"vlan", "vlan"},
 	{"loopback", "loopback"},
 	{"ethernet", "ethernet"},
@@ -126,12 +127,26 @@ void net_config_member(struct net_config *c, struct p2v_span member)
 		c->members[c->n_members++] = member;
 }
 
+void net_config_members(struct net_config *c, struct p2v_span words)
+{
+	struct p2v_span word;
+
+	while (p2v_word_next(&words, &word))
+		net_config_member(c, word);
+}
+
 void net_config_match(struct net_config *c, const char *key, struct p2v_span value,
 	struct p2v_span text, const char *path, uint32_t line)
 {
 	if (c->n_matches < NET_MAX_MATCHES && value.n)
 		c->matches[c->n_matches++] = (struct net_match){
 			.key = key, .value = value, .text = text, .path = path, .line = line};
+}
+
+void net_config_team(struct net_config *c, struct p2v_span conf)
+{
+	if (memmem(conf.p, conf.n, "lacp", 4))
+		c->mode = p2v_span_str("lacp");
 }
 
 void net_config_gateway(struct net_config *c, struct p2v_span gateway)

@@ -24,11 +24,22 @@ static void take_address(struct net_config *c, struct p2v_span v)
 	net_config_gateway(c, p2v_span_trim(p2v_span_until(rest, old ? ';' : ',', NULL)));
 }
 
+/* route1=0.0.0.0/0,192.0.2.1,100: the default one; route1_options are no route. */
+static void take_route(struct net_config *c, const struct net_ini *i)
+{
+	struct p2v_span gateway, to = p2v_span_until(i->value, ',', &gateway);
+
+	if (p2v_span_eq(to, "0.0.0.0/0") || p2v_span_eq(to, "::/0"))
+		net_config_gateway(c, p2v_span_trim(p2v_span_until(gateway, ',', NULL)));
+}
+
 /* address1, addresses1, address: of both families. */
 static void take_ip(struct net_config *c, const struct net_ini *i)
 {
 	if (p2v_span_starts(i->key, "address"))
 		take_address(c, i->value);
+	else if (p2v_span_starts(i->key, "route"))
+		take_route(c, i);
 	else if (p2v_span_eq(i->key, "gateway"))
 		net_config_gateway(c, i->value);
 	else if (p2v_span_eq(i->key, "method") && p2v_span_eq(i->section, "ipv4"))
@@ -78,15 +89,7 @@ static void take_bond(struct net_config *c, const struct net_ini *i)
 		c->name = i->value;
 }
 
-static struct p2v_span name_of(struct p2v_span id, char *const *ids, size_t n_ids)
-{
-	for (size_t i = 0; id.n && i + 1 < n_ids; i += 2)
-		if (p2v_span_eq(id, ids[i]) && *ids[i + 1])
-			return p2v_span_str(ids[i + 1]);
-	return id;
-}
-
-int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, size_t n_ids,
+int net_keyfile_parse(struct p2v_span text, const char *path, const struct net_ids *ids,
 	struct facts_os *os, struct p2v_err *err)
 {
 	struct net_ini i = {.rest = text};
@@ -101,6 +104,8 @@ int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, 
 			take_ethernet(&c, &i);
 		else if (p2v_span_eq(i.section, "bond") || p2v_span_eq(i.section, "bridge"))
 			take_bond(&c, &i);
+		else if (is_key(&i, "team", "config"))
+			net_config_team(&c, i.value);
 		else if (is_key(&i, "vlan", "id"))
 			c.vlan_id = i.value;
 		else if (is_key(&i, "vlan", "parent"))
@@ -110,8 +115,8 @@ int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, 
 		else if (p2v_span_eq(i.section, "ipv4") || p2v_span_eq(i.section, "ipv6"))
 			take_ip(&c, &i);
 	}
-	c.master = name_of(c.master, ids, n_ids);
-	c.raw_device = name_of(c.raw_device, ids, n_ids);
+	c.master = net_ids_find(ids, c.master);
+	c.raw_device = net_ids_find(ids, c.raw_device);
 	c.master_kind = c.master_kind ? c.master_kind : "bond";
 	/* A profile for cards that names none is used for any. */
 	if (!c.name.n && !c.mac.n && !c.n_matches && c.kind && strcmp(c.kind, "ethernet") == 0)
@@ -119,7 +124,7 @@ int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, 
 	return net_config_add(&c, path, "networkmanager", os, err);
 }
 
-void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_span *ret_name)
+int net_keyfile_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err)
 {
 	struct net_ini i = {.rest = text};
 	struct p2v_span uuid = {0}, name = {0};
@@ -129,6 +134,5 @@ void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_
 			uuid = i.value;
 		else if (p2v_span_eq(i.key, "interface-name") && !p2v_span_eq(i.section, "match"))
 			name = i.value;
-	*ret_uuid = uuid;
-	*ret_name = name;
+	return net_ids_add(ids, uuid, name, err);
 }

@@ -128,18 +128,10 @@ static void read_masks(struct inspection *in)
  */
 static int read_cloud_file(struct inspection *in, const char *path, struct p2v_span text)
 {
-	struct facts scratch = {.version = 1};
-	struct p2v_err why = {0};
-	bool managed = false;
-	struct facts_os *os =
-		p2v_json_grow((void **)&scratch.systems, &scratch.n_systems, sizeof(*os));
-	int r = os ? net_netplan_parse(text, path, os, &managed, &why) : P2V_ENOMEM;
-
-	model_facts_finish(&scratch);
-	if (r == P2V_ENOMEM)
-		return p2v_err_set(in->err, r, "no memory");
 	/* The mark that inspect_cloud looks for, and takes away. */
-	return managed ? inspect_net_ref(in, "cloud-told", path, 0, p2v_span_str("network")) : 0;
+	return net_netplan_tells(text)
+		       ? inspect_net_ref(in, "cloud-told", path, 0, p2v_span_str("network"))
+		       : 0;
 }
 
 static bool drop_marks(struct facts_os *os)

@@ -2,7 +2,8 @@
 
 /*
  * netplan(5). What stands under "ethernets:" and the like is an identifier, which is the
- * card's name only where there is no "match:"; members are told by identifiers.
+ * card's name only where there is no "match:"; members are told by identifiers, and all files
+ * together are one configuration: another file may say more of one.
  */
 
 #include <string.h>
@@ -16,9 +17,7 @@
 struct netplan {
 	struct p2v_yaml_tree *tree;
 	const char *path;
-	/* What members call a card, and the name or address that it has. */
-	struct p2v_span ids[NET_MAX_ADDRESSES], names[NET_MAX_ADDRESSES];
-	size_t n_ids;
+	const struct net_ids *ids;
 };
 
 static struct p2v_span get(struct netplan *np, int node, const char *key)
@@ -71,46 +70,50 @@ static void take_addresses(struct netplan *np, int node, struct net_config *c)
 	c->manual = p2v_yaml_get(np->tree, node, "activation-mode") != 0;
 }
 
-static struct p2v_span name_of(const struct netplan *np, struct p2v_span id)
-{
-	for (size_t i = 0; i < np->n_ids; i++)
-		if (p2v_span_same(np->ids[i], id))
-			return np->names[i];
-	return id;
-}
-
 static void take_members(struct netplan *np, int node, struct net_config *c)
 {
 	int list = p2v_yaml_get(np->tree, node, "interfaces"), one;
 	int parameters = p2v_yaml_get(np->tree, node, "parameters");
 
 	for (size_t i = 0; (one = p2v_yaml_item_at(np->tree, list, i)); i++)
-		net_config_member(c, name_of(np, p2v_yaml_scalar(np->tree, one)));
-	c->primary = name_of(np, get(np, parameters, "primary"));
+		net_config_member(c, net_ids_find(np->ids, p2v_yaml_scalar(np->tree, one)));
+	c->primary = net_ids_find(np->ids, get(np, parameters, "primary"));
 	c->mode = get(np, parameters, "mode");
 	c->vlan_id = get(np, node, "id");
-	c->raw_device = name_of(np, get(np, node, "link"));
+	c->raw_device = net_ids_find(np->ids, get(np, node, "link"));
+}
+
+/* What a card is found by: an empty match is any card. */
+static void name_device(struct netplan *np, struct p2v_span id, int node, struct net_config *c)
+{
+	int match = p2v_yaml_get(np->tree, node, "match");
+	struct p2v_span set_name = get(np, node, "set-name"), known = net_ids_find(np->ids, id);
+
+	if (match)
+		take_match(np, match, c);
+	else if (net_is_mac(known))
+		c->mac = known;
+	else if (net_is_pattern(known))
+		net_config_match(c, "name", known, p2v_span_str(""), np->path, 0);
+	else
+		c->name = known;
+	/* The name that it has is looked for; it gets another. */
+	if (match && set_name.n && c->name.n)
+		net_config_match(c, "name", c->name, p2v_span_str(""), np->path, 0);
+	if (set_name.n)
+		c->name = set_name;
+	if (match && !c->name.n && !c->mac.n && !c->n_matches)
+		net_config_match(c, "name", p2v_span_str("*"), p2v_span_str(""), np->path, 0);
 }
 
 static int read_device(struct netplan *np, struct p2v_span id, int node, const char *kind,
 	struct facts_os *os, struct p2v_err *err)
 {
-	int match = p2v_yaml_get(np->tree, node, "match");
 	struct p2v_span set_name = get(np, node, "set-name");
-	struct net_config c = {.kind = kind, .name = match ? (struct p2v_span){0} : id};
+	struct net_config c = {.kind = kind};
 	int r = 0;
 
-	if (match)
-		take_match(np, match, &c);
-	if (set_name.n)
-		c.name = set_name;
-	/* An empty match is any card. */
-	if (match && !c.name.n && !c.mac.n && !c.n_matches)
-		net_config_match(&c, "name", p2v_span_str("*"), p2v_span_str(""), np->path, 0);
-	if (np->n_ids < NET_MAX_ADDRESSES && (c.name.n || c.mac.n)) {
-		np->ids[np->n_ids] = id;
-		np->names[np->n_ids++] = c.name.n ? c.name : c.mac;
-	}
+	name_device(np, id, node, &c);
 	c.clone_mac = get(np, node, "macaddress");
 	take_addresses(np, node, &c);
 	take_members(np, node, &c);
@@ -136,35 +139,86 @@ static const struct {
 	{"vrfs", "other"},
 };
 
+/* The i-th of a section; false behind the last. */
+static bool device_at(struct netplan *np, int section, size_t i, struct p2v_span *ret_id, int *ret)
+{
+	int key = i < MAX_DEVICES ? p2v_yaml_key_at(np->tree, section, i) : 0;
+
+	*ret_id = p2v_yaml_scalar(np->tree, key);
+	*ret = p2v_yaml_value_at(np->tree, section, i);
+	return key != 0;
+}
+
 static int read_section(
 	struct netplan *np, int section, const char *kind, struct facts_os *os, struct p2v_err *err)
 {
-	int r = 0, key;
+	struct p2v_span id;
+	int r = 0, node;
 
-	for (size_t i = 0; r == 0 && i < MAX_DEVICES; i++) {
-		struct p2v_span id;
-
-		key = p2v_yaml_key_at(np->tree, section, i);
-		if (!key)
-			break;
-		id = p2v_yaml_scalar(np->tree, key);
+	for (size_t i = 0; r == 0 && device_at(np, section, i, &id, &node); i++)
 		if (id.n && !p2v_span_eq(id, "renderer"))
-			r = read_device(
-				np, id, p2v_yaml_value_at(np->tree, section, i), kind, os, err);
-	}
+			r = read_device(np, id, node, kind, os, err);
 	return r;
 }
 
-int net_netplan_parse(struct p2v_span text, const char *path, struct facts_os *os,
-	bool *ret_managed, struct p2v_err *err)
+static int open_tree(
+	struct netplan *np, struct p2v_span text, int *ret_network, struct p2v_err *err)
 {
-	struct netplan np = {.path = path};
-	int r = p2v_yaml_tree_new(text, &np.tree, err), network;
+	int r = p2v_yaml_tree_new(text, &np->tree, err);
 
 	if (r < 0)
-		return p2v_err_wrap(err, r, "%s", path);
-	network = p2v_yaml_get(np.tree, p2v_yaml_root(np.tree), "network");
-	*ret_managed = network != 0;
+		return p2v_err_wrap(err, r, "%s", np->path);
+	*ret_network = p2v_yaml_get(np->tree, p2v_yaml_root(np->tree), "network");
+	return 0;
+}
+
+/* What a card that is found by something else than its name is for those that are made of it. */
+static struct p2v_span called(struct netplan *np, struct p2v_span id, int node)
+{
+	int match = p2v_yaml_get(np->tree, node, "match");
+	struct p2v_span set_name = get(np, node, "set-name"), name = get(np, match, "name"),
+			mac = get(np, match, "macaddress");
+
+	return set_name.n ? set_name : name.n ? name : mac.n ? mac : match ? p2v_span_str("*") : id;
+}
+
+int net_netplan_ids(
+	struct p2v_span text, const char *path, struct net_ids *ids, struct p2v_err *err)
+{
+	struct netplan np = {.path = path};
+	struct p2v_span id, name;
+	int network, cards, node, r = open_tree(&np, text, &network, err);
+
+	if (r < 0)
+		return r;
+	cards = p2v_yaml_get(np.tree, network, "ethernets");
+	for (size_t i = 0; r == 0 && device_at(&np, cards, i, &id, &node); i++) {
+		name = called(&np, id, node);
+		if (!p2v_span_same(name, id))
+			r = net_ids_add(ids, id, name, err);
+	}
+	p2v_yaml_tree_free(np.tree);
+	return r;
+}
+
+bool net_netplan_tells(struct p2v_span text)
+{
+	struct netplan np = {.path = ""};
+	int network = 0;
+
+	if (open_tree(&np, text, &network, NULL) == 0)
+		p2v_yaml_tree_free(np.tree);
+	return network != 0;
+}
+
+int net_netplan_parse(struct p2v_span text, const char *path, const struct net_ids *ids,
+	struct facts_os *os, struct p2v_err *err)
+{
+	struct netplan np = {.path = path, .ids = ids};
+	int network, r = open_tree(&np, text, &network, err);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < P2V_N(sections); i++)
 		r = read_section(&np, p2v_yaml_get(np.tree, network, sections[i].section),
 			sections[i].kind, os, err);

@@ -28,8 +28,20 @@ static bool take_match(struct net_config *c, const struct net_ini *i, const char
 	return false;
 }
 
-static void take_match_of_network(struct net_config *c, const struct net_ini *i, const char *path)
+struct network {
+	struct net_config c;
+	struct p2v_span names; /* of cards, patterns among them, or their addresses */
+	struct p2v_span vlans[NET_MAX_ADDRESSES];
+	size_t n_vlans;
+	bool is_primary;
+};
+
+static void take_match_of_network(struct network *n, const struct net_ini *i, const char *path)
 {
+	struct net_config *c = &n->c;
+
+	if (p2v_span_eq(i->key, "Name") || p2v_span_ends(i->key, "MACAddress"))
+		n->names = i->value;
 	if (p2v_span_eq(i->key, "Name") && !net_is_pattern(i->value))
 		c->name = i->value;
 	else if (p2v_span_eq(i->key, "Name") || p2v_span_eq(i->key, "OriginalName"))
@@ -66,12 +78,13 @@ static void take_route(struct route *r, const struct net_ini *i)
 			!p2v_span_eq(i->value, "0.0.0.0/0") && !p2v_span_eq(i->value, "::/0");
 }
 
-struct network {
-	struct net_config c;
-	struct p2v_span vlans[NET_MAX_ADDRESSES];
-	size_t n_vlans;
-	bool is_primary;
-};
+/* An empty one takes back what the file before the drop-in said. */
+static void take_address(struct net_config *c, struct p2v_span v)
+{
+	if (!v.n)
+		c->n_addresses = 0;
+	net_config_address(c, v, (struct p2v_span){0});
+}
 
 static void take_network(struct network *n, const struct net_ini *i)
 {
@@ -79,7 +92,7 @@ static void take_network(struct network *n, const struct net_ini *i)
 	struct net_config *c = &n->c;
 
 	if (p2v_span_eq(i->key, "Address")) {
-		net_config_address(c, i->value, (struct p2v_span){0});
+		take_address(c, i->value);
 	} else if (p2v_span_eq(i->key, "Gateway")) {
 		net_config_gateway(c, i->value);
 	} else if (p2v_span_eq(i->key, "Bond") || p2v_span_eq(i->key, "Bridge")) {
@@ -106,13 +119,13 @@ static void read_network(struct network *n, const struct net_file *f)
 		if (!i.key.n)
 			end_route(c, &route);
 		else if (p2v_span_eq(i.section, "Match"))
-			take_match_of_network(c, &i, f->path);
+			take_match_of_network(n, &i, f->path);
 		else if (p2v_span_eq(i.section, "Network"))
 			take_network(n, &i);
 		else if (p2v_span_eq(i.section, "Route"))
 			take_route(&route, &i);
 		else if (p2v_span_eq(i.section, "Address") && p2v_span_eq(i.key, "Address"))
-			net_config_address(c, i.value, (struct p2v_span){0});
+			take_address(c, i.value);
 		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "MACAddress"))
 			c->clone_mac = i.value;
 		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "ActivationPolicy"))
@@ -124,12 +137,34 @@ static void read_network(struct network *n, const struct net_file *f)
 	end_route(c, &route);
 }
 
+/* What is made of the cards that the file is for: each of them by its name, address or pattern. */
+static int join_cards(
+	const struct network *n, const char *path, struct facts_os *os, struct p2v_err *err)
+{
+	static const char dialect[] = "networkd";
+	struct p2v_span rest = n->c.name.n ? n->c.name : n->names, member;
+	struct facts_nic *bond;
+	int r = 0;
+
+	while (r == 0 && p2v_word_next(&rest, &member)) {
+		for (size_t k = 0; r == 0 && k < n->n_vlans; k++)
+			r = net_join(os, n->vlans[k], "vlan", member, dialect, path, err);
+		if (r < 0 || !n->c.master.n)
+			continue;
+		r = net_join(os, n->c.master, n->c.master_kind, member, dialect, path, err);
+		bond = r == 0 && n->is_primary ? net_nic(os, n->c.master, dialect, path, err)
+					       : NULL;
+		if (bond)
+			r = net_primary(bond, member, err);
+	}
+	return r;
+}
+
 int net_networkd_parse(
 	const struct net_file *files, size_t n_files, struct facts_os *os, struct p2v_err *err)
 {
-	static const char dialect[] = "networkd";
 	struct network n = {0};
-	struct p2v_span member;
+	struct net_config c;
 	int r = 0;
 
 	for (size_t k = 0; k < n_files; k++)
@@ -137,17 +172,11 @@ int net_networkd_parse(
 	/* One card has one address; of a list each would do. */
 	if (net_is_pattern(n.c.mac))
 		n.c.mac = (struct p2v_span){0};
+	c = n.c;
+	c.master = (struct p2v_span){0};
 	if (n_files)
-		r = net_config_add(&n.c, files[0].path, dialect, os, err);
-	member = n.c.name.n ? n.c.name : n.c.mac;
-	for (size_t k = 0; r == 0 && k < n.n_vlans && member.n; k++)
-		r = net_join(os, n.vlans[k], "vlan", member, dialect, files[0].path, err);
-	if (r == 0 && n.is_primary && n.c.master.n && member.n) {
-		struct facts_nic *bond = net_nic(os, n.c.master, dialect, files[0].path, err);
-
-		r = bond ? net_primary(bond, member, err) : P2V_ENOMEM;
-	}
-	return r;
+		r = net_config_add(&c, files[0].path, "networkd", os, err);
+	return r == 0 && n_files ? join_cards(&n, files[0].path, os, err) : r;
 }
 
 int net_netdev_parse(

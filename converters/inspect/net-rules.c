@@ -7,13 +7,14 @@
  * and quoted value.
  */
 
+#include <ctype.h>
 #include <string.h>
 
 #include "converters/inspect/net.h"
 #include "p2v/core/cleanup.h"
 
 /* What a key of a rule says of the card. */
-enum meaning { ADDRESS, PATH, DRIVER, KERNEL, ANYTHING };
+enum meaning { ADDRESS, PATH, DEVPATH, DRIVER, KERNEL, NAMED, ANYTHING };
 
 static const struct {
 	const char *key;
@@ -27,6 +28,11 @@ static const struct {
 	{"ID", PATH, NULL},
 	{"PLACE", PATH, NULL},
 	{"ENV{ID_PATH}", PATH, NULL},
+	{"DEVPATH", DEVPATH, NULL},
+	{"ENV{DEVPATH}", DEVPATH, NULL},
+	{"ENV{ID_NET_NAME_PATH}", NAMED, NULL},
+	{"ENV{ID_NET_NAME_SLOT}", NAMED, NULL},
+	{"ENV{ID_NET_NAME_ONBOARD}", NAMED, NULL},
 	{"DRIVERS", DRIVER, "?*"},
 	{"DRIVER", DRIVER, "?*"},
 	{"ENV{ID_NET_DRIVER}", DRIVER, NULL},
@@ -56,6 +62,32 @@ static void note(struct rule *rule, const char *key, struct p2v_span value)
 	net_config_match(&rule->c, key, value, rule->text, rule->path, rule->line);
 }
 
+/* "0000:03:00.0" */
+static bool is_pci(struct p2v_span s)
+{
+	static const char form[] = "xxxx:xx:xx.x";
+
+	if (s.n != strlen(form))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (form[i] == 'x' ? !isxdigit((unsigned char)s.p[i]) : s.p[i] != form[i])
+			return false;
+	return true;
+}
+
+/* "/devices/pci0000:00/0000:00:1c.0/0000:03:00.0/net/eth0": the last one is the card. */
+static struct p2v_span pci_of(struct p2v_span devpath)
+{
+	struct p2v_span part, pci = {0};
+
+	while (devpath.n) {
+		part = p2v_span_until(devpath, '/', &devpath);
+		if (is_pci(part))
+			pci = part;
+	}
+	return pci;
+}
+
 static void take_match(struct rule *rule, struct p2v_span key, struct p2v_span value)
 {
 	for (size_t i = 0; i < P2V_N(keys); i++) {
@@ -66,6 +98,10 @@ static void take_match(struct rule *rule, struct p2v_span key, struct p2v_span v
 			rule->address = value;
 		else if (keys[i].meaning == PATH)
 			note(rule, "path", value);
+		else if (keys[i].meaning == DEVPATH)
+			note(rule, "path", pci_of(value));
+		else if (keys[i].meaning == NAMED)
+			note(rule, "name", value);
 		else if (keys[i].meaning == DRIVER)
 			note(rule, "driver", value);
 		else if (keys[i].meaning == KERNEL && !net_is_pattern(value))

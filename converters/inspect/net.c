@@ -48,11 +48,10 @@ struct facts_nic *net_nic_new(struct facts_os *os, struct p2v_span name, const c
 struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char *dialect,
 	const char *path, struct p2v_err *err)
 {
-	for (size_t i = 0; i < os->n_nics; i++)
+	for (size_t i = 0; name.n && i < os->n_nics; i++)
 		if (p2v_span_eq(name, os->nics[i].name) &&
 			strcmp(os->nics[i].dialect, dialect) == 0 &&
-			(!os->nics[i].kind || strcmp(os->nics[i].kind, "name") != 0) &&
-			(name.n || strcmp(os->nics[i].path, path) == 0))
+			(!os->nics[i].kind || strcmp(os->nics[i].kind, "name") != 0))
 			return &os->nics[i];
 	return net_nic_new(os, name, dialect, path, err);
 }
@@ -277,7 +276,9 @@ int net_match(struct facts_nic *nic, const struct net_match *from, struct p2v_er
 
 bool net_is_vlan_name(struct p2v_span name, struct p2v_span *ret_base, uint32_t *ret_id)
 {
-	struct p2v_span id, base = p2v_span_until(name, '.', &id);
+	const char *dot = name.n ? memrchr(name.p, '.', name.n) : NULL;
+	struct p2v_span base = p2v_span_of(name.p, dot ? (size_t)(dot - name.p) : name.n);
+	struct p2v_span id = p2v_span_skip(name, base.n + 1);
 	uint64_t number;
 
 	if (p2v_span_starts(name, "vlan")) {
@@ -295,6 +296,37 @@ bool net_is_pattern(struct p2v_span name)
 {
 	return p2v_span_has(name, '*') || p2v_span_has(name, '?') || p2v_span_has(name, '[') ||
 	       p2v_span_has(name, ' ') || p2v_span_has(name, '!');
+}
+
+int net_ids_add(struct net_ids *ids, struct p2v_span id, struct p2v_span name, struct p2v_err *err)
+{
+	const struct p2v_span both[] = {id, name};
+	int r = 0;
+
+	if (!id.n || !name.n || ids->n_items >= 2 * NET_MAX_NICS)
+		return 0;
+	for (size_t i = 0; r == 0 && i < P2V_N(both); i++) {
+		p2v_autofree char *copy = p2v_span_dup(both[i]);
+
+		r = copy ? p2v_json_add_str(&ids->items, &ids->n_items, copy, err) : no_memory(err);
+	}
+	return r;
+}
+
+struct p2v_span net_ids_find(const struct net_ids *ids, struct p2v_span id)
+{
+	for (size_t i = 0; id.n && ids && i + 1 < ids->n_items; i += 2)
+		if (p2v_span_eq(id, ids->items[i]))
+			return p2v_span_str(ids->items[i + 1]);
+	return id;
+}
+
+void net_ids_finish(struct net_ids *ids)
+{
+	for (size_t i = 0; i < ids->n_items; i++)
+		free(ids->items[i]);
+	free(ids->items);
+	memset(ids, 0, sizeof(*ids));
 }
 
 void net_includes_finish(struct net_includes *i)

@@ -11,13 +11,13 @@
 
 #define NET_MAX_NICS	  ((size_t)2048)
 #define NET_MAX_MEMBERS	  ((size_t)64)
-#define NET_MAX_FILES	  ((size_t)256)
+#define NET_MAX_FILES	  ((size_t)1024)
 #define NET_MAX_INCLUDES  ((size_t)64)
 #define NET_MAX_ADDRESSES ((size_t)32)
 #define NET_MAX_MATCHES	  ((size_t)16)
 
-/* The interface of that name, made where it is new; NULL with err set. Pointers to others move. One
- * without a name is its file's. */
+/* The interface of that name, made where it is new; NULL with err set. Pointers to others move.
+ * Without a name it is always a new one. */
 struct facts_nic *net_nic(struct facts_os *os, struct p2v_span name, const char *dialect,
 	const char *path, struct p2v_err *err);
 /* A new one, though another may have that name. */
@@ -42,6 +42,17 @@ bool net_is_vlan_name(struct p2v_span name, struct p2v_span *ret_base, uint32_t 
 bool net_ip4(struct p2v_span text, uint32_t *ret); /* host order */
 bool net_is_mac(struct p2v_span text);
 bool net_is_pattern(struct p2v_span name);
+
+/* What files call an interface otherwise than by its name, and that name (or its address, or a
+ * pattern of names), in turn: numbers of NetworkManager's profiles, identifiers of netplan. */
+struct net_ids {
+	char **items;
+	size_t n_items;
+};
+int net_ids_add(struct net_ids *ids, struct p2v_span id, struct p2v_span name, struct p2v_err *err);
+/* The name, or id itself where there is none; lives as long as ids. */
+struct p2v_span net_ids_find(const struct net_ids *ids, struct p2v_span id);
+void net_ids_finish(struct net_ids *ids);
 
 /* What a card is looked for by. text: as written. */
 struct net_match {
@@ -75,8 +86,12 @@ struct net_config {
 
 void net_config_address(struct net_config *c, struct p2v_span address, struct p2v_span mask);
 void net_config_member(struct net_config *c, struct p2v_span member);
+/* Each of them. */
+void net_config_members(struct net_config *c, struct p2v_span words);
 void net_config_match(struct net_config *c, const char *key, struct p2v_span value,
 	struct p2v_span text, const char *path, uint32_t line);
+/* teamd.conf(5), in JSON: whether its runner is the one that needs a partner. */
+void net_config_team(struct net_config *c, struct p2v_span conf);
 /* By the address's family. */
 void net_config_gateway(struct net_config *c, struct p2v_span gateway);
 /* To the facts; nothing where it names no card and none could be meant. */
@@ -125,20 +140,24 @@ int net_networkd_parse(
 	const struct net_file *files, size_t n_files, struct facts_os *os, struct p2v_err *err);
 int net_netdev_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
-/* ids: uuid and name of each profile, in turn, as masters are told by either; may be empty. */
-int net_keyfile_parse(struct p2v_span text, const char *path, char *const *ids, size_t n_ids,
+/* ids: of all profiles, whatever kind of file they are in, as masters are told by number, too. */
+int net_keyfile_parse(struct p2v_span text, const char *path, const struct net_ids *ids,
 	struct facts_os *os, struct p2v_err *err);
-/* Empty where it has none. */
-void net_keyfile_id(struct p2v_span text, struct p2v_span *ret_uuid, struct p2v_span *ret_name);
-/* dialect: ifcfg-rh or ifcfg-suse; the interface's name is the file's where no key says it. */
+int net_keyfile_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err);
+/* dialect: ifcfg-rh or ifcfg-suse. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
-	struct facts_os *os, struct p2v_err *err);
+	const struct net_ids *ids, struct facts_os *os, struct p2v_err *err);
+int net_ifcfg_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err);
 /* SUSE's list of routes, Red Hat's in ip(8)'s words, or a "GATEWAY=" for all: the default one, for
  * the addresses that reach its gateway. */
 int net_routes_parse(struct p2v_span text, struct facts_os *os, struct p2v_err *err);
-/* P2V_EFORMAT where it is no YAML; *ret_managed: it says anything of the network. */
-int net_netplan_parse(struct p2v_span text, const char *path, struct facts_os *os,
-	bool *ret_managed, struct p2v_err *err);
+/* P2V_EFORMAT where it is no YAML. ids: of all files, as they are one configuration. */
+int net_netplan_parse(struct p2v_span text, const char *path, const struct net_ids *ids,
+	struct facts_os *os, struct p2v_err *err);
+int net_netplan_ids(
+	struct p2v_span text, const char *path, struct net_ids *ids, struct p2v_err *err);
+/* It says anything of the network. */
+bool net_netplan_tells(struct p2v_span text);
 int net_dhcpcd_parse(
 	struct p2v_span text, const char *path, struct facts_os *os, struct p2v_err *err);
 int net_netctl_parse(
@@ -164,7 +183,6 @@ int net_cmdline_parse(const char *cmdline, struct facts_os *os, struct p2v_err *
 
 /* The rows' functions that need more than "each file of a directory". */
 int inspect_ifupdown(struct inspection *in);
-int inspect_keyfiles(struct inspection *in);
 /* The files of a directory that fit the pattern, in the order of their names. */
 int inspect_each_file(struct inspection *in, const char *dir, const char *pattern,
 	int (*read)(struct inspection *in, const char *path, struct p2v_span text));

@@ -37,6 +37,9 @@ int inspect_each_file(struct inspection *in, const char *dir, const char *patter
 	if (!inspect_may_exist(in, dir) || !guest_is_dir(in->g, dir))
 		return 0;
 	r = inspect_list(in, dir, pattern, &d);
+	if (r == 0 && d.n_entries > NET_MAX_FILES)
+		r = inspect_note(in, "%s: of its %zu files only %zu are read", dir, d.n_entries,
+			NET_MAX_FILES);
 	for (size_t k = 0; r == 0 && k < d.n_entries && k < NET_MAX_FILES; k++) {
 		p2v_autofree char *path = p2v_path_join(dir, d.entries[k].name);
 		p2v_autobuf struct p2v_buf text = {0};
@@ -61,12 +64,12 @@ static int read_netdev(struct inspection *in, const char *path, struct p2v_span 
 
 static int read_ifcfg_rh(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return net_ifcfg_parse(text, path, "ifcfg-rh", in->os, in->err);
+	return net_ifcfg_parse(text, path, "ifcfg-rh", in->ids, in->os, in->err);
 }
 
 static int read_ifcfg_suse(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return net_ifcfg_parse(text, path, "ifcfg-suse", in->os, in->err);
+	return net_ifcfg_parse(text, path, "ifcfg-suse", NULL, in->os, in->err);
 }
 
 static int read_routes(struct inspection *in, const char *path, struct p2v_span text)
@@ -116,9 +119,45 @@ static int judge(struct inspection *in, int r, const struct p2v_err *why)
 static int read_netplan(struct inspection *in, const char *path, struct p2v_span text)
 {
 	struct p2v_err why = {0};
-	bool managed;
 
-	return judge(in, net_netplan_parse(text, path, in->os, &managed, &why), &why);
+	return judge(in, net_netplan_parse(text, path, in->ids, in->os, &why), &why);
+}
+
+/* One that is no YAML is told when it is read. */
+static int note_netplan(struct inspection *in, const char *path, struct p2v_span text)
+{
+	struct p2v_err why = {0};
+	int r = net_netplan_ids(text, path, in->ids, &why);
+
+	return r == P2V_ENOMEM ? p2v_err_set(in->err, r, "%s", why.text) : 0;
+}
+
+static int note_ifcfg(struct inspection *in, const char *path, struct p2v_span text)
+{
+	(void)path;
+	return net_ifcfg_ids(text, in->ids, in->err);
+}
+
+#define KEYFILES	"/etc/NetworkManager/system-connections"
+#define KEYFILES_VENDOR "/usr/lib/NetworkManager/system-connections"
+
+/* The administrator's file takes the place of one that came with the system. */
+static bool is_replaced(struct inspection *in, const char *path)
+{
+	p2v_autofree char *own = p2v_path_join(KEYFILES, strrchr(path, '/') + 1);
+
+	return strncmp(path, KEYFILES_VENDOR, strlen(KEYFILES_VENDOR)) == 0 && own &&
+	       guest_is_file(in->g, own);
+}
+
+static int note_keyfile(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return is_replaced(in, path) ? 0 : net_keyfile_ids(text, in->ids, in->err);
+}
+
+static int read_keyfile(struct inspection *in, const char *path, struct p2v_span text)
+{
+	return is_replaced(in, path) ? 0 : net_keyfile_parse(text, path, in->ids, in->os, in->err);
 }
 
 static int read_wicked(struct inspection *in, const char *path, struct p2v_span text)
@@ -164,12 +203,14 @@ static int read_networkd(struct inspection *in, const char *path, struct p2v_spa
 	return r;
 }
 
-/* Dialects whose files are all of a directory, each for itself. What makes an interface comes
- * before what uses it. */
-static const struct {
+struct dialect {
 	const char *dir, *pattern;
 	int (*read)(struct inspection *in, const char *path, struct p2v_span text);
-} dialects[] = {
+};
+
+/* Dialects whose files are all of a directory, each for itself. What makes an interface comes
+ * before what uses it. */
+static const struct dialect dialects[] = {
 	{"/etc/netplan", "*.yaml", read_netplan},
 	{"/etc/systemd/network", "*.netdev", read_netdev},
 	{"/etc/systemd/network", "*.network", read_networkd},
@@ -187,72 +228,39 @@ static const struct {
 	{"/etc/systemd/network", "*.link", read_link},
 	{"/etc", "iftab", read_iftab},
 	{"/etc", "mactab", read_iftab},
+	{KEYFILES_VENDOR, "*", read_keyfile},
+	{KEYFILES, "*", read_keyfile},
 };
 
-/* Profiles name each other by what is their interface's name or their number. */
-struct profiles {
-	char **ids;
-	size_t n_ids;
+/* Before the dialects: what their files call interfaces that others describe. */
+static const struct dialect naming[] = {
+	{"/etc/netplan", "*.yaml", note_netplan},
+	{"/etc/sysconfig/network-scripts", "ifcfg-*", note_ifcfg},
+	{KEYFILES_VENDOR, "*", note_keyfile},
+	{KEYFILES, "*", note_keyfile},
 };
 
-static int note_profile(struct inspection *in, struct profiles *p, struct p2v_span text)
+static int read_dialects(struct inspection *in, const struct dialect *rows, size_t n_rows)
 {
-	struct p2v_span uuid, name;
-	p2v_autofree char *id = NULL, *called = NULL;
-	int r;
+	int r = 0;
 
-	net_keyfile_id(text, &uuid, &name);
-	id = p2v_span_dup(uuid);
-	called = p2v_span_dup(name);
-	if (!id || !called)
-		return p2v_err_set(in->err, P2V_ENOMEM, "no memory");
-	r = inspect_add_str(in, &p->ids, &p->n_ids, id);
-	return r == 0 ? inspect_add_str(in, &p->ids, &p->n_ids, called) : r;
-}
-
-int inspect_keyfiles(struct inspection *in)
-{
-	static const char dir[] = "/etc/NetworkManager/system-connections";
-	struct p2v_buf texts[NET_MAX_ADDRESSES] = {{0}};
-	struct profiles profiles = {0};
-	struct guest_dir d = {0};
-	int r = inspect_list(in, dir, "*", &d);
-	size_t n = d.n_entries < NET_MAX_ADDRESSES ? d.n_entries : NET_MAX_ADDRESSES;
-
-	for (size_t i = 0; r >= 0 && i < n; i++) {
-		p2v_autofree char *path = p2v_path_join(dir, d.entries[i].name);
-
-		if (d.entries[i].st.type == GUEST_DIR || d.entries[i].name[0] == '.' ||
-			p2v_span_ends(p2v_span_str(d.entries[i].name), "~"))
-			continue;
-		r = path ? inspect_text(in, path, INSPECT_OPTIONAL, &texts[i]) : P2V_ENOMEM;
-		if (r > 0)
-			r = note_profile(in, &profiles, inspect_span(&texts[i]));
-	}
-	for (size_t i = 0; r >= 0 && i < n; i++) {
-		p2v_autofree char *path = p2v_path_join(dir, d.entries[i].name);
-
-		if (texts[i].len)
-			r = path ? net_keyfile_parse(inspect_span(&texts[i]), path, profiles.ids,
-					   profiles.n_ids, in->os, in->err)
-				 : P2V_ENOMEM;
-	}
-	for (size_t i = 0; i < NET_MAX_ADDRESSES; i++)
-		p2v_buf_finish(&texts[i]);
-	for (size_t i = 0; i < profiles.n_ids; i++)
-		free(profiles.ids[i]);
-	free(profiles.ids);
-	guest_dir_finish(&d);
-	return r < 0 ? r : 0;
+	for (size_t i = 0; r == 0 && i < n_rows; i++)
+		r = inspect_each_file(in, rows[i].dir, rows[i].pattern, rows[i].read);
+	return r;
 }
 
 int inspect_network(struct inspection *in)
 {
-	int r = inspect_ifupdown(in);
+	struct net_ids ids = {0};
+	int r;
 
-	for (size_t i = 0; r == 0 && i < P2V_N(dialects); i++)
-		r = inspect_each_file(in, dialects[i].dir, dialects[i].pattern, dialects[i].read);
+	in->ids = &ids;
+	r = inspect_ifupdown(in);
 	if (r == 0)
-		r = inspect_keyfiles(in);
+		r = read_dialects(in, naming, P2V_N(naming));
+	if (r == 0)
+		r = read_dialects(in, dialects, P2V_N(dialects));
+	in->ids = NULL;
+	net_ids_finish(&ids);
 	return r == 0 ? inspect_net_naming(in) : r;
 }

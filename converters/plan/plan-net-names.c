@@ -15,6 +15,7 @@
 #include "p2v/core/span.h"
 
 #define MAX_LEVELS 8
+#define NOT_A_NAME ":*?[!"
 
 static size_t n_cards(const struct net_names *m)
 {
@@ -205,8 +206,8 @@ static void gather(struct net_names *m)
 		for (size_t k = 0; k < nic->n_members; k++) {
 			const struct facts_nic *member = plan_net_find(os, nic->members[k]);
 
-			/* An address stands for a card that has no name here, "*" for any. */
-			if (!strpbrk(nic->members[k], ":*") &&
+			/* An address or a pattern stands for a card that has no name here. */
+			if (!strpbrk(nic->members[k], NOT_A_NAME) &&
 				(!member || plan_is(member->kind, "ethernet")))
 				want(m, nic->members[k]);
 		}
@@ -363,12 +364,23 @@ static bool is_described(const struct net_names *m, size_t card)
 	return false;
 }
 
+/* Neither brought up itself nor a member of what is: a template, or a card that is long gone. */
+static bool is_idle(const struct net_names *m, const struct net_name *w)
+{
+	const struct facts_os *os = m->p->os;
+
+	for (size_t i = 0; i < os->n_nics; i++)
+		for (size_t k = 0; k < os->nics[i].n_members; k++)
+			if (plan_is(os->nics[i].members[k], w->name))
+				return false;
+	return w->nic && w->nic->manual;
+}
+
 static bool by_rest(const struct net_names *m, const struct net_name *w, size_t card)
 {
 	size_t names = 0, cards = 0;
 
-	(void)w;
-	if (is_described(m, card))
+	if (is_described(m, card) || is_idle(m, w))
 		return false;
 	for (size_t i = 0; i < m->n; i++)
 		names += m->names[i].card == NET_NO_CARD;
@@ -499,7 +511,8 @@ static size_t card_of_member(const struct net_names *m, const char *member, int 
 	if (plan_is(member, "*"))
 		return n_cards(m) == 1 ? 0 : NET_NO_CARD;
 	for (size_t c = 0; c < n_cards(m); c++)
-		if (plan_is(card_at(m, c)->mac, member))
+		if (plan_is(card_at(m, c)->mac, member) ||
+			(strpbrk(member, "*?[!") && fits_name(m, member, c)))
 			return c;
 	if (nic)
 		return card_of(m, nic, levels);

@@ -12,6 +12,7 @@
 #include "converters/plan/plan-net.h"
 #include "p2v/core/cleanup.h"
 
+#define LINKS	  "/etc/systemd/network/"
 #define RULES	  "/etc/udev/rules.d/70-persistent-net.rules"
 #define RULES_OWN "/etc/udev/rules.d/71-p2v-net.rules"
 
@@ -39,8 +40,7 @@ static bool is_ours(const struct facts_nic *nic)
 {
 	const char *base = plan_net_base(plan_text(nic->path));
 
-	return plan_is(nic->dialect, "link") && strlen(base) > 7 &&
-	       memcmp(base + 2, "-p2v-", 5) == 0;
+	return plan_is(nic->dialect, "link") && strstr(base, "-p2v-");
 }
 
 static bool is_dialect(const struct facts_nic *nic, const char *dialect)
@@ -156,9 +156,10 @@ static void plan_link(const struct net_names *m, const struct net_name *w)
 		correct_link(p, old, card->mac, plan_net_driver(card));
 		return;
 	}
-	snprintf(path, sizeof(path), "/etc/systemd/network/10-p2v-%s.link", w->name);
+	snprintf(path, sizeof(path), LINKS "10-p2v-%s.link", w->name);
+	/* '-' sorts before digits and letters. */
 	if (comes_before(p, plan_net_base(path), card->mac))
-		memcpy(strstr(path, "10-p2v"), "00", 2);
+		snprintf(path, sizeof(path), LINKS "0--p2v-%s.link", w->name);
 	if (comes_before(p, plan_net_base(path), card->mac))
 		plan_warn(p,
 			"a .link file of the guest comes before %s and may give the card %s "

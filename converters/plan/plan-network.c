@@ -23,14 +23,16 @@ static bool has_address(const struct plan_nic *to, const char *address)
 	return false;
 }
 
-/* The tag that frames of this interface have on the card's wire. 0: none, or more than one. */
+#define TWO_TAGS UINT32_MAX
+
+/* The tag that frames of this interface have on the card's wire. 0: none. */
 static uint32_t vlan_of(const struct facts_os *os, const struct facts_nic *nic)
 {
 	uint32_t id = 0;
 
 	for (int level = 0; nic && level < MAX_LEVELS; level++) {
 		if (plan_is(nic->kind, "vlan") && id)
-			return 0;
+			return TWO_TAGS;
 		if (plan_is(nic->kind, "vlan"))
 			id = nic->vlan_id;
 		nic = nic->n_members ? plan_net_find(os, nic->members[0]) : NULL;
@@ -51,13 +53,20 @@ static void tag(struct planning *p, struct plan_nic *to, const char *address, ui
 
 static void take_addresses(struct planning *p, struct plan_nic *to, const struct facts_nic *from)
 {
+	uint32_t id = vlan_of(p->os, from);
+
+	if (id == TWO_TAGS) {
+		plan_tell(p, "%s is a VLAN in a VLAN: p2v prove does not ask for its addresses",
+			from->name);
+		return;
+	}
 	for (size_t i = 0; i < from->n_addresses && p->r == 0; i++) {
 		const struct facts_address *a = &from->addresses[i];
 
 		if (!plan_is(a->method, "static") || has_address(to, a->address))
 			continue;
 		p->r = p2v_json_add_str(&to->addresses, &to->n_addresses, a->address, p->err);
-		tag(p, to, a->address, vlan_of(p->os, from));
+		tag(p, to, a->address, id);
 		/* The proof's network speaks IPv4. */
 		if (*plan_text(a->gateway) &&
 			(!*plan_text(to->gateway) ||

@@ -10,9 +10,8 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 {
 	struct net_includes includes = {0};
 	const struct net_file network = {"/etc/systemd/network/x.network", text};
-	struct p2v_span uuid, name;
+	struct net_ids ids = {0};
 	struct p2v_err err = {0};
-	bool managed;
 
 	switch (dialect % 16) {
 	case 0:
@@ -23,8 +22,8 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 		net_networkd_parse(&network, 1, os, &err);
 		break;
 	case 2:
-		net_keyfile_id(text, &uuid, &name);
-		net_keyfile_parse(text, "/x.nmconnection", NULL, 0, os, &err);
+		net_keyfile_ids(text, &ids, &err);
+		net_keyfile_parse(text, "/x.nmconnection", &ids, os, &err);
 		break;
 	case 3:
 		net_link_parse(text, "/etc/systemd/network/x.link", os, &err);
@@ -33,14 +32,16 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 		net_rules_parse(text, "/etc/udev/rules.d/70-persistent-net.rules", os, &err);
 		break;
 	case 5:
-		net_ifcfg_parse(text, "/ifcfg-x", "ifcfg-rh", os, &err);
+		net_ifcfg_ids(text, &ids, &err);
+		net_ifcfg_parse(text, "/ifcfg-x", "ifcfg-rh", &ids, os, &err);
 		break;
 	case 6:
-		net_ifcfg_parse(text, "/ifcfg-bus-pci-0000:02:01.0", "ifcfg-suse", os, &err);
+		net_ifcfg_parse(text, "/ifcfg-bus-pci-0000:02:01.0", "ifcfg-suse", NULL, os, &err);
 		net_routes_parse(text, os, &err);
 		break;
 	case 7:
-		net_netplan_parse(text, "/etc/netplan/x.yaml", os, &managed, &err);
+		net_netplan_ids(text, "/etc/netplan/x.yaml", &ids, &err);
+		net_netplan_parse(text, "/etc/netplan/x.yaml", &ids, os, &err);
 		break;
 	case 8:
 		net_netdev_parse(text, "/etc/systemd/network/x.netdev", os, &err);
@@ -72,6 +73,7 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 	}
 	}
 	net_includes_finish(&includes);
+	net_ids_finish(&ids);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -128,14 +128,14 @@ static void test_other_dialects(void **state)
 			p2v_span_str("[connection]\ninterface-name=eno1\ntype=ethernet\n"
 				     "[ethernet]\nmac-address=AA:BB:CC:00:00:01\n"
 				     "[ipv4]\nmethod=manual\naddress1=10.0.0.2/8,10.0.0.1\n"),
-			"/c.nmconnection", NULL, 0, &os, NULL),
+			"/c.nmconnection", NULL, &os, NULL),
 		0);
 	assert_int_equal(net_ifcfg_parse(p2v_span_str("DEVICE=\"em1\"\nBOOTPROTO=none\n"
 						      "IPADDR=10.0.0.3\nPREFIX=16\nMASTER=bond1\n"),
-				 "/ifcfg-em1", "ifcfg-rh", &os, NULL),
+				 "/ifcfg-em1", "ifcfg-rh", NULL, &os, NULL),
 		0);
 	assert_int_equal(net_ifcfg_parse(p2v_span_str("BOOTPROTO='dhcp'\n"), "/ifcfg-eth5",
-				 "ifcfg-suse", &os, NULL),
+				 "ifcfg-suse", NULL, &os, NULL),
 		0);
 	assert_string_equal(nic(&os, "ens3")->addresses[0].gateway, "192.0.2.1");
 	assert_string_equal(nic(&os, "eno1")->addresses[0].address, "10.0.0.2/8");

@@ -51,9 +51,7 @@ static const struct facts_nic *nic(const struct system *s, const char *name)
 
 static int netplan(struct system *s, const char *text, struct p2v_err *err)
 {
-	bool managed;
-
-	return net_netplan_parse(p2v_span_str(text), "/n.yaml", s->os, &managed, err);
+	return net_netplan_parse(p2v_span_str(text), "/n.yaml", NULL, s->os, err);
 }
 
 /* An alias may point at what it stands in. */
@@ -84,14 +82,14 @@ static void test_yaml_written(void **state)
 
 	assert_int_equal(netplan(s, text, NULL), 0);
 	n = s->os->nics;
-	assert_int_equal(s->os->n_nics, 1);
-	assert_int_equal(n->n_matches, 5);
-	assert_string_equal(n->matches[0].text, "");
-	assert_string_equal(n->matches[1].value, "ixgbe");
-	assert_string_equal(n->matches[2].text, "driver: igb");
-	assert_int_equal(n->matches[2].line, 5);
-	assert_string_equal(n->matches[3].text, "");
-	assert_string_equal(n->matches[4].text, "driver :   'igb'");
+	assert_int_equal(s->os->n_nics, 4);
+	assert_int_equal(n[0].n_matches, 2);
+	assert_string_equal(n[0].matches[0].text, "");
+	assert_string_equal(n[0].matches[1].value, "ixgbe");
+	assert_string_equal(n[1].matches[0].text, "driver: igb");
+	assert_int_equal(n[1].matches[0].line, 5);
+	assert_string_equal(n[2].matches[0].text, "");
+	assert_string_equal(n[3].matches[0].text, "driver :   'igb'");
 }
 
 static void test_keyfile(void **state)
@@ -100,18 +98,19 @@ static void test_keyfile(void **state)
 				  "[ipv4]\nmethod=manual\n"
 				  "addresses1=192.0.2.10;24;192.0.2.1;\naddress2=192.0.2.11/25\n"
 				  "[ipv6]\naddress1=2001:db8::1/64,2001:db8::ff\n";
-	static char *ids[] = {S(""), S("nobody"), S("u-1"), S("bond7")};
+	static char *items[] = {S("u-0"), S("nobody"), S("u-1"), S("bond7")};
+	static const struct net_ids ids = {.items = items, .n_items = 4};
 	static const char port[] = "[connection]\ntype=ethernet\ninterface-name=eth1\nmaster=u-1\n"
 				   "slave-type=bond\n";
 	struct system *s = *state;
 
-	assert_int_equal(net_keyfile_parse(p2v_span_str(old), "/a", ids, 4, s->os, NULL), 0);
+	assert_int_equal(net_keyfile_parse(p2v_span_str(old), "/a", &ids, s->os, NULL), 0);
 	assert_string_equal(nic(s, "eth0")->kind, "ethernet");
 	assert_int_equal(nic(s, "eth0")->n_addresses, 3);
 	assert_string_equal(nic(s, "eth0")->addresses[0].address, "192.0.2.10/24");
 	assert_string_equal(nic(s, "eth0")->addresses[0].gateway, "192.0.2.1");
 	assert_string_equal(nic(s, "eth0")->addresses[2].gateway, "2001:db8::ff");
-	assert_int_equal(net_keyfile_parse(p2v_span_str(port), "/b", ids, 4, s->os, NULL), 0);
+	assert_int_equal(net_keyfile_parse(p2v_span_str(port), "/b", &ids, s->os, NULL), 0);
 	assert_string_equal(nic(s, "bond7")->kind, "bond");
 	assert_string_equal(nic(s, "bond7")->members[0], "eth1");
 }
@@ -128,7 +127,8 @@ static void test_ifcfg_numbers(void **state)
 	struct system *s = *state;
 
 	assert_int_equal(
-		net_ifcfg_parse(p2v_span_str(rh), "/ifcfg-eth0:1", "ifcfg-rh", s->os, NULL), 0);
+		net_ifcfg_parse(p2v_span_str(rh), "/ifcfg-eth0:1", "ifcfg-rh", NULL, s->os, NULL),
+		0);
 	assert_int_equal(nic(s, "eth0")->n_addresses, 2);
 	assert_string_equal(nic(s, "eth0")->addresses[0].address, "198.51.100.1/16");
 	assert_string_equal(nic(s, "eth0")->addresses[1].address, "192.0.2.1/25");
@@ -136,7 +136,8 @@ static void test_ifcfg_numbers(void **state)
 	assert_null(nic(s, "eth0")->mac);
 	assert_false(nic(s, "eth0")->manual);
 	assert_int_equal(
-		net_ifcfg_parse(p2v_span_str(suse), "/ifcfg-eth1", "ifcfg-suse", s->os, NULL), 0);
+		net_ifcfg_parse(p2v_span_str(suse), "/ifcfg-eth1", "ifcfg-suse", NULL, s->os, NULL),
+		0);
 	assert_string_equal(nic(s, "eth1")->addresses[0].address, "192.0.2.2/26");
 	assert_string_equal(nic(s, "eth1")->addresses[1].address, "192.0.2.3/27");
 	assert_true(nic(s, "eth1")->manual);
