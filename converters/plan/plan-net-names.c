@@ -469,6 +469,26 @@ static void name_described(struct net_names *m)
 		}
 }
 
+/* A card without a configuration: a script, a bridge that is made by hand, a rule of the firewall
+ * may speak of it. */
+static void name_others(struct net_names *m)
+{
+	for (size_t c = 0; c < n_cards(m); c++) {
+		const char *name =
+			is_free(m, c) && !plan_net_is_twin(m->p, c) ? derived_name(m, c) : "";
+		struct net_name *w;
+
+		if (!*name || plan_net_find(m->p->os, name))
+			continue;
+		w = want(m, name);
+		if (w && w->card == NET_NO_CARD) {
+			w->card = c;
+			w->why = "udev called it so there";
+			w->unconfigured = true;
+		}
+	}
+}
+
 void plan_net_match(struct net_names *m)
 {
 	gather(m);
@@ -476,6 +496,7 @@ void plan_net_match(struct net_names *m)
 		for (size_t i = 0; i < m->n; i++)
 			find_card(m, &m->names[i], e);
 	name_described(m);
+	name_others(m);
 }
 
 static size_t card_of_member(const struct net_names *m, const char *member, int levels);

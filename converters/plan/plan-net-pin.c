@@ -135,9 +135,10 @@ static void add_pin_step(
 	const struct plan_nic *card = &p->plan->nics[w->card];
 
 	plan_step(p, op, path,
-		"Card %s keeps its name %s (%s): another slot would rename it, and its "
-		"configuration would not apply.",
-		card->mac, w->name, w->why);
+		"Card %s keeps its name %s (%s): another slot would rename it, and %s.", card->mac,
+		w->name, w->why,
+		w->unconfigured ? "whatever speaks of it by name would miss it"
+				: "its configuration would not apply");
 	plan_arg(p, "name", w->name);
 	plan_arg(p, "mac", card->mac);
 	plan_arg(p, "driver", plan_net_driver(card));

@@ -20,6 +20,7 @@ struct net_name {
 	size_t card;		     /* NET_NO_CARD: not found yet */
 	const char *why;	     /* how it was found */
 	bool guess;		     /* by something that may be otherwise */
+	bool unconfigured;	     /* no configuration names it; scripts and the like may */
 };
 
 struct net_names {
