@@ -24,6 +24,7 @@ static const struct kernel_name {
 	{"/dev/fio", DEVICE_SCSI, true, NULL, ""},
 	{"/dev/nvme", DEVICE_NVME, false, "n", "p"},
 	{"/dev/mmcblk", DEVICE_MMC, false, NULL, "p"},
+	{"/dev/pmem", DEVICE_PMEM, false, NULL, "p"},
 	{"/dev/cciss/c", DEVICE_SCSI, false, "d", "p"},
 	{"/dev/ida/c", DEVICE_SCSI, false, "d", "p"},
 	{"/dev/rd/c", DEVICE_SCSI, false, "d", "p"},
@@ -170,9 +171,14 @@ static bool read_friendly(struct p2v_span name, struct device_name *ret)
 	return rest.n > 0;
 }
 
+/* Where Red Hat's releases up to 5 have multipath disks, and nothing else. */
+#define MPATH_DIR "/dev/mpath/"
+
 static bool read_mapped(struct p2v_span spec, struct device_name *ret)
 {
-	struct p2v_span name = p2v_span_skip(spec, strlen("/dev/mapper/")), disk = name;
+	const bool multipath = p2v_span_starts(spec, MPATH_DIR);
+	struct p2v_span name = p2v_span_skip(spec, strlen(multipath ? MPATH_DIR : "/dev/mapper/")),
+			disk = name;
 	bool found;
 
 	*ret = (struct device_name){.class = DEVICE_MAPPED};
@@ -181,7 +187,7 @@ static bool read_mapped(struct p2v_span spec, struct device_name *ret)
 	} else {
 		if (!is_wwid(name))
 			cut_part(&disk, mapped_marks, P2V_N(mapped_marks), &ret->part);
-		found = is_wwid(disk) || is_firmware_raid(disk);
+		found = (multipath && disk.n) || is_wwid(disk) || is_firmware_raid(disk);
 		ret->disk = disk;
 	}
 	ret->disk = p2v_span_of(spec.p, (size_t)(ret->disk.p - spec.p) + ret->disk.n);
@@ -224,7 +230,7 @@ bool device_name_read(struct p2v_span spec, struct device_name *ret)
 		*ret = d;
 		return true;
 	}
-	if (p2v_span_starts(spec, "/dev/mapper/")) {
+	if (p2v_span_starts(spec, "/dev/mapper/") || p2v_span_starts(spec, MPATH_DIR)) {
 		if (!read_mapped(spec, &d))
 			return false;
 		*ret = d;

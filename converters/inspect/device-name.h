@@ -10,6 +10,7 @@
  *	/dev/nvme0n1                            /dev/nvme0n1         the whole disk
  *	/dev/disk/by-id/ata-X_Y-part2           /dev/disk/by-id/..   2
  *	/dev/mapper/mpathap1, mpath0-part1      /dev/mapper/mpatha   1
+ *	/dev/mpath/mpath0p1                     the same, up to Red Hat 5
  *	/dev/mapper/3600508b1001c..._part1      a multipath disk without a friendly name
  *	/dev/mapper/isw_abc_Volume0p1           a disk of a RAID that the firmware made
  */
@@ -23,6 +24,7 @@ enum device_class {
 	DEVICE_SCSI, /* sd, hd, xvd, and the controllers that later became sd */
 	DEVICE_NVME,
 	DEVICE_MMC,
+	DEVICE_PMEM,
 	DEVICE_LINK,   /* by-id, by-path */
 	DEVICE_MAPPED, /* multipath, firmware RAID */
 };

@@ -82,6 +82,7 @@ int inspect_names(struct inspection *in)
 		{"/etc/mdadm/mdadm.conf", read_array},
 		{"/etc/mdadm.conf", read_array},
 		{"/etc/crypttab", read_crypt},
+		{"/etc/crypttab.initramfs", read_crypt},
 	};
 	int r = 0;
 

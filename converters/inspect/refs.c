@@ -14,10 +14,10 @@
 
 #define MAX_REFS ((size_t)1024)
 
-int refs_add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
-	struct p2v_span spec, const struct facts_fs *f)
+/* One more, with nothing said yet of what it means. */
+static int add_ref(struct inspection *in, const struct place *p, uint32_t line,
+	struct p2v_span text, struct p2v_span stable)
 {
-	p2v_autobuf struct p2v_buf text = {0}, stable = {0};
 	struct facts_ref *ref;
 	int r;
 
@@ -27,7 +27,28 @@ int refs_add(struct inspection *in, const struct place *p, uint32_t line, const 
 			"%s: line %u: more than %zu names of hardware in this system", p->path,
 			line, MAX_REFS);
 	ref = inspect_grow(in, (void **)&in->os->refs, &in->os->n_refs, sizeof(*ref));
-	r = ref ? 0 : P2V_ENOMEM;
+	r = ref ? inspect_set(in, &ref->path, p->path) : P2V_ENOMEM;
+	if (r == 0 && p->inside)
+		r = inspect_set(in, &ref->inside, p->inside);
+	if (r == 0)
+		r = inspect_set(in, &ref->what, p->what);
+	if (r == 0)
+		r = inspect_set_span(in, &ref->text, text);
+	if (r == 0)
+		r = inspect_set_span(in, &ref->stable, stable);
+	if (r == 0)
+		r = inspect_set(in, &ref->device, "");
+	if (ref)
+		ref->line = line;
+	return r;
+}
+
+int refs_add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
+	struct p2v_span spec, const struct facts_fs *f)
+{
+	p2v_autobuf struct p2v_buf text = {0}, stable = {0};
+	int r;
+
 	p2v_buf_addf(&text, "%s", key);
 	p2v_buf_add(&text, spec.p, spec.n);
 	if (f && f->uuid && *f->uuid)
@@ -36,21 +57,9 @@ int refs_add(struct inspection *in, const struct place *p, uint32_t line, const 
 		p2v_buf_addf(&stable, "%sLABEL=%s", key, f->label);
 	else if (f && f->partuuid && *f->partuuid)
 		p2v_buf_addf(&stable, "%sPARTUUID=%s", key, f->partuuid);
-	if (r == 0)
-		r = inspect_set(in, &ref->path, p->path);
-	if (r == 0 && p->inside)
-		r = inspect_set(in, &ref->inside, p->inside);
-	if (r == 0)
-		r = inspect_set(in, &ref->what, p->what);
-	if (r == 0)
-		r = inspect_set_span(in, &ref->text, inspect_span(&text));
-	if (r == 0)
-		r = inspect_set_span(in, &ref->stable, inspect_span(&stable));
-	if (r == 0)
-		r = inspect_set(in, &ref->device, f ? f->device : "");
-	if (ref)
-		ref->line = line;
-	return r;
+	r = add_ref(in, p, line, inspect_span(&text), inspect_span(&stable));
+	return r == 0 && f ? inspect_set(in, &in->os->refs[in->os->n_refs - 1].device, f->device)
+			   : r;
 }
 
 static bool known(const struct facts_os *os, const struct place *p, struct p2v_span arg)
@@ -63,17 +72,82 @@ static bool known(const struct facts_os *os, const struct place *p, struct p2v_s
 	return false;
 }
 
+int refs_add_as(struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text,
+	struct p2v_span stable)
+{
+	return known(in->os, p, text) ? 0 : add_ref(in, p, line, text, stable);
+}
+
 /* A line that stands there twice is dealt with once. */
 int refs_add_line(struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text)
 {
-	return known(in->os, p, text) ? 0 : refs_add(in, p, line, "", text, NULL);
+	return refs_add_as(in, p, line, text, p2v_span_str(""));
 }
 
+/* The link by which a device is found whatever it is called. All disks of a btrfs have one UUID. */
+static void add_path(const struct facts_fs *f, struct p2v_buf *out)
+{
+	const bool shared = f->kind && !strcmp(f->kind, "btrfs");
+
+	if (f->partuuid && *f->partuuid && (shared || !f->uuid || !*f->uuid))
+		p2v_buf_addf(out, "/dev/disk/by-partuuid/%s", f->partuuid);
+	else if (f->uuid && *f->uuid)
+		p2v_buf_addf(out, "/dev/disk/by-uuid/%s", f->uuid);
+}
+
+/* Options of a mount and of what is like one, separated by commas, that name further devices: a
+ * btrfs's other disks, a log of its own. What they name goes to out by path, the rest as it is;
+ * false: there is none, or it is not on these disks. */
+static bool free_options(struct inspection *in, struct p2v_span options, struct p2v_buf *out)
+{
+	static const char *const keys[] = {"device=", "logdev=", "rtdev=", "journal_path=",
+		"x-systemd.requires=", "x-systemd.after=", "x-systemd.before=", "source="};
+	bool freed = false;
+
+	while (options.n) {
+		struct p2v_span one = p2v_span_until(options, ',', &options), value;
+		const struct facts_fs *f = NULL;
+
+		for (size_t i = 0; !f && i < P2V_N(keys); i++) {
+			value = p2v_span_skip(one, strlen(keys[i]));
+			if (p2v_span_starts(one, keys[i]) && inspect_is_old_name(in->facts, value))
+				f = inspect_find_fs(in->facts, value);
+		}
+		if (out->len)
+			p2v_buf_add_str(out, ",");
+		p2v_buf_add(out, one.p, f ? (size_t)(value.p - one.p) : one.n);
+		if (f)
+			add_path(f, out);
+		freed |= f != NULL;
+	}
+	return freed;
+}
+
+/* key: what stands before the options, such as "rootflags=". */
+static int read_options(struct inspection *in, const struct place *p, uint32_t line,
+	const char *key, struct p2v_span options)
+{
+	p2v_autobuf struct p2v_buf freed = {0}, text = {0}, stable = {0};
+	int r;
+
+	if (!free_options(in, options, &freed))
+		return 0;
+	p2v_buf_addf(&text, "%s%.*s", key, (int)options.n, options.p);
+	p2v_buf_addf(&stable, "%s%.*s", key, (int)freed.len, (const char *)freed.data);
+	r = p2v_buf_check(&stable, in->err);
+	return r < 0 ? r : refs_add_as(in, p, line, inspect_span(&text), inspect_span(&stable));
+}
+
+/* Options first: who looks for a name as a word finds it in them, too. */
 static int read_fstab(struct inspection *in, const struct place *p, struct p2v_span text)
 {
+	const struct place options = {p->path, "options", NULL, NULL};
 	int r = 0;
 
 	(void)text;
+	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
+		r = read_options(in, &options, in->os->mounts[i].line, "",
+			p2v_span_str(in->os->mounts[i].options));
 	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++) {
 		const struct facts_mount *m = &in->os->mounts[i];
 		struct p2v_span spec = p2v_span_str(m->spec);
@@ -143,6 +217,9 @@ static int read_crypttab(struct inspection *in, const struct place *p, struct p2
 static const char *const device_keys[] = {"root=", "resume=", "cryptdevice=", "real_root=",
 	"real_resume=", "crypt_root=", "cryptroot=", "boot=", "mount.usr="};
 
+/* Arguments that are options, some of which may name a device. */
+static const char *const option_keys[] = {"rootflags=", "usrflags=", "cryptopts="};
+
 /* cryptdevice=/dev/sda2:root: the whole argument is exchanged. */
 static int read_cryptdevice(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span spec)
@@ -182,6 +259,9 @@ static bool is_argument(struct p2v_span word)
 	for (size_t i = 0; i < P2V_N(device_keys); i++)
 		if (p2v_span_starts(word, device_keys[i]))
 			return true;
+	for (size_t i = 0; i < P2V_N(option_keys); i++)
+		if (p2v_span_starts(word, option_keys[i]))
+			return true;
 	return is_stale(word);
 }
 
@@ -200,6 +280,10 @@ static int read_argument(
 		return 0;
 	if (is_stale(arg))
 		return refs_add_line(in, p, line, arg);
+	for (size_t i = 0; i < P2V_N(option_keys); i++)
+		if (p2v_span_starts(arg, option_keys[i]))
+			return read_options(in, p, line, option_keys[i],
+				p2v_span_skip(arg, strlen(option_keys[i])));
 	for (size_t i = 0; i < P2V_N(device_keys); i++) {
 		if (!p2v_span_starts(arg, device_keys[i]))
 			continue;
@@ -285,70 +369,6 @@ static int read_present(struct inspection *in, const struct place *p, struct p2v
 	return refs_add_line(in, p, 1, p2v_span_trim(p2v_span_until(text, '\n', NULL)));
 }
 
-/* mdadm.conf: DEVICE /dev/sda1 /dev/sdb1 hides the array's members under their new names. */
-static int read_mdadm(struct inspection *in, const struct place *p, struct p2v_span text)
-{
-	struct p2v_span line, rest, word;
-	int r = 0;
-
-	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
-		bool hardware = false;
-
-		rest = line;
-		if (!p2v_word_next(&rest, &word) || !p2v_span_starts(word, "DEV"))
-			continue;
-		while (p2v_word_next(&rest, &word))
-			hardware |= p2v_span_starts(word, "/dev/");
-		if (hardware)
-			r = refs_add_line(in, p, n, p2v_span_trim(line));
-	}
-	return r;
-}
-
-/* From the key's line to the end of the one that closes its list: a bracket within quotes is a part
- * of a pattern, one behind '#' is nothing. */
-static struct p2v_span whole_list(struct p2v_span line, struct p2v_span rest)
-{
-	const char *p = memchr(line.p, '[', line.n), *end = rest.p + rest.n;
-	char quote = '\0';
-
-	for (; p && p < end; p++) {
-		if (quote)
-			quote = *p == quote ? '\0' : quote;
-		else if (*p == '"' || *p == '\'')
-			quote = *p;
-		else if (*p == '#')
-			p = memchr(p, '\n', (size_t)(end - p));
-		else if (*p == ']')
-			break;
-		if (!p)
-			break;
-	}
-	if (!p || p >= end || p < line.p + line.n)
-		return line;
-	p2v_span_until(p2v_span_of(p, (size_t)(end - p)), '\n', &rest);
-	return p2v_span_trim(p2v_span_of(line.p, (size_t)(rest.p - line.p)));
-}
-
-/* lvm.conf: a filter that accepts disks by name, or refuses all others. */
-static int read_lvm(struct inspection *in, const struct place *p, struct p2v_span text)
-{
-	struct p2v_span line, key;
-	int r = 0;
-
-	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
-		line = p2v_span_trim(line);
-		key = p2v_span_trim(p2v_span_until(line, '=', NULL));
-		if (!p2v_span_eq(key, "filter") && !p2v_span_eq(key, "global_filter"))
-			continue;
-		line = whole_list(line, text);
-		if (memmem(line.p, line.n, "/dev/", 5) || memmem(line.p, line.n, "r|.*|", 5) ||
-			memmem(line.p, line.n, "r/.*/", 5))
-			r = refs_add_line(in, p, n, line);
-	}
-	return r;
-}
-
 /* systemd's own tables: What=/dev/sda5. */
 static int read_unit(struct inspection *in, const struct place *p, struct p2v_span text)
 {
@@ -361,6 +381,25 @@ static int read_unit(struct inspection *in, const struct place *p, struct p2v_sp
 		spec = p2v_span_trim(spec);
 		if (inspect_is_old_name(in->facts, spec) || is_gone(in, spec))
 			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
+	}
+	return r;
+}
+
+/* Words among which may be a device, by its path: kdump.conf(5), uswsusp.conf(8). */
+static int read_paths(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, word, after;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		if (p2v_span_starts(p2v_span_trim(line), "#"))
+			continue;
+		while (r == 0 && p2v_word_next(&line, &word)) {
+			p2v_span_until(word, '=', &after);
+			word = after.n ? after : word;
+			if (inspect_is_old_name(in->facts, word))
+				r = refs_add(in, p, n, "", word, inspect_find_fs(in->facts, word));
+		}
 	}
 	return r;
 }
@@ -398,32 +437,42 @@ static int read_devices(struct inspection *in, const struct place *p, struct p2v
 static const struct place places[] = {
 	{"/etc/fstab", "fstab", read_fstab, NULL},
 	{"/etc/crypttab", "crypttab", read_crypttab, NULL},
+	{"/etc/crypttab.initramfs", "crypttab", read_crypttab, NULL},
 	{"/etc/initramfs-tools/initramfs.conf", "resume", read_resume, NULL},
 	{"/etc/initramfs-tools/conf.d/*", "resume", read_resume, NULL},
 	{"/boot/grub/device.map", "device-map", read_present, NULL},
 	{"/boot/grub2/device.map", "device-map", read_present, NULL},
 	{"/etc/default/grub_installdevice", "install-device", read_devices, NULL},
-	{"/etc/mdadm/mdadm.conf", "mdadm", read_mdadm, NULL},
-	{"/etc/mdadm.conf", "mdadm", read_mdadm, NULL},
-	{"/etc/lvm/lvm.conf", "lvm-filter", read_lvm, NULL},
-	{"/etc/lvm/lvmlocal.conf", "lvm-filter", read_lvm, NULL},
+	{"/etc/mdadm/mdadm.conf", "mdadm", refs_read_mdadm, NULL},
+	{"/etc/mdadm.conf", "mdadm", refs_read_mdadm, NULL},
+	{"/etc/lvm/lvm.conf", "lvm-filter", refs_read_lvm, NULL},
+	{"/etc/lvm/lvmlocal.conf", "lvm-filter", refs_read_lvm, NULL},
 	{"/etc/lvm/devices/system.devices", "lvm-devices", read_present, NULL},
 	{"/etc/lvm/cache/.cache", "device-cache", read_present, NULL},
 	{"/etc/lvm/.cache", "device-cache", read_present, NULL},
 	{"/etc/blkid.tab", "device-cache", read_present, NULL},
 	{"/etc/blkid/blkid.tab", "device-cache", read_present, NULL},
 	{"/etc/systemd/system/*.mount", "unit", read_unit, NULL},
+	{"/etc/systemd/system/*.mount.d/*.conf", "unit", read_unit, NULL},
 	{"/etc/systemd/system/*.swap", "swap-unit", read_unit, NULL},
 	{"/etc/cmdline", "arguments", read_arguments, NULL},
 	{"/etc/cmdline.d/*.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf", "arguments", read_arguments, NULL},
 	{"/etc/dracut.conf.d/*.conf", "arguments", read_arguments, NULL},
 	{"/boot/refind_linux.conf", "arguments", read_arguments, NULL},
+	{"/boot/EFI/*/refind.conf", "arguments", read_arguments, NULL},
+	{"/efi/EFI/*/refind.conf", "arguments", read_arguments, NULL},
+	{"/boot/efi/EFI/*/refind.conf", "arguments", read_arguments, NULL},
+	{"/etc/update-extlinux.conf", "arguments", read_arguments, NULL},
+	{"/etc/default/extlinux", "arguments", read_arguments, NULL},
+	{"/etc/sysconfig/bootloader", "arguments", read_arguments, NULL},
 	{"/etc/kernel/uki.conf", "arguments", read_arguments, NULL},
 	{"/etc/default/kexec", "arguments", read_arguments, NULL},
 	{"/etc/default/kdump-tools", "arguments", read_arguments, NULL},
 	{"/etc/sysconfig/kdump", "arguments", read_arguments, NULL},
 	{"/etc/default/grub.d/*.cfg", "arguments", read_arguments, NULL},
+	{"/etc/kdump.conf", "path", read_paths, NULL},
+	{"/etc/uswsusp.conf", "path", read_paths, NULL},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -437,12 +486,13 @@ static const struct {
 	{"conf/conf.d/cryptroot", "crypttab", read_cryptroot},
 	{"cryptroot/crypttab", "crypttab", read_crypttab},
 	{"etc/crypttab", "crypttab", read_crypttab},
+	{"etc/uswsusp.conf", "path", read_paths},
 	{"etc/cmdline", "arguments", read_arguments},
 	{"etc/cmdline.d/", "arguments", read_arguments},
-	{"etc/mdadm.conf", "mdadm", read_mdadm},
-	{"etc/mdadm/mdadm.conf", "mdadm", read_mdadm},
-	{"etc/lvm/lvm.conf", "lvm-filter", read_lvm},
-	{"etc/lvm/lvmlocal.conf", "lvm-filter", read_lvm},
+	{"etc/mdadm.conf", "mdadm", refs_read_mdadm},
+	{"etc/mdadm/mdadm.conf", "mdadm", refs_read_mdadm},
+	{"etc/lvm/lvm.conf", "lvm-filter", refs_read_lvm},
+	{"etc/lvm/lvmlocal.conf", "lvm-filter", refs_read_lvm},
 	{"etc/lvm/devices/system.devices", "lvm-devices", read_present},
 	{"etc/modprobe.d/", "module-block", refs_read_blocks},
 };

@@ -20,6 +20,14 @@ int refs_add(struct inspection *in, const struct place *p, uint32_t line, const 
 int refs_add_line(
 	struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text);
 
+/* text, and what to say instead; without that (empty) the operator is told. One that is known
+ * already is passed over. */
+int refs_add_as(struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text,
+	struct p2v_span stable);
+
+/* refs-volumes.c: mdadm.conf, lvm.conf; also where an initramfs has a copy. */
+int refs_read_mdadm(struct inspection *in, const struct place *p, struct p2v_span text);
+int refs_read_lvm(struct inspection *in, const struct place *p, struct p2v_span text);
 /* modprobe.d, also where an initramfs has a copy. */
 int refs_read_blocks(struct inspection *in, const struct place *p, struct p2v_span text);
 

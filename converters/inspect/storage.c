@@ -181,12 +181,18 @@ static bool is_called(const struct facts_disk *disk, struct p2v_span name)
 	return false;
 }
 
-/* "/dev/disk/by-id/ata" of the links that udev makes: a disk has one of each such kind. */
-static bool same_kind(struct p2v_span a, struct p2v_span b)
+/* "/dev/disk/by-id/ata" of the links that udev makes, "/dev/mapper/" of mapped disks: a disk has
+ * one of each such kind. */
+static bool same_kind(const struct device_name *a, const struct device_name *b)
 {
-	struct p2v_span left = p2v_span_skip(a, strlen("/dev/disk/by-")),
-			right = p2v_span_skip(b, strlen("/dev/disk/by-"));
+	struct p2v_span left = p2v_span_skip(a->disk, strlen("/dev/disk/by-")),
+			right = p2v_span_skip(b->disk, strlen("/dev/disk/by-"));
 
+	if (a->class != b->class)
+		return false;
+	if (a->class == DEVICE_MAPPED)
+		return p2v_span_starts(a->disk, "/dev/mapper/") ==
+		       p2v_span_starts(b->disk, "/dev/mapper/");
 	return p2v_span_same(p2v_span_until(left, '-', NULL), p2v_span_until(right, '-', NULL));
 }
 
@@ -200,7 +206,7 @@ static bool is_another(const struct facts_disk *disk, const struct device_name *
 		if (!device_name_read(p2v_span_str(disk->names[i]), &have) ||
 			device_name_counts(&have) != device_name_counts(d))
 			continue;
-		if (!device_name_counts(d) ? have.class == d->class && same_kind(have.disk, d->disk)
+		if (!device_name_counts(d) ? same_kind(&have, d)
 					   : have.class != d->class || have.number != d->number)
 			return true;
 	}

@@ -202,6 +202,23 @@ static const char *argument_for(
 	return text;
 }
 
+/* "rootflags=device=/dev/sda2,device=/dev/sdb2": too long for a sentence, and no name by itself. */
+static bool is_options(const struct facts_ref *ref)
+{
+	return plan_is(ref->what, "options") || begins(ref, "rootflags=") ||
+	       begins(ref, "usrflags=") || begins(ref, "cryptopts=");
+}
+
+#define OPTIONS_REASON                                                                             \
+	"Options of a mount name devices as the old hardware called them; links by what is on "    \
+	"these stay the same."
+
+static void free_options(struct planning *p, const struct facts_ref *ref)
+{
+	begin(p, ref, "device-replace", OPTIONS_REASON);
+	exchange(p, ref, ref->stable);
+}
+
 static void free_argument(struct planning *p, const struct facts_ref *ref)
 {
 	char text[400];
@@ -227,6 +244,8 @@ static void free_argument(struct planning *p, const struct facts_ref *ref)
 			"Without an initramfs a kernel knows its root by the device's name only: "
 			"%s was that on the old hardware, %s is it now.",
 			ref->text, to);
+	else if (*to && is_options(ref))
+		begin(p, ref, op, OPTIONS_REASON);
 	else if (*to)
 		begin(p, ref, op, "%s is a name that the old hardware gave; %s stays the same.",
 			ref->text, to);
@@ -309,7 +328,9 @@ static void free_loose_argument(struct planning *p, const struct facts_ref *ref)
 
 	if (plan_is(to, plan_text(ref->text)))
 		return;
-	if (*to) {
+	if (is_options(ref)) {
+		free_options(p, ref);
+	} else if (*to) {
 		replace(p, ref, "device-replace", to);
 	} else if (is_resume(ref)) {
 		replace_gone(p, ref, "noresume");
@@ -345,6 +366,23 @@ static void free_lvm_devices(struct planning *p, const struct facts_ref *ref)
 	begin(p, ref, "file-remove",
 		"It names LVM's disks by the old hardware and would hide them; without it LVM "
 		"looks at all.");
+}
+
+/* The array says which it is, or its UUID does so for it. */
+static void free_array(struct planning *p, const struct facts_ref *ref)
+{
+	char text[400];
+
+	if (!*plan_text(ref->stable)) {
+		plan_warn(p,
+			"%s: line %u: %s names the array's parts as they were called: have it say "
+			"the array's UUID instead (mdadm --detail --brief)",
+			place_of(ref, text), ref->line, ref->text);
+		return;
+	}
+	begin(p, ref, "device-replace",
+		"The array's parts are no longer called that; %s finds them.", ref->stable);
+	exchange(p, ref, ref->stable);
 }
 
 static void free_key(struct planning *p, const struct facts_ref *ref)
@@ -444,7 +482,8 @@ static bool names_disk(const char *spec)
 {
 	static const char *const prefixes[] = {
 		"UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/sd", "/dev/hd", "/dev/xvd",
-		"/dev/nvme", "/dev/cciss/", "/dev/disk/", "/dev/mapper/mpath", "/dev/md"};
+		"/dev/vd", "/dev/nvme", "/dev/mmcblk", "/dev/pmem", "/dev/fio", "/dev/cciss/",
+		"/dev/disk/", "/dev/mapper/mpath", "/dev/md"};
 
 	for (size_t i = 0; i < P2V_N(prefixes); i++)
 		if (strncmp(plan_text(spec), prefixes[i], strlen(prefixes[i])) == 0)
@@ -537,6 +576,8 @@ static const struct {
 	void (*plan)(struct planning *p, const struct facts_ref *ref);
 } kinds[] = {
 	{"fstab", free_fstab},
+	{"options", free_options},
+	{"path", free_unit},
 	{"crypttab", free_device},
 	{"crypt-key", free_key},
 	{"crypt-clevis", tell_clevis},
@@ -553,6 +594,7 @@ static const struct {
 	{"install-device", free_install_device},
 	{"device-cache", free_cache},
 	{"mdadm", free_mdadm},
+	{"mdadm-array", free_array},
 	{"lvm-filter", free_lvm_filter},
 	{"lvm-devices", free_lvm_devices},
 	{"modules-load", free_module},

@@ -40,6 +40,7 @@ static const char *const host_facts[] = {
 	"etc/mdadm.conf",
 	"etc/mdadm/mdadm.conf",
 	"etc/modprobe.d/",
+	"etc/uswsusp.conf",
 };
 
 void linux_image_finish(struct linux_image *i)

@@ -19,37 +19,22 @@
 #include <unistd.h>
 
 #include "converters/apply/apply.h"
-#include "converters/inspect/inspection.h"
 #include "converters/plan/plan.h"
 #include "golden.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
+#include "p2v/core/span.h"
+#include "p2v/guest/guest.h"
 
 static bool update;
 static int failures;
 
 static void inspect_dir(struct guest *g, const struct golden_scene *scene, struct facts *facts)
 {
-	const char *root = NULL, *subvolume = NULL;
-	p2v_autobuf struct p2v_buf text = {0};
-	struct facts_os *os;
-	size_t at = 0;
+	const struct facts_os *os;
 
-	while (at + 1 < scene->n && !scene->cases[at].storage.version)
-		at++;
-	for (size_t i = scene->n; i-- > 0;) {
-		root = scene->cases[i].root ? scene->cases[i].root : root;
-		subvolume = scene->cases[i].subvolume ? scene->cases[i].subvolume : subvolume;
-	}
-	/* A copy, by way of text. */
-	golden_need(p2v_json_encode(&model_facts_type, &scene->cases[at].storage, false, &text,
-			    &golden_err),
-		"storage");
-	golden_need(model_facts_decode(text.data, text.len, facts, &golden_err), "storage");
-	os = p2v_json_grow((void **)&facts->systems, &facts->n_systems, sizeof(*os));
-	os->root = strdup(root ? root : "/dev/sda1");
-	os->root_subvolume = strdup(subvolume ? subvolume : "");
-	golden_need(inspect_system(g, facts, os, &golden_err), "inspect");
+	golden_need(golden_inspect(g, scene, facts), "inspect");
+	os = &facts->systems[0];
 	/* It depends on this program's size. */
 	for (size_t i = 0; i < os->n_kernels; i++)
 		os->kernels[i].initramfs.size_bytes = 0;
@@ -93,16 +78,12 @@ static void make_plan(const struct golden_scene *scene, const struct facts *fact
 	p2v_autobuf struct p2v_buf first = {0}, second = {0};
 	p2v_auto_target struct target target = {0};
 	struct plan again = {0};
-	size_t at = 0;
 
-	while (at + 1 < scene->n && !scene->cases[at].machine.version)
-		at++;
 	golden_need(plan_target_find("kvm", &target, &golden_err), "target");
 	if (scene->cases[0].choice)
 		target.root = strdup(scene->cases[0].choice);
-	golden_need(plan_make(facts, &scene->cases[at].machine, &target, ret, &golden_err), "plan");
-	golden_need(
-		plan_make(facts, &scene->cases[at].machine, &target, &again, &golden_err), "plan");
+	golden_need(plan_make(facts, golden_machine(scene), &target, ret, &golden_err), "plan");
+	golden_need(plan_make(facts, golden_machine(scene), &target, &again, &golden_err), "plan");
 	encode(&model_plan_type, ret, &first);
 	encode(&model_plan_type, &again, &second);
 	if (first.len != second.len || memcmp(first.data, second.data, first.len) != 0) {

@@ -427,24 +427,6 @@ static void limit_memory(void)
 #endif
 }
 
-static int inspect(struct guest *g, const struct golden_scene *scene, struct facts *facts)
-{
-	p2v_autobuf struct p2v_buf text = {0};
-	struct facts_os *os;
-	size_t at = 0;
-
-	while (at + 1 < scene->n && !scene->cases[at].storage.version)
-		at++;
-	golden_need(p2v_json_encode(&model_facts_type, &scene->cases[at].storage, false, &text,
-			    &golden_err),
-		"storage");
-	golden_need(model_facts_decode(text.data, text.len, facts, &golden_err), "storage");
-	os = p2v_json_grow((void **)&facts->systems, &facts->n_systems, sizeof(*os));
-	os->root = strdup("/dev/sda1");
-	os->root_subvolume = strdup("");
-	return inspect_system(g, facts, os, &golden_err);
-}
-
 /* 0: converted, and n_changes says how much; else refused, by error or blocker. */
 static int convert(const struct golden_scene *scene, size_t *ret_n_changes)
 {
@@ -455,16 +437,13 @@ static int convert(const struct golden_scene *scene, size_t *ret_n_changes)
 	p2v_auto_changes struct changes changes = {0};
 	p2v_autobuf struct p2v_buf text = {0};
 	struct guest *g = NULL;
-	size_t at = 0;
 	int r;
 
-	while (at + 1 < scene->n && !scene->cases[at].machine.version)
-		at++;
 	golden_need(plan_target_find("kvm", &target, &golden_err), "target");
 	golden_need(guest_open_dir(root, true, &g, &golden_err), root);
-	r = inspect(g, scene, &facts);
+	r = golden_inspect(g, scene, &facts);
 	if (r == 0)
-		r = plan_make(&facts, &scene->cases[at].machine, &target, &plan, &golden_err);
+		r = plan_make(&facts, golden_machine(scene), &target, &plan, &golden_err);
 	if (r == 0)
 		r = model_plan_validate(&plan, &golden_err);
 	if (r == 0)
