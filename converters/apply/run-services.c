@@ -13,6 +13,18 @@
 
 #define MAX_LINKS ((size_t)1024)
 
+/* A unit of the administrator's own lies where the link would be, and stays: a condition that no
+ * virtual machine meets keeps it from being started. */
+static int add_condition(struct guest *g, const char *unit, const char *why, struct p2v_err *err)
+{
+	static const char text[] = "# Written by p2v: this is about hardware that is gone.\n"
+				   "[Unit]\nConditionVirtualization=!vm\n";
+	p2v_autofree char *path = p2v_strf("%s.d/p2v-off.conf", unit);
+
+	return path ? guest_write_file(g, path, text, strlen(text), 0644, why, err)
+		    : p2v_err_set(err, P2V_ENOMEM, "no memory");
+}
+
 /* What `systemctl mask` does. A name without a suffix is a service's. */
 int run_unit_mask(struct guest *g, const struct plan_step *step, struct apply_details *details,
 	struct p2v_err *err)
@@ -23,12 +35,15 @@ int run_unit_mask(struct guest *g, const struct plan_step *step, struct apply_de
 				    !strcmp(dot, ".path") || !strcmp(dot, ".service"));
 	p2v_autofree char *path =
 		name ? p2v_strf("%s/%s%s", step->path, name, whole ? "" : ".service") : NULL;
+	struct guest_stat st;
 
 	(void)details;
 	if (!name)
 		return P2V_EFORMAT;
 	if (!path)
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
+	if (guest_lstat(g, path, &st, NULL) == 0 && st.type == GUEST_FILE)
+		return add_condition(g, path, step->reason, err);
 	return guest_symlink(g, "/dev/null", path, step->reason, err);
 }
 

@@ -19,6 +19,8 @@ static const char serial[] = "offers a login on a further serial line, and waits
 static const char tools[] = "is a tool of another hypervisor";
 
 static const char clock_speed[] = "sets the speed of the physical machine's processors";
+static const char microcode[] = "loads microcode into the physical machine's processors";
+static const char chip[] = "talks to a chip or card of the physical machine";
 static const char watchdog[] = "feeds a watchdog of the physical machine";
 static const char kudzu[] = "takes changed hardware for lost and would drop its configuration";
 
@@ -43,7 +45,11 @@ static const struct {
 	{"sensord", monitoring},
 	{"fancontrol", monitoring},
 	{"thermald", monitoring},
-	{"i8kmon", monitoring},
+	{"i8k*", monitoring},
+	{"thinkfan", monitoring},
+	{"prometheus-node-exporter-smartmon*", disks},
+	{"prometheus-smartctl-exporter", disks},
+	{"smartctl_exporter", disks},
 	{"acpid-fan", monitoring},
 	{"ipmi", management},
 	{"openipmi", management},
@@ -51,6 +57,10 @@ static const struct {
 	{"ipmidetectd", management},
 	{"ipmiseld", management},
 	{"ipmiutil*", management},
+	{"freeipmi*", management},
+	{"ipmi[-_]exporter", management},
+	{"prometheus-ipmi-exporter", management},
+	{"prometheus-node-exporter-ipmitool*", management},
 	{"bmc-*", management},
 	{"exchange-bmc-os-info", management},
 	{"watchdog", watchdog},
@@ -62,13 +72,20 @@ static const struct {
 	{"loadcpufreq", clock_speed},
 	{"powernowd", clock_speed},
 	{"ondemand", clock_speed},
-	{"microcode", clock_speed},
-	{"microcode_ctl", clock_speed},
-	{"microcode.ctl", clock_speed},
+	{"microcode", microcode},
+	{"microcode_ctl", microcode},
+	{"microcode.ctl", microcode},
+	{"tcsd", chip},
+	{"trousers", chip},
+	{"aesmd", chip},
+	{"dahdi", chip},
 	{"apcupsd", power},
 	{"nut*", power},
 	{"upsd", power},
 	{"upsmon", power},
+	{"pbeagent", power},
+	{"PBEAgent", power},
+	{"PowerChute*", power},
 	{"laptop-mode", power},
 	{"tlp", power},
 	{"kudzu", kudzu},
@@ -107,9 +124,19 @@ static const struct {
 	{"3dm2", vendor},
 	{"tw_*", vendor},
 	{"arcmsr*", vendor},
+	{"arc[-_]cfg*", vendor},
+	{"archttp*", vendor},
+	{"elxhbamgrd", vendor},
+	{"elxmgmt*", vendor},
+	{"qlremote", vendor},
+	{"sd5", vendor},
+	{"superdoctor*", vendor},
+	{"SuperDoctor*", vendor},
+	{"hpe-*", vendor},
 	{"nvidia-*", vendor},
 	{"dcgm", vendor},
 	{"openibd", vendor},
+	{"opensm*", vendor},
 	{"mst", vendor},
 	{"serial-getty@ttyS[1-9]*", serial},
 	{"serial-getty@ttyUSB*", serial},
@@ -127,21 +154,38 @@ static const struct {
 	{"hypervfcopyd", tools},
 	{"hv-*", tools},
 	{"hv_*", tools},
+	{"hyperv-daemons*", tools},
 	{"xe-linux-distribution*", tools},
 	{"xe-daemon", tools},
 	{"xendomains", tools},
 	{"prltoolsd", tools},
 };
 
-/* A link to /dev/null in the place of the unit: it does not start, whoever wants it. */
+/* Of units; sockets and timers start services, too. */
+static const char *const suffixes[] = {".service", ".socket", ".timer", ".path"};
+
+static bool has_suffix(const char *name)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < P2V_N(suffixes); k++)
+		any |= p2v_span_ends(p2v_span_str(name), suffixes[k]);
+	return any;
+}
+
+/* A link to /dev/null in the place of the unit: it does not start, whoever wants it. Or our
+ * drop-in, where the unit itself is in that place. */
 static bool is_masked(struct inspection *in, const char *name)
 {
-	const char *suffix = strchr(name, '.') ? "" : ".service";
+	const char *suffix = has_suffix(name) ? "" : suffixes[0];
 	p2v_autofree char *path = p2v_strf("/etc/systemd/system/%s%s", name, suffix);
+	p2v_autofree char *drop_in = path ? p2v_strf("%s.d/p2v-off.conf", path) : NULL;
 	p2v_autofree char *target = NULL;
 
-	return path && guest_read_link(in->g, path, &target, NULL) == 0 &&
-	       !strcmp(target, "/dev/null");
+	if (!path || !drop_in)
+		return false;
+	return guest_is_file(in->g, drop_in) ||
+	       (guest_read_link(in->g, path, &target, NULL) == 0 && !strcmp(target, "/dev/null"));
 }
 
 /* init(5) of upstart: an override that says "manual". */
@@ -200,10 +244,9 @@ static int consider(struct inspection *in, struct p2v_span name, const char *suf
 	return r < 0 ? r : inspect_set(in, &s->reason, reason);
 }
 
-/* x.target.wants/smartd.service; sockets and timers start services, too. */
+/* x.target.wants/smartd.service */
 static int read_wants(struct inspection *in, const struct guest_dir *d)
 {
-	static const char *const suffixes[] = {".service", ".socket", ".timer", ".path"};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < d->n_entries; i++)

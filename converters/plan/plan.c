@@ -50,6 +50,8 @@ int plan_make(const struct facts *facts, const struct machine *machine, const st
 	for (rule *rules = p.os && p.os->n_windows ? windows_rules : linux_rules;
 		p.os && p.r == 0 && *rules; rules++)
 		(*rules)(&p);
+	for (size_t i = 0; i < facts->n_notes && p.r == 0; i++)
+		plan_tell(&p, "%s", facts->notes[i]);
 	free(p.kernels);
 	if (p.r < 0) {
 		model_plan_finish(&plan);

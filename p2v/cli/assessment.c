@@ -207,8 +207,6 @@ int cli_assessment_make(const struct assess_input *in, struct assessment *ret, s
 		r = copy_all(plan->blockers, plan->n_blockers, &a.blocks, &a.n_blocks, err);
 	if (r == 0)
 		r = copy_all(plan->warnings, plan->n_warnings, &a.notes, &a.n_notes, err);
-	if (r == 0)
-		r = copy_all(in->facts->notes, in->facts->n_notes, &a.notes, &a.n_notes, err);
 	if (r < 0) {
 		p2v_json_free(&cli_assessment_type, &a);
 		return r;
