@@ -29,7 +29,7 @@ static struct p2v_span subvolume_of(const struct facts_mount *m)
 
 static int resolve(struct inspection *in, struct facts_mount *m)
 {
-	const struct facts_fs *f = inspect_find_fs(in->facts, p2v_span_str(m->spec));
+	const struct facts_fs *f = inspect_find_mount(in->facts, m);
 	struct p2v_span subvolume = subvolume_of(m);
 	int r = inspect_set(in, &m->device, f ? f->device : "");
 
@@ -83,14 +83,19 @@ static int learn_from_root(struct inspection *in)
 	return 0;
 }
 
-/* So is what only one disk can be, by what must lie there. */
-static int learn_from_kinds(struct inspection *in)
+/* So is what a disk shows by what lies on it. */
+static int learn_from_mounts(struct inspection *in)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
-		r = inspect_storage_call_by_kind(in->facts, p2v_span_str(in->os->mounts[i].spec),
-			in->os->mounts[i].kind, in->err);
+	for (int evidence = INSPECT_BY_PLACE; evidence <= INSPECT_BY_REMAINING; evidence++) {
+		for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
+			r = inspect_storage_learn(in->facts, in->os, &in->os->mounts[i],
+				(enum inspect_evidence)evidence, in->err);
+		for (size_t i = 0; evidence == INSPECT_BY_PLACE && i < in->os->n_mounts; i++)
+			in->os->mounts[i].guess =
+				inspect_storage_is_guess(in->facts, in->os, &in->os->mounts[i]);
+	}
 	return r;
 }
 
@@ -169,7 +174,7 @@ int inspect_fstab(struct inspection *in)
 	if (r == 0)
 		r = inspect_names(in);
 	if (r == 0)
-		r = learn_from_kinds(in);
+		r = learn_from_mounts(in);
 	for (size_t i = 0; r == 0 && i < in->os->n_mounts; i++)
 		r = resolve(in, &in->os->mounts[i]);
 	if (r == 0)

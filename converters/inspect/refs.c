@@ -153,7 +153,7 @@ static int read_fstab(struct inspection *in, const struct place *p, struct p2v_s
 		struct p2v_span spec = p2v_span_str(m->spec);
 
 		if (inspect_is_old_name(in->facts, spec))
-			r = refs_add(in, p, m->line, "", spec, inspect_find_fs(in->facts, spec));
+			r = refs_add(in, p, m->line, "", spec, inspect_find_mount(in->facts, m));
 	}
 	return r;
 }

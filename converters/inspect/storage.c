@@ -136,6 +136,8 @@ static int add_fs(const struct guest_volume *v, struct facts *facts, struct p2v_
 		return P2V_ENOMEM;
 	if (v->dm_uuid && add_alias(f, BY_DM_UUID, p2v_span_str(v->dm_uuid), err) < 0)
 		return P2V_ENOMEM;
+	if (v->mounted_at && set(&f->mounted_at, v->mounted_at, err) < 0)
+		return P2V_ENOMEM;
 	return v->array_name ? call_array_at_home(f, v->array_name, err) : 0;
 }
 
@@ -266,25 +268,120 @@ int inspect_storage_call_disk(
 	return 0;
 }
 
-int inspect_storage_call_by_kind(
-	struct facts *facts, struct p2v_span spec, const char *kind, struct p2v_err *err)
+static bool is_listed(const char *word, const char *const *words, size_t n)
 {
-	const struct facts_fs *found = NULL;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What fstab calls it, and what blkid does. Where blkid knows nothing there may be what it does not
+ * know. */
+static bool fits(const struct facts_fs *f, const char *kind)
+{
+	static const char *const same[][2] = {{"msdos", "vfat"}, {"ntfs-3g", "ntfs"},
+		{"ntfs3", "ntfs"}, {"ext2", "ext3"}, {"ext2", "ext4"}, {"ext3", "ext4"},
+		{"ext4", "ext3"}, {"ext4", "ext2"}, {"ext3", "ext2"}, {"swap", "swsuspend"}};
+	static const char *const known[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "msdos",
+		"swap", "reiserfs", "jfs", "iso9660", "udf"};
+
+	if (!f->kind || !*f->kind)
+		return !is_listed(kind, known, P2V_N(known));
+	if (strcmp(f->kind, kind) == 0)
+		return true;
+	for (size_t i = 0; i < P2V_N(same); i++)
+		if (strcmp(kind, same[i][0]) == 0 && strcmp(f->kind, same[i][1]) == 0)
+			return true;
+	return false;
+}
+
+static bool says_kind(const struct facts_mount *m)
+{
+	return *m->kind && strcmp(m->kind, "auto") != 0 && strcmp(m->kind, "none") != 0;
+}
+
+/* It is the root, or another line of fstab means it by a name that stays. */
+static bool is_taken(const struct facts *facts, const struct facts_os *os,
+	const struct facts_mount *m, const struct facts_fs *f)
+{
+	if (strcmp(f->device, os->root) == 0)
+		return true;
+	for (size_t i = 0; i < os->n_mounts; i++) {
+		struct p2v_span spec = p2v_span_str(os->mounts[i].spec);
+
+		if (&os->mounts[i] != m && !inspect_is_old_name(facts, spec) &&
+			inspect_find_fs(facts, spec) == f)
+			return true;
+	}
+	return false;
+}
+
+/* The name is not another disk's, and the disk may be called so. */
+static const struct facts_fs *may_be(const struct facts *facts, const struct facts_os *os,
+	size_t disk, const struct device_name *d, const struct facts_mount *m)
+{
+	const struct facts_fs *f = find_part(facts, disk, d->part);
+
+	return f && fits(f, m->kind) && !is_another(&facts->disks[disk], d) &&
+			       !is_taken(facts, os, m, f)
+		       ? f
+		       : NULL;
+}
+
+static size_t count_candidates(const struct facts *facts, const struct facts_os *os,
+	const struct device_name *d, const struct facts_mount *m, bool by_place,
+	const struct facts_fs **ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < facts->n_disks; i++) {
+		const struct facts_fs *f = may_be(facts, os, i, d, m);
+
+		if (!f || (by_place && (!f->mounted_at || strcmp(f->mounted_at, m->mountpoint))))
+			continue;
+		*ret = f;
+		n++;
+	}
+	return n;
+}
+
+/* A name whose disk nothing shows yet, in a line that says what has to be there. */
+static bool is_open(const struct facts *facts, const struct facts_mount *m, struct device_name *ret)
+{
+	if (!says_kind(m) || !device_name_read(p2v_span_str(m->spec), ret))
+		return false;
+	for (size_t i = 0; i < facts->n_disks; i++)
+		if (is_called(&facts->disks[i], ret->disk))
+			return false;
+	return true;
+}
+
+int inspect_storage_learn(struct facts *facts, const struct facts_os *os,
+	const struct facts_mount *m, enum inspect_evidence evidence, struct p2v_err *err)
+{
+	const struct facts_fs *f = NULL;
 	struct device_name d;
 
-	if (!device_name_read(spec, &d) || device_name_counts(&d) || find_hardware(facts, &d))
+	if (!is_open(facts, m, &d))
 		return 0;
-	for (size_t i = 0; i < facts->n_disks; i++) {
-		const struct facts_fs *f = find_part(facts, i, d.part);
-
-		if (!f || !f->kind || strcmp(f->kind, kind) != 0 ||
-			is_another(&facts->disks[i], &d))
-			continue;
-		if (found)
-			return 0;
-		found = f;
+	if (evidence != INSPECT_BY_ORDER) {
+		if (count_candidates(facts, os, &d, m, evidence == INSPECT_BY_PLACE, &f) != 1)
+			f = NULL;
+	} else if (device_name_counts(&d) && d.number < facts->n_disks) {
+		f = may_be(facts, os, (size_t)d.number, &d, m);
 	}
-	return inspect_storage_call_disk(facts, found, spec, err);
+	return inspect_storage_call_disk(facts, f, p2v_span_str(m->spec), err);
+}
+
+bool inspect_storage_is_guess(
+	const struct facts *facts, const struct facts_os *os, const struct facts_mount *m)
+{
+	const struct facts_fs *f = NULL;
+	struct device_name d;
+
+	return is_open(facts, m, &d) && device_name_counts(&d) &&
+	       count_candidates(facts, os, &d, m, false, &f) > 1;
 }
 
 /* What a name can say about a file system, and the prefixes that say it. */
@@ -451,4 +548,15 @@ const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_spa
 		return find_link(facts, spec);
 	f = find_device(facts, spec);
 	return f ? f : find_aliased(facts, spec);
+}
+
+/* A disk that was left behind may have the number of one that is here. */
+const struct facts_fs *inspect_find_mount(const struct facts *facts, const struct facts_mount *m)
+{
+	const struct facts_fs *f = inspect_find_fs(facts, p2v_span_str(m->spec));
+	struct device_name d;
+
+	if (f && says_kind(m) && device_name_read(p2v_span_str(m->spec), &d) && !fits(f, m->kind))
+		return NULL;
+	return f;
 }

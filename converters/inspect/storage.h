@@ -8,7 +8,8 @@
  * The k-th disk of the machine is disk k; the guest's own sda, hda or vda is taken to be the first
  * one, and so on: kernel names follow that order on the machines that have them in their files.
  * Where the guest's files show that a disk has another name (its root is on sdb1, and found on the
- * first disk), that counts, and the others' names follow from what is left.
+ * first disk; ext4 says that it was mounted on /srv, and fstab has sdc1 there), that counts, and
+ * the others' names follow from what is left.
  */
 
 #include "p2v/core/span.h"
@@ -30,10 +31,17 @@ int inspect_boot_code(struct guest *g, struct facts *facts, struct p2v_err *err)
 int inspect_storage_call_disk(
 	struct facts *facts, const struct facts_fs *f, struct p2v_span spec, struct p2v_err *err);
 
-/* A link that nothing has explained yet (by-id, by-path) is used for something of that kind (ext4,
- * swap, crypto_LUKS): where only one disk has that on the partition, the disk is called so. */
-int inspect_storage_call_by_kind(
-	struct facts *facts, struct p2v_span spec, const char *kind, struct p2v_err *err);
+/* What a line of fstab shows of a disk that nothing has explained yet: on the partition there must
+ * be a file system of that kind. From the strongest evidence to the weakest: it was mounted there
+ * last; the disk is the one by its number; no other disk has such a partition. */
+enum inspect_evidence { INSPECT_BY_PLACE, INSPECT_BY_ORDER, INSPECT_BY_REMAINING };
+int inspect_storage_learn(struct facts *facts, const struct facts_os *os,
+	const struct facts_mount *m, enum inspect_evidence evidence, struct p2v_err *err);
+/* It is named by the kernel, and is on one of several disks that nothing yet tells apart. */
+bool inspect_storage_is_guess(
+	const struct facts *facts, const struct facts_os *os, const struct facts_mount *m);
+/* What a line of fstab means; NULL: nothing on these disks. */
+const struct facts_fs *inspect_find_mount(const struct facts *facts, const struct facts_mount *m);
 
 /* Another name of an md array, as mdadm.conf writes it: a device, or its name below /dev/md/. */
 int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct p2v_err *err);

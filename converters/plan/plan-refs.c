@@ -536,6 +536,22 @@ static bool must_not_stop(const struct planning *p, const struct facts_mount *m)
 	       !may_be_missing(m);
 }
 
+/* Kernels do not promise in which order they find disks. */
+static void tell_guess(struct planning *p, const struct facts_mount *m)
+{
+	const struct facts_fs *f = NULL;
+
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		if (plan_is(p->facts->filesystems[i].device, m->device))
+			f = &p->facts->filesystems[i];
+	if (m->guess && f)
+		plan_warn(p,
+			"/etc/fstab: line %u: that %s for %s was on %s is known by the order of "
+			"the disks alone; see whether it is the right one",
+			m->line, m->spec, plan_is(m->kind, "swap") ? "swap" : m->mountpoint,
+			f->disk);
+}
+
 /* Of what is not here: the start does not wait for it, or free_mounts() tells of it. */
 static void free_fstab(struct planning *p, const struct facts_ref *ref)
 {
@@ -556,6 +572,7 @@ static void free_mounts(struct planning *p)
 		const char *what = plan_is(m->kind, "swap") ? "swap" : m->mountpoint;
 		char line[16];
 
+		tell_guess(p, m);
 		if (!must_not_stop(p, m))
 			continue;
 		snprintf(line, sizeof(line), "%u", m->line);

@@ -209,6 +209,7 @@ static int add(struct reading *rd, const struct row *row)
 	to->uuid = or_null(row->uuid);
 	to->label = or_null(row->label);
 	to->partuuid = or_null(row->partuuid);
+	to->mounted_at = *row->mountpoint == '/' ? strdup(row->mountpoint) : NULL;
 	to->size_bytes = p2v_span_u64(p2v_span_str(row->size), INT64_MAX, &size) ? size : 0;
 	*k = (struct known){strdup(row->kname), strdup(device), v.disk};
 	rd->n_disks += v.type == GUEST_VOLUME_DISK;

@@ -60,6 +60,7 @@ void guest_storage_finish(struct guest_storage *s)
 		free(v->array_name);
 		free(v->array_uuid);
 		free(v->dm_uuid);
+		free(v->mounted_at);
 	}
 	free(s->volumes);
 	*s = (struct guest_storage){0};

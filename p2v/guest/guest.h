@@ -88,6 +88,7 @@ struct guest_volume {
 	char *array_name; /* MD: "web01:1" from the superblock, NULL where it has none */
 	char *array_uuid; /* MD: as mdadm writes it, 01234567:... */
 	char *dm_uuid;	  /* LV: "LVM-", the group's and its own UUID without dashes; else NULL */
+	char *mounted_at; /* ext2, ext3, ext4: where it was mounted last; NULL: not known */
 	uint32_t disk;	  /* index of the disk that it lies on; LV, MD, CRYPT: UINT32_MAX */
 	uint32_t part;	  /* partition number, 0 for a whole disk */
 	uint64_t offset_bytes, size_bytes;

@@ -45,6 +45,23 @@ static uint64_t number(const char *text)
 	return p2v_span_u64(p2v_span_str(text), UINT64_MAX / 512, &v) ? v : 0;
 }
 
+/* ext2, ext3 and ext4 note in their superblock where they are mounted. Source: ext4's layout in the
+ * kernel's documentation (s_last_mounted). */
+#define EXT_LAST_MOUNTED      (1024 + 0x88)
+#define EXT_LAST_MOUNTED_SIZE 64
+
+static void read_mounted_at(guestfs_h *h, struct guest_volume *v)
+{
+	p2v_autofree char *text = NULL;
+	size_t n = 0;
+
+	if (!v->kind || strncmp(v->kind, "ext", 3) != 0)
+		return;
+	text = guestfs_pread_device(h, v->device, EXT_LAST_MOUNTED_SIZE, EXT_LAST_MOUNTED, &n);
+	if (text && n && text[0] == '/')
+		v->mounted_at = strndup(text, n);
+}
+
 /* One call for all that blkid knows, partition tables included: each further program in the
  * appliance costs a good part of a second without KVM. Nothing known there is no error. */
 static void probe(guestfs_h *h, struct guest_volume *v)
@@ -71,6 +88,7 @@ static void probe(guestfs_h *h, struct guest_volume *v)
 		for (size_t k = 0; k < P2V_N(rows); k++)
 			if (strcmp(pairs[i], rows[k].key) == 0 && !*rows[k].member)
 				*rows[k].member = unescaped(pairs[i + 1]);
+	read_mounted_at(h, v);
 	v->part = (uint32_t)number(part);
 	v->offset_bytes = 512 * number(start);
 	v->size_bytes = 512 * number(sectors);

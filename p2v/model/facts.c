@@ -37,6 +37,7 @@ static const struct p2v_json_field facts_fs_fields[] = {
 	P2V_JSON_BOOL(struct facts_fs, unclean, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct facts_fs, parent, 0),
 	P2V_JSON_STR(struct facts_fs, array_uuid, 0),
+	P2V_JSON_STR(struct facts_fs, mounted_at, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_fs, aliases, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
@@ -51,6 +52,7 @@ static const struct p2v_json_field facts_mount_fields[] = {
 	P2V_JSON_U32(struct facts_mount, line, 0),
 	P2V_JSON_STR(struct facts_mount, device, 0),
 	P2V_JSON_STR(struct facts_mount, subvolume, 0),
+	P2V_JSON_BOOL(struct facts_mount, guess, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type facts_mount_type = {

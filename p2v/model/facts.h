@@ -57,6 +57,7 @@ struct facts_fs {
 	bool unclean;	      /* NTFS: was not unmounted; part of it may be in its log alone */
 	char *parent;	  /* inside of an encrypted volume: that volume's door device; else NULL */
 	char *array_uuid; /* md: as mdadm.conf writes it; else NULL */
+	char *mounted_at; /* where it was mounted last, where that is known; else NULL */
 	char **aliases; /* what a guest may call it beside what follows from the above: /dev/md1 */
 	size_t n_aliases;
 };
@@ -70,6 +71,7 @@ struct facts_mount {
 	uint32_t line;	 /* 1-based */
 	char *device;	 /* door device; empty: not on these disks */
 	char *subvolume; /* btrfs: what its options say; else NULL */
+	bool guess;	 /* which disk is meant is known by the disks' order alone */
 };
 
 struct facts_initramfs {

@@ -72,6 +72,7 @@ static void test_server(void **state)
 	assert_string_equal(storage.volumes[2].parent, "/dev/sda3");
 	expect(3, GUEST_VOLUME_LV, "/dev/my-vg/ro-ot", "ext4");
 	assert_string_equal(storage.volumes[3].label, "a b\"");
+	assert_string_equal(storage.volumes[3].mounted_at, "/");
 	expect(4, GUEST_VOLUME_DISK, "/dev/sdb", "linux_raid_member");
 	expect(5, GUEST_VOLUME_MD, "/dev/md0", "xfs");
 	expect(6, GUEST_VOLUME_DISK, "/dev/sdc", "linux_raid_member");

@@ -51,7 +51,7 @@ static int make_disk(void)
 	p2v_autofree char *part = NULL;
 	static const char table[] = "label: dos\nlabel-id: 0x12345678\nstart=2048, type=83\n";
 	const char *const sfdisk[] = {"sfdisk", "-q", image, NULL};
-	const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", "-L", "the root", "-U",
+	const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", "-L", "the root", "-M", "/srv", "-U",
 		"11111111-2222-3333-4444-555555555555", "-E", "offset=1048576", "-d", root, image,
 		"30M", NULL};
 	int fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
@@ -97,6 +97,7 @@ static void test_storage(void **state)
 	assert_string_equal(p->kind, "ext4");
 	assert_string_equal(p->uuid, "11111111-2222-3333-4444-555555555555");
 	assert_string_equal(p->label, "the root");
+	assert_string_equal(p->mounted_at, "/srv");
 	assert_string_equal(p->partuuid, "12345678-01");
 	assert_string_equal(p->part_type, "0x83");
 	assert_int_equal(p->part, 1);
