@@ -11,7 +11,7 @@
 
 #define NET_MAX_NICS	  ((size_t)2048)
 #define NET_MAX_MEMBERS	  ((size_t)64)
-#define NET_MAX_FILES	  ((size_t)1024)
+#define NET_MAX_FILES	  ((size_t)512)
 #define NET_MAX_INCLUDES  ((size_t)64)
 #define NET_MAX_ADDRESSES ((size_t)32)
 #define NET_MAX_MATCHES	  ((size_t)16)

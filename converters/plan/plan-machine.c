@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "converters/plan/planning.h"
+#include "converters/plan/plan-net.h"
 #include "p2v/core/num.h"
 #include "p2v/model/check.h"
 
@@ -52,21 +52,72 @@ static bool has_card(const struct machine *m, const char *name, const char *mac)
 	return false;
 }
 
+static void add_card(
+	struct planning *p, struct machine *m, const char *seed, const char *name, const char *mac)
+{
+	char text[64];
+
+	if (m->n_nics == MAX_NICS || (!*name && !*mac) || has_card(m, name, mac))
+		return;
+	snprintf(text, sizeof(text), "%.40s%zu", seed, m->n_nics);
+	add_nic(p, m, m->n_nics ? text : seed, name, mac);
+}
+
+/* What a bond, bridge or VLAN is made of; many are configured nowhere else. A pattern is any. */
+static void add_member(struct planning *p, struct machine *m, const struct facts_os *os,
+	const char *seed, const char *member)
+{
+	const struct facts_nic *nic = plan_net_find(os, member);
+
+	if (model_mac_ok(member))
+		add_card(p, m, seed, "", member);
+	else if (!strpbrk(member, "*?[!") && (!nic || plan_is(nic->kind, "ethernet")))
+		add_card(p, m, seed, member, mac_of(os, member));
+}
+
+/* A card that is looked for by its driver or slot only: it has those, so that it is found. */
+static void add_described(
+	struct planning *p, struct machine *m, const char *seed, const struct facts_nic *nic)
+{
+	static const char slot[] = "pci-";
+	const char *driver = NULL, *pci = NULL;
+	char text[64];
+
+	for (size_t i = 0; i < nic->n_matches; i++) {
+		const struct facts_nic_match *match = &nic->matches[i];
+
+		if (strpbrk(match->value, "*?[! "))
+			continue;
+		if (plan_is(match->key, "driver"))
+			driver = match->value;
+		else if (plan_is(match->key, "path") && strncmp(match->value, slot, 4) == 0)
+			pci = match->value + strlen(slot);
+	}
+	if ((!driver && !pci) || m->n_nics == MAX_NICS)
+		return;
+	snprintf(text, sizeof(text), "%.40s%zu", seed, m->n_nics);
+	add_nic(p, m, m->n_nics ? text : seed, "", "");
+	if (p->r < 0)
+		return;
+	plan_set(p, &m->nics[m->n_nics - 1].driver, driver);
+	plan_set(p, &m->nics[m->n_nics - 1].pci, pci);
+}
+
 /* A card for each that the guest configures, in its own order; at least one. */
 static void add_nics(
 	struct planning *p, struct machine *m, const struct facts_os *os, const char *seed)
 {
-	for (size_t i = 0; i < os->n_nics && m->n_nics < MAX_NICS && p->r == 0; i++) {
+	for (size_t i = 0; i < os->n_nics && p->r == 0; i++) {
 		const struct facts_nic *nic = &os->nics[i];
 		const char *name = plan_text(nic->name);
-		const char *mac = *name ? mac_of(os, name) : plan_text(nic->mac);
-		char text[64];
 
-		if (!plan_is(nic->kind, "ethernet") || nic->manual || (!*name && !*mac) ||
-			has_card(m, name, mac))
-			continue;
-		snprintf(text, sizeof(text), "%.40s%zu", seed, m->n_nics);
-		add_nic(p, m, m->n_nics ? text : seed, name, mac);
+		if (plan_is(nic->kind, "ethernet") && !nic->manual && !*name &&
+			!*plan_text(nic->mac))
+			add_described(p, m, seed, nic);
+		else if (plan_is(nic->kind, "ethernet") && !nic->manual)
+			add_card(p, m, seed, name, *name ? mac_of(os, name) : nic->mac);
+		for (size_t k = 0; k < nic->n_members; k++)
+			add_member(p, m, os, seed, nic->members[k]);
 	}
 	if (m->n_nics == 0)
 		add_nic(p, m, seed, "", "");

@@ -57,6 +57,7 @@ struct golden_case {
 	char *root;	 /* door device; /dev/sda1 where it says nothing */
 	char *subvolume; /* of the root */
 	char *choice;	 /* --root */
+	bool unknown;	 /* the machine: only its disks are at hand */
 	struct facts storage;
 	struct machine machine;
 };

@@ -54,6 +54,7 @@ static const struct p2v_json_field case_fields[] = {
 	P2V_JSON_STR(struct golden_case, root, 0),
 	P2V_JSON_STR(struct golden_case, subvolume, 0),
 	P2V_JSON_STR(struct golden_case, choice, 0),
+	P2V_JSON_BOOL(struct golden_case, unknown, 0),
 	P2V_JSON_OBJ(struct golden_case, storage, 0, &model_facts_type),
 	P2V_JSON_OBJ(struct golden_case, machine, 0, &model_machine_type),
 	P2V_JSON_END,
