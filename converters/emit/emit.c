@@ -48,6 +48,7 @@ static bool fill_nic(const struct plan_nic *from, struct output_nic *to)
 	to->gateway = copy(from->gateway, &failed);
 	to->bridge = copy(from->bridge, &failed);
 	to->network = copy(from->network, &failed);
+	to->dhcp = from->dhcp;
 	for (size_t i = 0; !failed && i < from->n_addresses; i++)
 		failed = p2v_json_add_str(
 				 &to->addresses, &to->n_addresses, from->addresses[i], NULL) < 0;

@@ -19,6 +19,7 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "md/ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "netplan", "ext4"},
+	{"x86_64", "systemd", "grub2", "bios", "initramfs-tools", "networkd", "luks/ext4"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "ifupdown", "ext4"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkd", "xfs"},
 	{"x86_64", "systemd", "grub2", "uefi", "initramfs-tools", "networkmanager", "btrfs"},

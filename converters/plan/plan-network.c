@@ -63,6 +63,7 @@ static void take_addresses(struct planning *p, struct plan_nic *to, const struct
 	for (size_t i = 0; i < from->n_addresses && p->r == 0; i++) {
 		const struct facts_address *a = &from->addresses[i];
 
+		to->dhcp |= id == 0 && plan_is(a->method, "dhcp");
 		if (!plan_is(a->method, "static") || has_address(to, a->address))
 			continue;
 		p->r = p2v_json_add_str(&to->addresses, &to->n_addresses, a->address, p->err);

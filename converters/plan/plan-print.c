@@ -24,6 +24,8 @@ static void print_nic(const struct plan_nic *n, struct p2v_buf *out)
 		p2v_buf_addf(&text, "%s%s", i ? ", " : " with ", n->addresses[i]);
 	if (*plan_text(n->gateway))
 		p2v_buf_addf(&text, ", gateway %s", n->gateway);
+	if (n->dhcp)
+		p2v_buf_addf(&text, ", asks for its address by DHCP");
 	wrap(out, "  network  ", 11, text.data ? (const char *)text.data : "");
 }
 

@@ -18,9 +18,9 @@
  *	network      the guest announces the address on the card's wire
  *	answer       it answers a TCP connection to port 22, be it with a refusal
  *	service      what its orders want to answer does: a TCP port, an HTTP status (service.h)
- *	dhcp         a card without a static address asks for one; required only of the first card
- *of a machine that has no static address at all agent        the guest agent answers; never
- *required
+ *	dhcp         a card asks for an address; required where the guest is set to, and of the
+ *	             first card where neither an address nor that is known of any
+ *	agent        the guest agent answers; never required
  *
  * A later stage is evidence for an earlier one where the guest keeps quiet (`quiet` on the kernel's
  * command line): a login prompt means a kernel, and with writes on its only disks, a root.

@@ -130,19 +130,21 @@ static bool add_address_checks(const struct prove_nic *nic, size_t i, const char
 static bool add_network_checks(const struct output *output, const struct prove_nic *nics,
 	size_t n_nics, bool firewalled, struct proof *proof)
 {
-	size_t n_static = 0;
+	size_t n_expected = 0;
 	bool ok = true;
 
 	for (size_t i = 0; i < n_nics; i++)
-		n_static += nics[i].wire.n_addresses;
+		n_expected += nics[i].wire.n_addresses + output->nics[i].dhcp;
 	for (size_t i = 0; ok && i < n_nics; i++) {
 		const char *mac = output->nics[i].mac;
 		bool dhcp = nics[i].wire.dhcp;
+		/* Of a guest whose network nobody understood, some sign of it. */
+		bool required = output->nics[i].dhcp || (n_expected == 0 && i == 0);
 
 		for (size_t k = 0; ok && k < nics[i].wire.n_addresses; k++)
 			ok = add_address_checks(&nics[i], k, mac, firewalled, proof);
-		if (ok && nics[i].wire.n_addresses == 0)
-			ok = add_check(proof, "dhcp", dhcp, n_static == 0 && i == 0,
+		if (ok && (required || dhcp))
+			ok = add_check(proof, "dhcp", dhcp, required,
 				p2v_strf("%s %s for an address", mac,
 					dhcp ? "asked" : "did not ask"));
 	}

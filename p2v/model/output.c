@@ -26,6 +26,7 @@ static const struct p2v_json_field output_nic_fields[] = {
 	P2V_JSON_STRS(struct output_nic, addresses, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct output_nic, tagged, P2V_JSON_OMIT, &model_plan_tag_type),
 	P2V_JSON_STR(struct output_nic, gateway, 0),
+	P2V_JSON_BOOL(struct output_nic, dhcp, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct output_nic, bridge, 0),
 	P2V_JSON_STR(struct output_nic, network, 0),
 	P2V_JSON_END,

@@ -35,6 +35,7 @@ struct output_nic {
 	struct plan_tag *tagged; /* those that stand in a VLAN */
 	size_t n_tagged;
 	char *gateway;
+	bool dhcp;		/* as in the plan */
 	char *bridge, *network; /* where its wire leads; absent: libvirt's network "default" */
 };
 

@@ -49,6 +49,7 @@ static const struct p2v_json_field plan_nic_fields[] = {
 	P2V_JSON_STRS(struct plan_nic, addresses, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct plan_nic, tagged, P2V_JSON_OMIT, &model_plan_tag_type),
 	P2V_JSON_STR(struct plan_nic, gateway, 0),
+	P2V_JSON_BOOL(struct plan_nic, dhcp, P2V_JSON_OMIT),
 	P2V_JSON_STR(struct plan_nic, bridge, 0),
 	P2V_JSON_STR(struct plan_nic, network, 0),
 	P2V_JSON_END,

@@ -58,6 +58,7 @@ struct plan_nic {
 	struct plan_tag *tagged;
 	size_t n_tagged;
 	char *gateway; /* of the first static address, for the proof */
+	bool dhcp;     /* asks for an IPv4 address without a tag, for the proof */
 	char *bridge;  /* where its wire leads, as ordered; absent: the target's default */
 	char *network;
 };

@@ -711,6 +711,35 @@ static void verdict_needs_writes_and_dhcp(void **state)
 	expect(&s, VERDICT_PROVEN, "everything");
 }
 
+/* One card has its address; the second is set to ask for one, a third is in use for nothing. */
+static void verdict_wants_each_card_that_asks(void **state)
+{
+	static char macs[3][18] = {"52:54:00:12:34:56", "52:54:00:12:34:57", "52:54:00:12:34:58"};
+	struct output_nic cards[3] = {nic, {.mac = macs[1], .dhcp = true}, {.mac = macs[2]}};
+	struct output three = output;
+	struct prove_nic seen[3];
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, whole);
+	three.nics = cards;
+	three.n_nics = 3;
+	memset(seen, 0, sizeof(seen));
+	seen[0] = s.nic;
+	for (int asked = 0; asked < 2; asked++) {
+		p2v_auto_proof struct proof proof = {0};
+		size_t n = 0;
+
+		seen[1].wire.dhcp = asked;
+		assert_int_equal(prove_verdict(&s.sights, &three, seen, 3, &proof, NULL), 0);
+		assert_int_equal(proof.verdict, asked ? VERDICT_PROVEN : VERDICT_PARTIAL);
+		assert_int_equal(strstr(proof.reason, macs[1]) != NULL, !asked);
+		for (size_t i = 0; i < proof.n_checks; i++)
+			n += strcmp(proof.checks[i].name, "dhcp") == 0;
+		assert_int_equal(n, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -738,6 +767,7 @@ int main(void)
 		cmocka_unit_test(verdict_needs_what_was_ordered),
 		cmocka_unit_test(verdict_is_what_was_seen),
 		cmocka_unit_test(verdict_needs_writes_and_dhcp),
+		cmocka_unit_test(verdict_wants_each_card_that_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
