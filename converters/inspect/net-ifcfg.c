@@ -204,6 +204,8 @@ static void read_all(struct ifcfg *f, struct p2v_span text)
 			f->c.dhcp = is_dhcp(i.value);
 		else if (p2v_span_eq(key, "VLAN_ID"))
 			f->c.vlan_id = i.value;
+		else if (p2v_span_eq(key, "MTU"))
+			f->c.mtu = i.value;
 		else if (take_numbered(f, key, i.value))
 			continue;
 		else if (f->suse)

@@ -190,6 +190,16 @@ static int set_mac(struct reader *rd, struct p2v_span value)
 	return r;
 }
 
+static int set_mtu(struct reader *rd, struct p2v_span value)
+{
+	struct facts_nic *n = nic(rd);
+
+	if (!n)
+		return P2V_ENOMEM;
+	net_mtu(n, value);
+	return 0;
+}
+
 static int set_vlan_id(struct reader *rd, struct p2v_span value)
 {
 	struct facts_nic *n = nic(rd);
@@ -251,6 +261,8 @@ static int read_option(struct reader *rd, struct p2v_span option, struct p2v_spa
 		p2v_word_next(&value, &rd->now.gateway);
 	else if (is_option(option, "hwaddress"))
 		return set_mac(rd, value);
+	else if (is_option(option, "mtu"))
+		return set_mtu(rd, value);
 	else if (is_option(option, "use"))
 		return use_executor(rd, value);
 	else if (is_option(option, "bond-slaves") || is_option(option, "slaves") ||

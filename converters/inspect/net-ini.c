@@ -210,6 +210,7 @@ int net_config_add(const struct net_config *c, const char *path, const char *dia
 	if (!n)
 		return err ? err->kind : P2V_ENOMEM;
 	n->manual = c->manual;
+	net_mtu(n, c->mtu);
 	r = net_mac(n, c->mac, err);
 	if (r == 0)
 		r = net_clone_mac(n, c->clone_mac, err);

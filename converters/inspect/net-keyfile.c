@@ -100,6 +100,8 @@ int net_keyfile_parse(struct p2v_span text, const char *path, const struct net_i
 			take_connection(&c, &i);
 		else if (p2v_span_eq(i.section, "match"))
 			take_match(&c, &i, path);
+		else if (p2v_span_eq(i.key, "mtu"))
+			c.mtu = i.value;
 		else if (p2v_span_ends(i.section, "ethernet"))
 			take_ethernet(&c, &i);
 		else if (p2v_span_eq(i.section, "bond") || p2v_span_eq(i.section, "bridge"))

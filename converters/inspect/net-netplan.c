@@ -115,6 +115,7 @@ static int read_device(struct netplan *np, struct p2v_span id, int node, const c
 
 	name_device(np, id, node, &c);
 	c.clone_mac = get(np, node, "macaddress");
+	c.mtu = get(np, node, "mtu");
 	take_addresses(np, node, &c);
 	take_members(np, node, &c);
 	/* netplan makes a .link file of it, and a rule. */

@@ -128,6 +128,8 @@ static void read_network(struct network *n, const struct net_file *f)
 			take_address(c, i.value);
 		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "MACAddress"))
 			c->clone_mac = i.value;
+		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "MTUBytes"))
+			c->mtu = i.value;
 		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "ActivationPolicy"))
 			c->manual =
 				p2v_span_ends(i.value, "manual") || p2v_span_ends(i.value, "down");
@@ -245,6 +247,8 @@ int net_link_parse(struct p2v_span text, const char *path, struct facts_os *os, 
 	while (net_ini_next(&i)) {
 		if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "Name"))
 			c.name = i.value;
+		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "MTUBytes"))
+			c.mtu = i.value;
 		else if (p2v_span_eq(i.section, "Match") && p2v_span_ends(i.key, "MACAddress"))
 			c.mac = i.value;
 		else if (p2v_span_eq(i.section, "Match") && p2v_span_eq(i.key, "OriginalName"))
@@ -254,6 +258,8 @@ int net_link_parse(struct p2v_span text, const char *path, struct facts_os *os, 
 	}
 	nic = net_nic_new(os, c.name, "link", path, err);
 	r = nic ? net_kind(nic, "name", err) : P2V_ENOMEM;
+	if (r == 0)
+		net_mtu(nic, c.mtu);
 	if (r == 0)
 		r = net_mac(nic, c.mac, err);
 	/* One card has one address; a list of them names no card, and ours would not name it. */

@@ -250,6 +250,14 @@ int net_primary(struct facts_nic *nic, struct p2v_span member, struct p2v_err *e
 	return set(&nic->primary, member, err);
 }
 
+void net_mtu(struct facts_nic *nic, struct p2v_span mtu)
+{
+	uint64_t bytes;
+
+	if (p2v_span_u64(p2v_span_trim(mtu), UINT16_MAX, &bytes))
+		nic->mtu = (uint32_t)bytes;
+}
+
 int net_mode(struct facts_nic *nic, struct p2v_span mode, struct p2v_err *err)
 {
 	return set(&nic->mode, mode, err);

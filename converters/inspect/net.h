@@ -35,6 +35,8 @@ int net_join(struct facts_os *os, struct p2v_span name, const char *kind, struct
 int net_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err);
 int net_clone_mac(struct facts_nic *nic, struct p2v_span mac, struct p2v_err *err);
 int net_primary(struct facts_nic *nic, struct p2v_span member, struct p2v_err *err);
+/* Passed over where it is no number of bytes. */
+void net_mtu(struct facts_nic *nic, struct p2v_span mtu);
 int net_mode(struct facts_nic *nic, struct p2v_span mode, struct p2v_err *err);
 int net_kind(struct facts_nic *nic, const char *kind, struct p2v_err *err);
 /* eth0.5, vlan5: the number; base is empty where the name says none. */
@@ -75,7 +77,8 @@ struct net_config {
 	struct p2v_span address[NET_MAX_ADDRESSES], mask[NET_MAX_ADDRESSES];
 	size_t n_addresses;
 	struct p2v_span vlan_id, raw_device; /* of a VLAN */
-	struct p2v_span master;		     /* that it is a member of */
+	struct p2v_span mtu;
+	struct p2v_span master; /* that it is a member of */
 	const char *master_kind;
 	struct p2v_span members[NET_MAX_ADDRESSES];
 	size_t n_members;

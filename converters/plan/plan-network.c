@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "converters/plan/plan-net.h"
+#include "p2v/core/buf.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/span.h"
 
 #define MAX_LEVELS 8 /* of interfaces that are made of others */
+#define MAX_NAMED  4 /* in one sentence */
 
 static bool has_address(const struct plan_nic *to, const char *address)
 {
@@ -183,13 +185,55 @@ static void warn_twins(struct planning *p)
 					p->machine->nics[i].mac);
 }
 
+/* "bond0.5 is VLAN 5, vlan7 is VLAN 7 and 30 others are". */
+static void tell_tags(struct planning *p)
+{
+	p2v_autobuf struct p2v_buf list = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->os->n_nics; i++) {
+		const struct facts_nic *nic = &p->os->nics[i];
+
+		if (!plan_is(nic->kind, "vlan") || !nic->vlan_id || n++ >= MAX_NAMED)
+			continue;
+		p2v_buf_addf(&list, "%s%s is VLAN %u", n > 1 ? ", " : "", nic->name, nic->vlan_id);
+	}
+	if (n > MAX_NAMED)
+		p2v_buf_addf(&list, ", and so are %zu more", n - MAX_NAMED);
+	if (list.data)
+		plan_tell(p, "%s: the virtual machine's network must carry tagged frames",
+			(const char *)list.data);
+}
+
+/* What is set and the network does not carry gets lost, while small frames arrive. */
+static void tell_large_frames(struct planning *p)
+{
+	p2v_autobuf struct p2v_buf list = {0};
+	uint32_t mtu = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->os->n_nics; i++) {
+		const struct facts_nic *nic = &p->os->nics[i];
+
+		if (nic->mtu <= 1500 || nic->manual || plan_is(nic->kind, "loopback"))
+			continue;
+		mtu = nic->mtu > mtu ? nic->mtu : mtu;
+		if (n++ < MAX_NAMED)
+			p2v_buf_addf(&list, "%s%s", n > 1 ? ", " : "",
+				*plan_text(nic->name) ? nic->name : nic->path);
+	}
+	if (n > MAX_NAMED)
+		p2v_buf_addf(&list, " and %zu more", n - MAX_NAMED);
+	if (list.data)
+		plan_tell(p,
+			"frames of up to %u bytes (MTU of %s): the virtual machine's network must "
+			"carry them",
+			mtu, (const char *)list.data);
+}
+
 /* What works only if the network that the virtual machine is plugged into does its part. */
 static void warn_above(struct planning *p, const struct facts_nic *nic)
 {
-	if (plan_is(nic->kind, "vlan") && nic->vlan_id)
-		plan_tell(p,
-			"%s is VLAN %u: the virtual machine's network must carry tagged frames",
-			nic->name, nic->vlan_id);
 	if (plan_is(nic->kind, "bond") &&
 		(plan_is(nic->mode, "802.3ad") || plan_is(nic->mode, "4") ||
 			plan_is(nic->mode, "lacp")))
@@ -268,6 +312,8 @@ void plan_network(struct planning *p)
 	plan_net_free(&m);
 	for (size_t i = 0; i < p->os->n_nics; i++)
 		warn_above(p, &p->os->nics[i]);
+	tell_tags(p);
+	tell_large_frames(p);
 	warn_early(p);
 	warn_twins(p);
 	if (p->machine->n_nics == 0)

@@ -142,6 +142,7 @@ static const struct p2v_json_field facts_nic_fields[] = {
 	P2V_JSON_STRS(struct facts_nic, settings, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_nic, members, P2V_JSON_OMIT),
 	P2V_JSON_U32(struct facts_nic, vlan_id, P2V_JSON_OMIT),
+	P2V_JSON_U32(struct facts_nic, mtu, P2V_JSON_OMIT),
 	P2V_JSON_OBJS(struct facts_nic, addresses, 0, &facts_address_type),
 	P2V_JSON_STRS(struct facts_nic, dns, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_nic, wins, P2V_JSON_OMIT),

@@ -156,6 +156,7 @@ struct facts_nic {
 	char **members;
 	size_t n_members;
 	uint32_t vlan_id;
+	uint32_t mtu; /* bytes of a frame's content, where it says so; else 0 */
 	struct facts_address *addresses;
 	size_t n_addresses;
 	char **dns; /* windows: name servers */
