@@ -137,11 +137,20 @@ static void add_disk(struct planning *p, struct machine *m, const struct image_d
 	d->physical_sector_bytes = d->logical_sector_bytes;
 }
 
-int plan_machine_default(const struct facts *facts, const struct image *image, struct machine *ret,
-	struct p2v_err *err)
+static const struct facts_os *system_on(const struct facts *facts, const char *root)
 {
 	static const struct facts_os none;
-	const struct facts_os *os = facts->n_systems ? &facts->systems[0] : &none;
+
+	for (size_t i = 0; i < facts->n_systems; i++)
+		if (plan_is(facts->systems[i].root, plan_text(root)))
+			return &facts->systems[i];
+	return facts->n_systems ? &facts->systems[0] : &none;
+}
+
+int plan_machine_default(const struct facts *facts, const struct image *image, const char *root,
+	struct machine *ret, struct p2v_err *err)
+{
+	const struct facts_os *os = system_on(facts, root);
 	struct machine m = {.version = 1,
 		.memory_bytes = 2 * P2V_GIB,
 		.cpus = 2,

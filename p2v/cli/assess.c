@@ -164,7 +164,7 @@ static int find_machine(struct assessing *a, struct p2v_err *err)
 		r = ask_agent(a, err);
 	}
 	if (r == 0 && !a->machine_known)
-		r = plan_machine_default(&a->facts, &a->image, &a->machine, err);
+		r = plan_machine_default(&a->facts, &a->image, a->o->root, &a->machine, err);
 	return r;
 }
 

@@ -278,7 +278,7 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 		r = inspect_run(c->guest, &c->image, &c->facts, err);
 	}
 	if (r == 0 && !c->machine_known)
-		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
+		r = plan_machine_default(&c->facts, &c->image, c->target.root, &c->machine, err);
 	if (r == 0) {
 		cli_ordered_machine(&c->orders, &c->machine);
 		r = find_drivers(c, err);
@@ -487,7 +487,7 @@ static int emit_alone(struct conversion *c, struct p2v_err *err)
 	if (r == 0)
 		r = model_changes_load(changes, &c->changes, err);
 	if (r == 0 && !c->machine_known)
-		r = plan_machine_default(&c->facts, &c->image, &c->machine, err);
+		r = plan_machine_default(&c->facts, &c->image, c->plan.root, &c->machine, err);
 	if (r == 0)
 		r = emit(c, err);
 	p2v_progress_end(c->progress);

@@ -85,7 +85,7 @@ static void assume_machine(const struct facts *facts, struct machine *ret)
 		disks[image.n_disks] = (struct image_disk){
 			.id = from->id, .path = from->device, .size_bytes = from->size_bytes};
 	}
-	golden_need(plan_machine_default(facts, &image, ret, &golden_err), "machine");
+	golden_need(plan_machine_default(facts, &image, NULL, ret, &golden_err), "machine");
 }
 
 static void make_plan(const struct golden_scene *scene, const struct facts *facts, struct plan *ret)

@@ -315,8 +315,8 @@ static void test_default_machine(void **state)
 	struct machine first = {0}, second = {0};
 	struct p2v_err err = {0};
 
-	assert_int_equal(plan_machine_default(&s->facts, &image, &first, &err), 0);
-	assert_int_equal(plan_machine_default(&s->facts, &image, &second, &err), 0);
+	assert_int_equal(plan_machine_default(&s->facts, &image, NULL, &first, &err), 0);
+	assert_int_equal(plan_machine_default(&s->facts, &image, NULL, &second, &err), 0);
 	assert_int_equal(model_machine_validate(&first, &err), 0);
 	assert_string_equal(first.name, "web01");
 	assert_int_equal(first.n_nics, 1);
@@ -324,6 +324,25 @@ static void test_default_machine(void **state)
 	assert_int_equal(strncmp(first.nics[0].mac, "52:54:00:", 9), 0);
 	model_machine_finish(&first);
 	model_machine_finish(&second);
+}
+
+static void test_default_machine_of_the_chosen_system(void **state)
+{
+	struct scene *s = *state;
+	struct image image = {.version = 1, .name = S("disk")};
+	struct facts_os two[2] = {s->facts.systems[0], s->facts.systems[0]};
+	struct facts both = s->facts;
+	struct machine m = {0};
+
+	two[0].root = S("/dev/sda9");
+	two[0].hostname = S("other");
+	two[0].bootloader.firmware = S("uefi");
+	both.systems = two;
+	both.n_systems = 2;
+	assert_int_equal(plan_machine_default(&both, &image, two[1].root, &m, NULL), 0);
+	assert_string_equal(m.name, "web01");
+	assert_string_equal(m.firmware, "bios");
+	model_machine_finish(&m);
 }
 
 /* Guest strings reach the terminal without their control characters, and lines stay short. */
@@ -355,6 +374,7 @@ int main(void)
 		T(test_cards),
 		T(test_names_that_are_no_names),
 		T(test_default_machine),
+		T(test_default_machine_of_the_chosen_system),
 		T(test_print),
 	};
 
