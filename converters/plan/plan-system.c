@@ -170,6 +170,12 @@ void plan_system(struct planning *p)
 		return;
 	}
 	check_kind(p, os);
+	if (p->facts->n_systems > 1)
+		plan_warn(p,
+			"%zu operating systems are on these disks, and the boot loader may start "
+			"another: %s must be what is started where nobody chooses, as only it is "
+			"made fit for the virtual machine",
+			p->facts->n_systems, os->root);
 	if (plan_is(os->kind, "linux"))
 		mounts(p);
 	else if (os->n_windows)
