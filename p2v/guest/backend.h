@@ -54,10 +54,18 @@ struct guest_ops {
 	int (*copy_label)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*rename)(struct guest *g, const char *from, const char *to, struct p2v_err *err);
 	int (*unlink)(struct guest *g, const char *path, struct p2v_err *err);
+	/* chattr(1)'s "i" and "a", which keep root from replacing a file: takes off those that it
+	 * has (GUEST_LOCK_*; none where the file system knows none), and sets them. */
+	int (*take_locks)(
+		struct guest *g, const char *path, uint32_t *ret_locks, struct p2v_err *err);
+	int (*set_locks)(struct guest *g, const char *path, uint32_t locks, struct p2v_err *err);
 	int (*rmdir)(struct guest *g, const char *path, struct p2v_err *err);
 	int (*mkdir)(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err);
 	int (*symlink)(struct guest *g, const char *target, const char *path, struct p2v_err *err);
 };
+
+#define GUEST_LOCK_IMMUTABLE UINT32_C(1)
+#define GUEST_LOCK_APPEND    UINT32_C(2)
 
 /* A backend embeds this as its first member. */
 struct guest {

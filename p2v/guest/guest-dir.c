@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -359,6 +361,41 @@ static int dir_copy_label(struct guest *g, const char *from, const char *to, str
 	return copy_labels(a, b, err);
 }
 
+static int dir_take_locks(
+	struct guest *g, const char *path, uint32_t *ret_locks, struct p2v_err *err)
+{
+	p2v_autoclose int fd = -1;
+	int flags = 0, rc = open_path(g, path, O_RDONLY, &fd, err);
+	uint32_t locks;
+
+	if (rc < 0)
+		return rc;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		flags = 0;
+	locks = (flags & FS_IMMUTABLE_FL ? GUEST_LOCK_IMMUTABLE : 0) |
+		(flags & FS_APPEND_FL ? GUEST_LOCK_APPEND : 0);
+	flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	if (locks && ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		return p2v_err_errno(err, errno, "take off chattr's locks");
+	*ret_locks = locks;
+	return 0;
+}
+
+static int dir_set_locks(struct guest *g, const char *path, uint32_t locks, struct p2v_err *err)
+{
+	p2v_autoclose int fd = -1;
+	int flags = 0, rc = open_path(g, path, O_RDONLY, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return p2v_err_errno(err, errno, "read chattr's flags");
+	flags |= (locks & GUEST_LOCK_IMMUTABLE ? FS_IMMUTABLE_FL : 0) |
+		 (locks & GUEST_LOCK_APPEND ? FS_APPEND_FL : 0);
+	return ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? p2v_err_errno(err, errno, "lock as before")
+						      : 0;
+}
+
 static int dir_rename(struct guest *g, const char *from, const char *to, struct p2v_err *err)
 {
 	p2v_autoclose int a = -1, b = -1;
@@ -468,6 +505,8 @@ static const struct guest_ops dir_ops = {
 	.copy_label = dir_copy_label,
 	.rename = dir_rename,
 	.unlink = dir_unlink,
+	.take_locks = dir_take_locks,
+	.set_locks = dir_set_locks,
 	.rmdir = dir_rmdir,
 	.mkdir = dir_mkdir,
 	.symlink = dir_symlink,

@@ -287,6 +287,40 @@ static int fs_unlink(struct guest *g, const char *path, struct p2v_err *err)
 	return done(fs_handle(g), guestfs_rm(fs_handle(g), path), err, "remove");
 }
 
+static int change_locks(
+	guestfs_h *h, const char *path, uint32_t locks, bool clear, struct p2v_err *err)
+{
+	const char *letters = locks == GUEST_LOCK_IMMUTABLE ? "i"
+			      : locks == GUEST_LOCK_APPEND  ? "a"
+							    : "ai";
+
+	return done(h,
+		guestfs_set_e2attrs(h, path, letters, GUESTFS_SET_E2ATTRS_CLEAR, clear ? 1 : 0, -1),
+		err, "change chattr's locks");
+}
+
+static int fs_take_locks(
+	struct guest *g, const char *path, uint32_t *ret_locks, struct p2v_err *err)
+{
+	p2v_autofree char *letters = guestfs_get_e2attrs(fs_handle(g), path);
+	uint32_t locks = 0;
+	int rc;
+
+	if (letters && strchr(letters, 'i'))
+		locks |= GUEST_LOCK_IMMUTABLE;
+	if (letters && strchr(letters, 'a'))
+		locks |= GUEST_LOCK_APPEND;
+	rc = locks ? change_locks(fs_handle(g), path, locks, true, err) : 0;
+	if (rc == 0)
+		*ret_locks = locks;
+	return rc;
+}
+
+static int fs_set_locks(struct guest *g, const char *path, uint32_t locks, struct p2v_err *err)
+{
+	return change_locks(fs_handle(g), path, locks, false, err);
+}
+
 static int fs_rmdir(struct guest *g, const char *path, struct p2v_err *err)
 {
 	return done(fs_handle(g), guestfs_rmdir(fs_handle(g), path), err, "remove");
@@ -386,6 +420,8 @@ static const struct guest_ops fs_ops = {
 	.copy_label = fs_copy_label,
 	.rename = fs_rename,
 	.unlink = fs_unlink,
+	.take_locks = fs_take_locks,
+	.set_locks = fs_set_locks,
 	.rmdir = fs_rmdir,
 	.mkdir = fs_mkdir,
 	.symlink = fs_symlink,

@@ -108,6 +108,45 @@ static int put_temp(struct guest *g, const struct new_file *f, const char *dir, 
 	return rc < 0 ? rc : label_new(g, dir, temp, err);
 }
 
+/* Where a file cannot be replaced or removed because chattr(1) locked it, as hardened servers have
+ * theirs, the lock is taken off. false: that was not it. */
+static bool take_locks(struct guest *g, const char *path, uint32_t *ret_locks, struct p2v_err *err)
+{
+	if (g->ops->take_locks(g, path, ret_locks, NULL) < 0 || !*ret_locks)
+		return false;
+	p2v_err_clear(err);
+	return true;
+}
+
+/* locked: the one of the two that may be; its lock is then that of the new name. */
+static int rename_locked(
+	struct guest *g, const char *from, const char *to, const char *locked, struct p2v_err *err)
+{
+	int rc = g->ops->rename(g, from, to, err);
+	uint32_t locks = 0;
+
+	if (rc == 0 || !take_locks(g, locked, &locks, err))
+		return rc;
+	rc = g->ops->rename(g, from, to, err);
+	if (rc == 0)
+		return g->ops->set_locks(g, to, locks, err);
+	g->ops->set_locks(g, locked, locks, NULL);
+	return rc;
+}
+
+static int unlink_locked(struct guest *g, const char *path, struct p2v_err *err)
+{
+	int rc = g->ops->unlink(g, path, err);
+	uint32_t locks = 0;
+
+	if (rc == 0 || !take_locks(g, path, &locks, err))
+		return rc;
+	rc = g->ops->unlink(g, path, err);
+	if (rc < 0)
+		g->ops->set_locks(g, path, locks, NULL);
+	return rc;
+}
+
 /* Beside the old file, then over it: whoever looks sees one of the two. */
 static int replace(struct guest *g, const struct new_file *f, struct p2v_err *err)
 {
@@ -124,7 +163,8 @@ static int replace(struct guest *g, const struct new_file *f, struct p2v_err *er
 		return p2v_err_set(err, P2V_ENOMEM, "no memory");
 	rc = put_temp(g, f, dir, temp, err);
 	if (rc == 0)
-		rc = g->ops->rename(g, temp, f->real, err);
+		rc = f->replaces ? rename_locked(g, temp, f->real, f->real, err)
+				 : g->ops->rename(g, temp, f->real, err);
 	if (rc < 0)
 		g->ops->unlink(g, temp, NULL);
 	return rc;
@@ -300,7 +340,7 @@ static int make_symlink(
 		return 0;
 	rc = digest_both(&before, &after, err);
 	if (rc == 0 && before.exists)
-		rc = g->ops->unlink(g, real, err);
+		rc = unlink_locked(g, real, err);
 	if (rc == 0)
 		rc = g->ops->symlink(g, target, real, err);
 	return rc < 0 ? rc : guest_change_record(g, real, &before, &after, why, err);
@@ -342,7 +382,7 @@ static int remove_path(struct guest *g, const char *path, const char *why, struc
 		rc = guest_side_digest(&before, err);
 	if (rc == 0)
 		rc = before.kind == GUEST_KIND_DIRECTORY ? g->ops->rmdir(g, real, err)
-							 : g->ops->unlink(g, real, err);
+							 : unlink_locked(g, real, err);
 	return rc < 0 ? rc : guest_change_record(g, real, &before, &after, why, err);
 }
 
@@ -374,7 +414,7 @@ static int rename_path(
 			over.exists ? "the new name is taken" : "is a directory, not a file");
 	rc = guest_side_digest(&moved, err);
 	if (rc == 0)
-		rc = g->ops->rename(g, a, b, err);
+		rc = rename_locked(g, a, b, a, err);
 	if (rc == 0)
 		rc = guest_change_record(g, b, &none, &moved, why, err);
 	return rc < 0 ? rc : guest_change_record(g, a, &moved, &none, why, err);

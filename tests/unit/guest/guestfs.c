@@ -44,6 +44,15 @@ static int make_root(const char *root)
 	return rc;
 }
 
+/* debugfs(8) on the partition. */
+static int debugfs(const char *request, struct p2v_buf *out)
+{
+	p2v_autofree char *part = p2v_strf("%s?offset=1048576", image);
+	const char *const argv[] = {"debugfs", "-w", "-R", request, part, NULL};
+
+	return p2v_proc_run(argv, NULL, 0, 60000, out, &err);
+}
+
 /* One partition on an MBR disk, made without root's loop devices: mkfs writes at an offset. */
 static int make_disk(void)
 {
@@ -62,7 +71,10 @@ static int make_disk(void)
 	if (make_root(root) < 0 ||
 		p2v_proc_run(sfdisk, table, sizeof(table) - 1, 60000, NULL, &err) < 0)
 		return -1;
-	return run(mkfs);
+	if (run(mkfs) < 0)
+		return -1;
+	/* As chattr +i leaves it, in extents. */
+	return debugfs("set_inode_field /etc/hostname flags 0x80010", NULL);
 }
 
 static int open_door(bool writable, int call_timeout_ms)
@@ -173,11 +185,13 @@ static void test_writes(void **state)
 /* What was written is there after the door is closed; a reading door changes no byte. */
 static void test_again(void **state)
 {
-	p2v_autobuf struct p2v_buf before = {0}, after = {0};
+	p2v_autobuf struct p2v_buf before = {0}, after = {0}, inode = {0};
 
 	(void)state;
 	assert_int_equal(guest_close(g, &err), 0);
 	g = NULL;
+	assert_int_equal(debugfs("stat /etc/hostname", &inode), 0);
+	assert_non_null(strstr((char *)inode.data, "Flags: 0x80010"));
 	assert_int_equal(p2v_file_read(image, 64 << 20, &before, &err), 0);
 	assert_int_equal(open_door(false, 0), 0);
 	assert_int_equal(guest_mount(g, "/dev/sda1", "/", NULL, true, &err), 0);

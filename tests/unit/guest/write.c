@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/unit/guest/scene.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 
 #include "p2v/core/proc.h"
@@ -145,6 +148,43 @@ static void test_keeps_attributes(void **state)
 	write_text(s, "/etc/x", "new\n");
 	assert_int_equal(getxattr(host, "user.p2v", value, sizeof(value)), 5);
 	assert_string_equal(value, "label");
+}
+
+static int flags_of(const char *path)
+{
+	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int flags = 0;
+
+	return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 ? flags : -1;
+}
+
+static bool set_flags(const char *path, int flags)
+{
+	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
+/* chattr +i, as hardened servers have their configuration: changed all the same, and locked again.
+ */
+static void test_locked_files(void **state)
+{
+	struct scene *s = *state;
+	p2v_autofree char *host = on_host(s, "/etc/x"), *aside = on_host(s, "/etc/x.off");
+	int before;
+
+	make_file_at(s, "/etc/x", "old\n");
+	before = flags_of(host);
+	if (before < 0 || !set_flags(host, before | FS_IMMUTABLE_FL))
+		skip();
+	write_text(s, "/etc/x", "new\n");
+	expect_text(s, "/etc/x", "new\n");
+	assert_true(flags_of(host) & FS_IMMUTABLE_FL);
+	assert_true(set_flags(host, before | FS_APPEND_FL));
+	assert_int_equal(guest_rename(s->g, "/etc/x", "/etc/x.off", "a test", &s->err), 0);
+	assert_true(flags_of(aside) & FS_APPEND_FL);
+	assert_int_equal(guest_remove(s->g, "/etc/x.off", "a test", &s->err), 0);
+	assert_int_equal(guest_exists(s->g, "/etc/x.off"), false);
 }
 
 static void test_new_file_gets_a_label(void **state)
@@ -373,6 +413,7 @@ int main(void)
 		scene_test(test_creates_with_parents),
 		scene_test(test_follows_links_inside),
 		scene_test(test_keeps_attributes),
+		scene_test(test_locked_files),
 		scene_test(test_new_file_gets_a_label),
 		scene_test(test_ntfs_access_lists),
 		scene_test(test_links_and_renames),
