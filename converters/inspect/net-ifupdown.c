@@ -161,6 +161,22 @@ static int add_to_bond(struct reader *rd, struct p2v_span bond)
 	return net_join(rd->os, name, "bond", rd->now.name, "ifupdown", rd->path, rd->err);
 }
 
+/* Before there was bond-slaves: "up ifenslave bond0 eth0 eth1". */
+static int run_command(struct reader *rd, struct p2v_span command)
+{
+	struct p2v_span word;
+	int r = 0;
+
+	if (!p2v_word_next(&command, &word) || !p2v_span_ends(word, "ifenslave"))
+		return 0;
+	/* The bond itself is named first. */
+	while (p2v_word_next(&command, &word) && p2v_span_starts(word, "-"))
+		continue;
+	while (r == 0 && p2v_word_next(&command, &word))
+		r = add_members(rd, "bond", word);
+	return r;
+}
+
 /* "bond-primary eth0", or the order in which they are preferred. */
 static int set_primary(struct reader *rd, struct p2v_span value)
 {
@@ -270,6 +286,9 @@ static int read_option(struct reader *rd, struct p2v_span option, struct p2v_spa
 		return add_members(rd, "bond", value);
 	else if (is_option(option, "bond-master"))
 		return add_to_bond(rd, value);
+	else if (is_option(option, "up") || is_option(option, "post-up") ||
+		 is_option(option, "pre-up"))
+		return run_command(rd, value);
 	else if (is_option(option, "ovs-bonds"))
 		return add_members(rd, "bond", value);
 	else if (is_option(option, "ovs-ports"))

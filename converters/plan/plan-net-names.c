@@ -364,6 +364,17 @@ static bool is_described(const struct net_names *m, size_t card)
 	return false;
 }
 
+bool plan_net_is_made(const char *name)
+{
+	static const char *const patterns[] = {"bond*", "team*", "br[0-9]*", "vmbr*", "virbr*",
+		"docker*", "tun[0-9]*", "tap[0-9]*", "wg[0-9]*", "ppp[0-9]*", "dummy*", "veth*"};
+
+	for (size_t i = 0; i < P2V_N(patterns); i++)
+		if (plan_net_any_glob(patterns[i], name))
+			return true;
+	return false;
+}
+
 /* Neither brought up itself nor a member of what is: a template, or a card that is long gone. */
 static bool is_idle(const struct net_names *m, const struct net_name *w)
 {
@@ -380,7 +391,7 @@ static bool by_rest(const struct net_names *m, const struct net_name *w, size_t 
 {
 	size_t names = 0, cards = 0;
 
-	if (is_described(m, card) || is_idle(m, w))
+	if (is_described(m, card) || is_idle(m, w) || plan_net_is_made(w->name))
 		return false;
 	for (size_t i = 0; i < m->n; i++)
 		names += m->names[i].card == NET_NO_CARD;

@@ -40,6 +40,10 @@ size_t plan_net_card_of(const struct net_names *m, const struct facts_nic *nic);
 /* Whether what is looked for is true of that card in the old machine. */
 bool plan_net_fits(const struct net_names *m, const struct facts_nic_match *match, size_t card);
 bool plan_net_all_fit(const struct net_names *m, const struct facts_nic *nic, size_t card);
+/* It is called like what is made of cards (bond0, br0): it is none, though nothing says how it is
+ * made.
+ */
+bool plan_net_is_made(const char *name);
 bool plan_net_has_arg(const struct planning *p, const char *argument);
 /* Another card of the machine has the same address. */
 bool plan_net_is_twin(const struct planning *p, size_t card);

@@ -166,6 +166,11 @@ static void warn_unknown(struct planning *p, const struct net_name *w)
 			"%s is for the card with the address %s, which is none of this machine's: "
 			"it stays as it is",
 			w->nic->path, w->nic->mac);
+	else if (plan_net_is_made(w->name))
+		plan_tell(p,
+			"%s is not known to be made of any card: p2v prove does not ask for its "
+			"addresses",
+			w->name);
 	else
 		plan_warn(p,
 			"the guest configures %s, but it is unknown which of the machine's %zu "
