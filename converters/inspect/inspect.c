@@ -34,7 +34,13 @@ static bool has(const struct guest_dir *d, const char *name)
 	return inspect_dir_find(d, name);
 }
 
-/* "linux", "windows", or "" for a file system that holds no system. */
+/* What deployments are checked out from, and where they lie. */
+static bool is_ostree(struct guest *g)
+{
+	return guest_is_dir(g, "/ostree/repo") && guest_is_dir(g, "/ostree/deploy");
+}
+
+/* "linux", "windows", "ostree", or "" for a file system that holds no system. */
 static const char *system_kind(struct guest *g)
 {
 	struct guest_dir top = {0};
@@ -46,6 +52,8 @@ static const char *system_kind(struct guest *g)
 	if (has(&top, "etc") && (has(&top, "bin") || has(&top, "sbin") || has(&top, "usr")) &&
 		(has(&top, "dev") || has(&top, "proc")))
 		kind = "linux";
+	else if (is_ostree(g))
+		kind = "ostree";
 	else if (inspect_windows_dir(g, &windows, NULL) == 0 && windows)
 		kind = "windows";
 	guest_dir_finish(&top);
@@ -56,6 +64,20 @@ static int set(char **to, const char *text, struct p2v_err *err)
 {
 	*to = strdup(text);
 	return *to ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
+}
+
+/* No more than what it is: a directory of deployments is called as the system is. */
+static int inspect_ostree(struct guest *g, struct facts_os *os, struct p2v_err *err)
+{
+	struct guest_dir names = {0};
+	int r = guest_list_dir(g, "/ostree/deploy", NULL, INSPECT_LIST_MAX, &names, err);
+
+	if (r == 0 && names.n_entries)
+		r = set(&os->id, names.entries[0].name, err);
+	if (r == 0)
+		r = set(&os->kind, "ostree", err);
+	guest_dir_finish(&names);
+	return r;
 }
 
 static int inspect_root(struct guest *g, const char *device, const char *subvolume,
@@ -70,7 +92,9 @@ static int inspect_root(struct guest *g, const char *device, const char *subvolu
 	r = set(&os->root, device, err);
 	if (r == 0)
 		r = set(&os->root_subvolume, subvolume ? subvolume : "", err);
-	if (r == 0 && strcmp(kind, "linux") == 0)
+	if (r == 0 && is_ostree(g))
+		r = inspect_ostree(g, os, err);
+	else if (r == 0 && strcmp(kind, "linux") == 0)
 		r = inspect_system(g, facts, os, err);
 	else if (r == 0)
 		r = inspect_windows(g, facts, os, err);

@@ -48,7 +48,14 @@ static void check_kind(struct planning *p, const struct facts_os *os)
 {
 	const char *arch = plan_text(os->arch);
 
-	if (!plan_is(os->kind, "linux") && !os->n_windows)
+	if (plan_is(os->kind, "ostree"))
+		plan_block(p,
+			"%s: %s: an ostree system (CoreOS, Silverblue, a bootc image) checks out "
+			"its files, kernels and arguments from a repository, and changes of ours "
+			"would be lost. Install the same system anew as a virtual machine, and "
+			"copy /etc, /var and /home to it",
+			os->root, title(os));
+	else if (!plan_is(os->kind, "linux") && !os->n_windows)
 		plan_block(p, "%s: a %s system: it cannot be converted", os->root, os->kind);
 	else if (*arch && !plan_is(arch, "x86_64") && !plan_is(arch, "i686"))
 		plan_block(p, "%s: %s is made for %s processors; the target has x86", os->root,
@@ -73,6 +80,7 @@ static void mounts(struct planning *p)
 {
 	static const char *const wanted[] = {"/usr", "/var", "/boot", "/boot/efi", "/efi"};
 	char subvolume[280] = "";
+	bool missing = false;
 
 	if (*plan_text(p->os->root_subvolume))
 		snprintf(subvolume, sizeof(subvolume), "subvol=%.256s", p->os->root_subvolume);
@@ -87,6 +95,7 @@ static void mounts(struct planning *p)
 			if (*plan_text(m->subvolume))
 				snprintf(subvolume, sizeof(subvolume), "subvol=%.256s",
 					m->subvolume);
+			missing |= !*plan_text(m->device);
 			if (*plan_text(m->device))
 				mount(p, m->device, m->mountpoint,
 					*plan_text(m->subvolume) ? subvolume : "");
@@ -98,6 +107,8 @@ static void mounts(struct planning *p)
 			break;
 		}
 	}
+	if (missing)
+		plan_unseen(p);
 }
 
 /* The EFI system partition, over a directory that is not needed meanwhile. */
@@ -108,17 +119,6 @@ static void windows_mounts(struct planning *p)
 	mount(p, p->os->root, "/", "");
 	if (*plan_text(w->esp) && *plan_text(w->esp_at))
 		mount(p, w->esp, w->esp_at, "");
-}
-
-/* Volumes that nobody can see into without their key may be the system's. */
-static void block_sealed(struct planning *p)
-{
-	for (size_t i = 0; i < p->facts->n_filesystems; i++)
-		if (plan_is(p->facts->filesystems[i].kind, "BitLocker"))
-			plan_block(p,
-				"%s: is encrypted by BitLocker: give its recovery key (--key "
-				"%s:file:PATH), or switch BitLocker off in Windows first",
-				p->facts->filesystems[i].device, p->facts->filesystems[i].device);
 }
 
 static void describe(struct planning *p)
@@ -166,7 +166,7 @@ void plan_system(struct planning *p)
 	p->os = os;
 	describe(p);
 	if (!os) {
-		block_sealed(p);
+		plan_unseen(p);
 		return;
 	}
 	check_kind(p, os);

@@ -45,6 +45,9 @@ void plan_services(struct planning *p);
 void plan_static_etc(struct planning *p); /* systems whose files are not changed in place */
 void plan_grade(struct planning *p);
 
+/* Called where something was not found: blockers for what may hold it and cannot be looked into. */
+void plan_unseen(struct planning *p);
+
 /* A kernel that a boot may start: it has an image, and is no rescue kernel. */
 bool plan_is_kernel(const struct facts_kernel *k);
 /* Every such kernel has the driver, and there is one. */

@@ -262,7 +262,7 @@ struct facts_windows {
 struct facts_os {
 	char *root;	      /* door device of its root file system */
 	char *root_subvolume; /* btrfs: where on it; empty: the default one */
-	char *kind;	      /* linux, windows, unknown */
+	char *kind;	      /* linux, windows, ostree, unknown */
 	char *id;	      /* os-release ID */
 	char *id_like;
 	char *version_id;

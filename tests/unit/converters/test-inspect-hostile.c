@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "converters/inspect/inspect.h"
 #include "converters/inspect/inspection.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -155,6 +156,21 @@ static void test_optional_garbage(void **state)
 	assert_false(s->facts.systems[0].kernels[0].initramfs.tail_ok);
 }
 
+/* A running one: its /ostree leads to the file system that all deployments lie on. */
+static void test_ostree(void **state)
+{
+	struct scene *s = *state;
+	const struct guest_storage none = {0};
+
+	put(s, "/sysroot/ostree/repo", NULL, NULL, 0);
+	put(s, "/sysroot/ostree/deploy/fedora-coreos/deploy", NULL, NULL, 0);
+	put_link(s, "sysroot/ostree", "/ostree");
+	assert_int_equal(inspect_tree(s->g, &none, "/dev/sda4", &s->facts, &s->err), 0);
+	assert_string_equal(s->facts.systems[0].kind, "ostree");
+	assert_string_equal(s->facts.systems[0].id, "fedora-coreos");
+	assert_string_equal(s->facts.systems[0].root, "/dev/sda4");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -165,6 +181,7 @@ int main(void)
 		T(test_loop_of_links),
 		T(test_interfaces_include_each_other),
 		T(test_optional_garbage),
+		T(test_ostree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

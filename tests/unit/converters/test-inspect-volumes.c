@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Two systems on layered storage, through the appliance that also makes it:
+ * Three systems on layered storage, through the appliance that also makes it:
  *
  *	disk0  p1 --+-- md mirror, ext4: root of system A, whose mdadm.conf calls it /dev/md1
  *	disk1  p1 --'
- *	disk0  p2 ----- LUKS, ext4: /var of A, by its crypttab's name
+ *	disk0  p2 ----- LUKS 1, ext4: /var of A, by its crypttab's name
  *	disk0  p3 ----- LUKS, LVM, ext4: /srv of A
  *	disk0  p4 --+-- btrfs: system B in subvolume rootvol, its /boot in @boot
  *	disk1  p2 --'
+ *	disk1  p3 --+-- md RAID 0, ext3: deployments of ostree
+ *	disk1  p4 --'
  *	disk1         a BIOS can start it
  *
  * Skipped (77) where the appliance does not start or lacks the tools.
@@ -53,7 +55,7 @@ static void make_partitions(guestfs_h *h)
 	for (int64_t i = 0; i < 4; i++)
 		MUST(guestfs_part_add(
 			h, "/dev/sda", "p", 2048 + i * PART, 2048 + (i + 1) * PART - 1));
-	for (int64_t i = 0; i < 2; i++)
+	for (int64_t i = 0; i < 4; i++)
 		MUST(guestfs_part_add(
 			h, "/dev/sdb", "p", 2048 + i * PART, 2048 + (i + 1) * PART - 1));
 }
@@ -96,12 +98,25 @@ static char *link_of(guestfs_h *h, const char *group, const char *volume)
 	return strdup(text);
 }
 
+static void run_inside(guestfs_h *h, const char *script)
+{
+	char *const words[] = {(char *)(uintptr_t)script, NULL};
+	p2v_autofree char *said = guestfs_debug(h, "sh", words);
+
+	if (!said || !strstr(said, "done"))
+		fail_msg("%s: %s", script, said ? said : guestfs_last_error(h));
+}
+
 static void make_crypts(guestfs_h *h)
 {
 	char pv[] = "/dev/mapper/vault";
 	char *const pvs[] = {pv, NULL};
 
 	MUST(guestfs_luks_format(h, "/dev/sda2", "open sesame", 0));
+	/* As it was before LUKS 2; no call of libguestfs chooses. */
+	run_inside(h, "echo -n 'open sesame' | cryptsetup -q luksFormat --type luks1 "
+		      "--pbkdf-force-iterations 1000 /dev/sda2 -; cryptsetup isLuks --type luks1 "
+		      "/dev/sda2 && echo done");
 	MUST(guestfs_cryptsetup_open(h, "/dev/sda2", "open sesame", "secret", -1));
 	MUST(guestfs_mkfs(h, "ext4", "/dev/mapper/secret"));
 	uuid_var = guestfs_luks_uuid(h, "/dev/sda2");
@@ -169,6 +184,20 @@ static void make_system_b(guestfs_h *h)
 	MUST(guestfs_umount_all(h));
 }
 
+static void make_system_c(guestfs_h *h)
+{
+	char members[2][16] = {"/dev/sdb3", "/dev/sdb4"};
+	char *const devices[] = {members[0], members[1], NULL};
+
+	MUST(guestfs_md_create(h, "stripe", devices, GUESTFS_MD_CREATE_LEVEL, "raid0", -1));
+	MUST(guestfs_mkfs(h, "ext3", "/dev/md/stripe"));
+	MUST(guestfs_mount(h, "/dev/md/stripe", "/"));
+	MUST(guestfs_mkdir_p(h, "/boot"));
+	MUST(guestfs_mkdir_p(h, "/ostree/repo"));
+	MUST(guestfs_mkdir_p(h, "/ostree/deploy/fedora/deploy"));
+	MUST(guestfs_umount_all(h));
+}
+
 /* 77: not here. */
 static int make_disks(void)
 {
@@ -196,6 +225,7 @@ static int make_disks(void)
 		make_crypts(h);
 		make_system_a(h);
 		make_system_b(h);
+		make_system_c(h);
 		MUST(guestfs_pwrite_device(h, "/dev/sdb", "\xeb\x63", 2, 0));
 		MUST(guestfs_shutdown(h));
 	}
@@ -253,7 +283,9 @@ static void test_everything_is_found(void **state)
 
 	(void)state;
 	look(2, keys, P2V_N(keys), &facts);
-	assert_int_equal(facts.n_systems, 2);
+	assert_int_equal(facts.n_systems, 3);
+	assert_string_equal(on(&facts, "ext3")->kind, "ostree");
+	assert_string_equal(on(&facts, "ext3")->id, "fedora");
 	a = on(&facts, "ext4");
 	b = on(&facts, "btrfs");
 	assert_int_equal(a->n_mounts, 6);

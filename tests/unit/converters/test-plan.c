@@ -180,6 +180,44 @@ static void test_nothing_found(void **state)
 	assert_int_equal(s->plan.n_steps, 0);
 }
 
+/* The reason may be that something could not be looked into. */
+static void test_nothing_seen(void **state)
+{
+	struct facts_fs volumes[] = {
+		{.device = S("/dev/sda2"), .kind = S("crypto_LUKS"), .uuid = S("u-1")},
+		{.device = S("/dev/sda3"), .kind = S("crypto_LUKS"), .uuid = S("u-2")},
+		{.device = S("/dev/sdb1"),
+			.kind = S("linux_raid_member"),
+			.uuid = S("3aaa0122-2982-7cfa-5331-ad66ca767371")},
+		{.device = S("/dev/sdb2"),
+			.kind = S("linux_raid_member"),
+			.uuid = S("3aaa0122-2982-7cfa-5331-ad66ca767372")},
+		{.device = S("/dev/sdc"), .kind = S("LVM2_member"), .disk = S("disk2")},
+		{.device = S("/dev/mapper/x"), .kind = S("ext4"), .parent = S("/dev/sda3")},
+		{.device = S("/dev/md0"),
+			.kind = S("ext4"),
+			.array_uuid = S("3aaa0122:29827cfa:5331ad66:ca767372")},
+	};
+	struct scene *s = *state;
+
+	for (size_t i = 0; i < 4; i++)
+		volumes[i].disk = S("disk0");
+	s->facts.n_systems = 0;
+	s->facts.filesystems = volumes;
+	s->facts.n_filesystems = P2V_N(volumes);
+	make(s);
+	assert_int_equal(s->plan.n_blockers, 4);
+	assert_non_null(strstr(s->plan.blockers[1], "--key u-1:file:PATH"));
+	assert_non_null(strstr(s->plan.blockers[2], "/dev/sdb1: is a part of an md array"));
+	assert_non_null(strstr(s->plan.blockers[3], "/dev/sdc: is a part of an LVM"));
+	model_plan_finish(&s->plan);
+	/* A logical volume, and the second encrypted one is closed. */
+	volumes[5].parent = NULL;
+	make(s);
+	assert_int_equal(s->plan.n_blockers, 4);
+	assert_non_null(strstr(s->plan.blockers[2], "--key u-2:file:PATH"));
+}
+
 static void test_several_systems(void **state)
 {
 	struct scene *s = *state;
@@ -206,6 +244,10 @@ static void test_other_systems(void **state)
 	s->systems[0].kind = S("windows");
 	make(s);
 	assert_blocked(s, "windows");
+	model_plan_finish(&s->plan);
+	s->systems[0].kind = S("ostree");
+	make(s);
+	assert_blocked(s, "ostree");
 	model_plan_finish(&s->plan);
 	s->systems[0].kind = S("linux");
 	s->systems[0].arch = S("aarch64");
@@ -367,6 +409,7 @@ int main(void)
 		T(test_no_virtio),
 		T(test_rescue_kernel_does_not_count),
 		T(test_nothing_found),
+		T(test_nothing_seen),
 		T(test_several_systems),
 		T(test_other_systems),
 		T(test_initramfs_that_cannot_grow),
