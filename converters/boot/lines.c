@@ -55,6 +55,18 @@ static bool find_dom0(struct p2v_span line, struct p2v_span *ret_args)
 	return kernel && strncmp(boot_base_name(kernel), "vmlinu", 6) == 0;
 }
 
+/* "set NAME=VALUE": what a variable holds may come to stand in a command line. */
+static bool find_value(struct p2v_span line, struct p2v_span *ret_args)
+{
+	struct p2v_span rest = line, word;
+
+	if (!p2v_word_next(&rest, &word) || !p2v_span_eq(word, "set") || !p2v_span_has(rest, '='))
+		return false;
+	p2v_span_until(rest, '=', ret_args);
+	*ret_args = p2v_span_unquote(p2v_span_trim(*ret_args));
+	return true;
+}
+
 int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
 	const struct boot_edit *edit, struct p2v_buf *out, struct p2v_err *err)
 {
@@ -66,7 +78,8 @@ int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
 		if (find(line, &args))
 			boot_line_edit(line, find, edit, out);
 		else
-			boot_line_edit(line, find_dom0, &replace, out);
+			boot_line_edit(line, find_dom0(line, &args) ? find_dom0 : find_value,
+				&replace, out);
 		if (line.p + line.n < end)
 			p2v_buf_add_str(out, "\n");
 	}

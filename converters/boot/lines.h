@@ -15,8 +15,8 @@ void boot_line_edit(struct p2v_span line, boot_line_function *find, const struct
 /* Every line. */
 int boot_lines_edit(struct p2v_span text, boot_line_function *find, const struct boot_edit *edit,
 	struct p2v_buf *out, struct p2v_err *err);
-/* Every line of one of GRUB's menus: in "module /vmlinuz ...", which Xen starts, `from` is replaced
- * and nothing added. */
+/* Every line of one of GRUB's menus: in "module /vmlinuz ...", which Xen starts, and in the values
+ * of variables `from` is replaced and nothing added. */
 int boot_lines_edit_grub(struct p2v_span text, boot_line_function *find,
 	const struct boot_edit *edit, struct p2v_buf *out, struct p2v_err *err);
 

@@ -289,6 +289,9 @@ static int read_argument(
 			continue;
 		spec = p2v_span_skip(arg, strlen(device_keys[i]));
 		bare = p2v_span_unquote(spec);
+		/* A variable's value, which stands elsewhere. */
+		if (p2v_span_has(spec, '$'))
+			return 0;
 		/* cryptdevice=DEVICE:NAME */
 		if (i == 2 && p2v_span_has(spec, ':'))
 			return read_cryptdevice(in, p, line, spec);
