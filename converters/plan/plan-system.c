@@ -111,6 +111,22 @@ static void mounts(struct planning *p)
 		plan_unseen(p);
 }
 
+/* openSUSE MicroOS, SLE Micro: the root is a snapshot that nobody writes to. */
+static void block_transactional(struct planning *p)
+{
+	for (size_t i = 0; i < p->os->n_mounts; i++) {
+		const struct facts_mount *m = &p->os->mounts[i];
+
+		if (plan_is(m->mountpoint, "/etc") && plan_is(m->kind, "overlay"))
+			plan_block(p,
+				"/etc/fstab: line %u: /etc lies over a snapshot that is read-only "
+				"(transactional-update): what is changed below it is not seen, or "
+				"is lost. Install the same system anew as a virtual machine, and "
+				"copy /etc, /var and /home to it",
+				m->line);
+	}
+}
+
 /* The EFI system partition, over a directory that is not needed meanwhile. */
 static void windows_mounts(struct planning *p)
 {
@@ -176,10 +192,12 @@ void plan_system(struct planning *p)
 			"another: %s must be what is started where nobody chooses, as only it is "
 			"made fit for the virtual machine",
 			p->facts->n_systems, os->root);
-	if (plan_is(os->kind, "linux"))
+	if (plan_is(os->kind, "linux")) {
 		mounts(p);
-	else if (os->n_windows)
+		block_transactional(p);
+	} else if (os->n_windows) {
 		windows_mounts(p);
-	else
+	} else {
 		p->os = NULL;
+	}
 }
