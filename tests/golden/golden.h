@@ -82,11 +82,13 @@ void golden_make_kernel(const char *root, const struct golden_kernel *k);
 void golden_put(const char *root, const char *path, const void *bytes, size_t n);
 void golden_lines(const struct golden_file *f, struct p2v_buf *out);
 
-/* The guest in that directory, as the case says what its disks are; the machine that it ran on.
- * golden_inspect fails as inspect_system does. */
+/* walk.c: the guest in that directory, as the case says what its disks are; the machine that it ran
+ * on. golden_inspect fails as inspect_system does. */
 struct guest;
 int golden_inspect(struct guest *g, const struct golden_scene *scene, struct facts *ret);
 const struct machine *golden_machine(const struct golden_scene *scene);
+/* Inspected, planned and changed; diffs go below top. How many files were changed. */
+size_t golden_convert(const struct golden_scene *scene, const char *top, const char *root);
 
 /* describe.c: the facts in some lines; what the guest's images and files have become. */
 void golden_describe_facts(const struct facts *facts, struct p2v_buf *out);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "converters/inspect/inspection.h"
 #include "golden.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/proc.h"
@@ -214,44 +213,4 @@ void golden_make(const struct golden_scene *scene, const char *root)
 		for (size_t k = 0; k < scene->cases[i].n_kernels; k++)
 			golden_make_kernel(root, &scene->cases[i].kernels[k]);
 	}
-}
-
-/* The nearest case that says something of it. */
-static const struct facts *storage_of(const struct golden_scene *scene)
-{
-	size_t at = 0;
-
-	while (at + 1 < scene->n && !scene->cases[at].storage.version)
-		at++;
-	return &scene->cases[at].storage;
-}
-
-const struct machine *golden_machine(const struct golden_scene *scene)
-{
-	size_t at = 0;
-
-	while (at + 1 < scene->n && !scene->cases[at].machine.version)
-		at++;
-	return &scene->cases[at].machine;
-}
-
-int golden_inspect(struct guest *g, const struct golden_scene *scene, struct facts *ret)
-{
-	const char *root = NULL, *subvolume = NULL;
-	p2v_autobuf struct p2v_buf text = {0};
-	struct facts_os *os;
-
-	for (size_t i = scene->n; i-- > 0;) {
-		root = scene->cases[i].root ? scene->cases[i].root : root;
-		subvolume = scene->cases[i].subvolume ? scene->cases[i].subvolume : subvolume;
-	}
-	/* A copy, by way of text. */
-	golden_need(
-		p2v_json_encode(&model_facts_type, storage_of(scene), false, &text, &golden_err),
-		"storage");
-	golden_need(model_facts_decode(text.data, text.len, ret, &golden_err), "storage");
-	os = p2v_json_grow((void **)&ret->systems, &ret->n_systems, sizeof(*os));
-	os->root = strdup(root ? root : "/dev/sda1");
-	os->root_subvolume = strdup(subvolume ? subvolume : "");
-	return inspect_system(g, ret, os, &golden_err);
 }

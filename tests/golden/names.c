@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "converters/apply/apply.h"
-#include "converters/plan/plan.h"
 #include "drivers-inject/linux/initramfs.h"
 #include "golden.h"
 #include "p2v/core/cleanup.h"
@@ -288,24 +286,6 @@ static void put_places(const char *root, const struct place *places, const struc
 	}
 }
 
-static void convert(const struct golden_scene *scene, const char *top, const char *root)
-{
-	p2v_autofree char *changes_dir = p2v_path_join(top, "changes");
-	p2v_auto_target struct target target = {0};
-	p2v_auto_facts struct facts facts = {0};
-	p2v_auto_plan struct plan plan = {0};
-	p2v_auto_changes struct changes changes = {0};
-	struct guest *g;
-
-	golden_need(p2v_dir_make(changes_dir, 0755, &golden_err), changes_dir);
-	golden_need(guest_open_dir(root, true, &g, &golden_err), root);
-	golden_need(golden_inspect(g, scene, &facts), "inspect");
-	golden_need(plan_target_find("kvm", &target, &golden_err), "target");
-	golden_need(plan_make(&facts, golden_machine(scene), &target, &plan, &golden_err), "plan");
-	golden_need(apply_run(g, &plan, NULL, changes_dir, NULL, &changes, &golden_err), "apply");
-	golden_need(guest_close(g, &golden_err), "close");
-}
-
 /* What is there now; false: nothing. */
 static bool read_file(const char *root, const struct place *p, struct p2v_buf *out)
 {
@@ -362,7 +342,7 @@ static void run(
 	root = p2v_path_join(top, "root");
 	golden_make(&scene, root);
 	put_places(root, places, s);
-	convert(&scene, top, root);
+	golden_convert(&scene, top, root);
 	for (const struct place *p = places; p->name; p++)
 		judge(root, p, s);
 	golden_scene_finish(&scene);
