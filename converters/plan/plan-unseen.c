@@ -24,7 +24,8 @@ static bool same_digits(const char *a, const char *b)
 			a++;
 		while (*b && !isxdigit((unsigned char)*b))
 			b++;
-		if (tolower((unsigned char)*a) != tolower((unsigned char)*b) || !*a)
+		/* 'A' and 'a' differ by that bit, and digits have it. */
+		if ((*a | 0x20) != (*b | 0x20) || !*a || !*b)
 			return *a == *b;
 	}
 	return true;
