@@ -38,5 +38,8 @@ void plan_services(struct planning *p)
 		plan_step(p, "file-write", "/.autorelabel",
 			"SELinux must label the changed files anew, at the first start.");
 		plan_arg(p, "line", "");
+		plan_tell(p,
+			"at its first start SELinux labels every file anew, which takes long where "
+			"there are many; then the guest starts again");
 	}
 }

@@ -29,29 +29,41 @@ static const struct {
 	{"", "None: it cannot be converted as it stands."},
 };
 
-/* Steps of one kind are one row of the page. */
+#define SERVICES "services of the old hardware, not started"
+#define LOGIN	 "a login on the serial line"
+#define NAMES	 "network cards keep their names"
+
+/* Steps of one kind are one row of the page; path: where such a path begins so. */
 static const struct {
-	const char *op, *text;
+	const char *op, *path, *text;
 } ops[] = {
-	{"initramfs-inject", "drivers of virtual disks, appended to the initramfs"},
-	{"boot-args", "kernel arguments in the boot loader's files"},
-	{"unified-args", "arguments inside a unified kernel"},
-	{"device-replace", "names of old disks become names that stay"},
-	{"fstab-nofail", "file systems that are not here must not stop the start"},
-	{"nic-link", "network cards keep their names"},
-	{"nic-rule", "network cards keep their names"},
-	{"unit-mask", "services of the old hardware, not started"},
-	{"rc-disable", "services of the old hardware, not started"},
-	{"file-copy", "the boot loader, where any firmware finds it"},
-	{"file-remove", "lists of the old hardware, removed"},
-	{"line-comment", "settings of the old hardware, switched off"},
-	{"lines-add", "settings for the guest's next initramfs"},
+	{"initramfs-inject", "", "drivers of virtual disks, appended to the initramfs"},
+	{"boot-args", "", "kernel arguments in the boot loader's files"},
+	{"unified-args", "", "arguments inside a unified kernel"},
+	{"device-replace", "", "names of old disks become names that stay"},
+	{"fstab-nofail", "", "file systems that are not here must not stop the start"},
+	{"nic-link", "", NAMES},
+	{"nic-rule", "", NAMES},
+	{"nic-line", "", "network settings that name the old hardware, changed"},
+	{"nic-file", "", "network settings that name the old hardware, changed"},
+	{"unit-mask", "", SERVICES},
+	{"rc-disable", "", SERVICES},
+	{"job-disable", "", SERVICES},
+	{"runlevel-remove", "", SERVICES},
+	{"file-copy", "", "the boot loader, where any firmware finds it"},
+	{"file-remove", "", "lists of the old hardware, removed"},
+	{"line-comment", "", "settings of the old hardware, switched off"},
+	{"lines-add", "/etc/inittab", LOGIN},
+	{"lines-add", "/etc/securetty", LOGIN},
+	{"lines-add", "/etc/sysconfig/network", NAMES},
+	{"lines-add", "", "settings for the guest's next initramfs"},
 };
 
 static const char *op_text(const struct assess_change *c)
 {
 	for (size_t i = 0; i < P2V_N(ops); i++)
-		if (strcmp(c->op, ops[i].op) == 0)
+		if (strcmp(c->op, ops[i].op) == 0 &&
+			p2v_span_starts(p2v_span_str(c->path), ops[i].path))
 			return ops[i].text;
 	return c->reason;
 }
@@ -79,7 +91,13 @@ static void list(struct p2v_buf *out, char *const *items, size_t n, size_t max)
 	more(out, n, max);
 }
 
-/* The paths of all steps that are told in these words, each once. */
+/* What is changed: a service by its name, all else by its file. */
+static const char *object(const struct assess_change *c)
+{
+	return c->name && strcmp(op_text(c), SERVICES) == 0 ? c->name : c->path;
+}
+
+/* The objects of all steps that are told in these words, each once. */
 static void change_row(const struct assessment *a, size_t first, size_t max, struct p2v_buf *out)
 {
 	const char *text = op_text(&a->changes[first]);
@@ -96,10 +114,10 @@ static void change_row(const struct assessment *a, size_t first, size_t max, str
 		if (strcmp(op_text(&a->changes[i]), text) != 0)
 			continue;
 		for (size_t k = first; k < i && !again; k++)
-			again = strcmp(a->changes[k].path, a->changes[i].path) == 0 &&
+			again = strcmp(object(&a->changes[k]), object(&a->changes[i])) == 0 &&
 				strcmp(op_text(&a->changes[k]), text) == 0;
 		if (!again && n++ < max)
-			p2v_buf_addf(&row, "%s %s", n > 1 ? "," : "", a->changes[i].path);
+			p2v_buf_addf(&row, "%s %s", n > 1 ? "," : "", object(&a->changes[i]));
 	}
 	if (n > max)
 		p2v_buf_addf(&row, " and %zu more", n - max);

@@ -22,6 +22,7 @@ static const struct p2v_json_field change_fields[] = {
 	P2V_JSON_STR(struct assess_change, op, 0),
 	P2V_JSON_STR(struct assess_change, path, 0),
 	P2V_JSON_STR(struct assess_change, reason, 0),
+	P2V_JSON_STR(struct assess_change, name, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };
 static const struct p2v_json_type change_type = {
@@ -96,9 +97,13 @@ static void add_nics(struct list *l, const struct facts_os *os)
 				nic->addresses[k].address && *nic->addresses[k].address
 					? nic->addresses[k].address
 					: or_dash(nic->addresses[k].method));
+		/* Many configurations are for a card by its address, or for any. */
 		if (text.len)
-			add(l, "network %s, by %s:%s", nic->name, or_dash(nic->dialect),
-				(const char *)text.data);
+			add(l, "network %s, by %s:%s",
+				nic->name && *nic->name ? nic->name
+				: nic->mac && *nic->mac ? nic->mac
+							: or_dash(nic->path),
+				or_dash(nic->dialect), (const char *)text.data);
 	}
 }
 
@@ -154,15 +159,25 @@ static int fill_becomes(const struct assess_input *in, struct assessment *a, str
 	return l.r;
 }
 
+static const char *name_of(const struct plan_step *step)
+{
+	for (size_t i = 0; i < step->n_args; i++)
+		if (strcmp(step->args[i].key, "name") == 0)
+			return step->args[i].value;
+	return NULL;
+}
+
 static int fill_changes(const struct plan *plan, struct assessment *a, struct p2v_err *err)
 {
 	for (size_t i = 0; !plan->n_blockers && i < plan->n_steps; i++) {
 		struct assess_change *c =
 			p2v_json_grow((void **)&a->changes, &a->n_changes, sizeof(*c));
+		const char *name = name_of(&plan->steps[i]);
 
 		if (!c || !(c->op = strdup(plan->steps[i].op)) ||
 			!(c->path = strdup(or_dash(plan->steps[i].path))) ||
-			!(c->reason = strdup(plan->steps[i].reason)))
+			!(c->reason = strdup(plan->steps[i].reason)) ||
+			(name && !(c->name = strdup(name))))
 			return p2v_err_set(err, P2V_ENOMEM, "out of memory");
 	}
 	return 0;

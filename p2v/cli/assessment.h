@@ -28,6 +28,7 @@ struct assess_need {
 
 struct assess_change {
 	char *op, *path, *reason;
+	char *name; /* of a service or card that it is about; else NULL */
 };
 
 struct assessment {

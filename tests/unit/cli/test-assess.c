@@ -128,6 +128,43 @@ static void test_ready(void **state)
 	assert_memory_equal(s->page, "web01: READY\n", 13);
 }
 
+static void add_step(struct scene *s, const char *op, const char *path, const char *name)
+{
+	struct plan_step *step =
+		p2v_json_grow((void **)&s->plan.steps, &s->plan.n_steps, sizeof(*step));
+	struct plan_arg *arg = p2v_json_grow((void **)&step->args, &step->n_args, sizeof(*arg));
+
+	step->op = strdup(op);
+	step->path = strdup(path);
+	step->reason = strdup("It is of the old hardware.");
+	arg->key = strdup("name");
+	arg->value = strdup(name);
+}
+
+/* A service by its name; a card's configuration by its address where it has no name. */
+static void test_names(void **state)
+{
+	struct scene *s = *state;
+	struct facts_os *os = add_os(s, "/dev/sda1");
+	struct facts_nic *nic = p2v_json_grow((void **)&os->nics, &os->n_nics, sizeof(*nic));
+	struct facts_address *a =
+		p2v_json_grow((void **)&nic->addresses, &nic->n_addresses, sizeof(*a));
+
+	nic->mac = strdup("00:1b:21:aa:00:01");
+	nic->dialect = strdup("netplan");
+	a->method = strdup("static");
+	a->address = strdup("192.0.2.10/24");
+	add_step(s, "unit-mask", "/etc/systemd/system", "hp-health");
+	add_step(s, "unit-mask", "/etc/systemd/system", "smartd");
+	add_step(s, "nic-link", "/etc/systemd/network/10-p2v-eno1.link", "eno1");
+	add_step(s, "lines-add", "/etc/inittab", "");
+	assess(s);
+	assert_non_null(strstr(s->page, "network 00:1b:21:aa:00:01, by netplan: 192.0.2.10/24\n"));
+	assert_non_null(strstr(s->page, "not started: hp-health, smartd\n"));
+	assert_non_null(strstr(s->page, "their names: /etc/systemd/network/10-p2v-eno1.link\n"));
+	assert_non_null(strstr(s->page, "a login on the serial line: /etc/inittab\n"));
+}
+
 static void test_keys(void **state)
 {
 	struct scene *s = *state;
@@ -256,6 +293,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_ready),
+		T(test_names),
 		T(test_keys),
 		T(test_choice_of_root),
 		T(test_storage),
