@@ -177,7 +177,26 @@ static int read_clevis(struct inspection *in, const struct place *p, struct p2v_
 	return 0;
 }
 
+/* Who may log in while the initramfs waits for a passphrase. An empty list lets nobody in. */
+static int read_early_login(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line;
+
+	for (uint32_t n = 1; p2v_line_next(&text, &line); n++) {
+		line = p2v_span_trim(line);
+		if (line.n && line.p[0] != '#')
+			return refs_add_line(in, p, n, p2v_span_str("early login"));
+	}
+	return 0;
+}
+
 const struct place refs_system_places[] = {
+	{"/etc/dropbear/initramfs/authorized_keys", "early-login", read_early_login, NULL},
+	{"/etc/dropbear-initramfs/authorized_keys", "early-login", read_early_login, NULL},
+	{"/etc/initramfs-tools/root/.ssh/authorized_keys", "early-login", read_early_login, NULL},
+	{"/etc/dropbear/root_key", "early-login", read_early_login, NULL},
+	{"/etc/tinyssh/root_key", "early-login", read_early_login, NULL},
+	{"/usr/lib/dracut/modules.d/46sshd/module-setup.sh", "early-login", read_early_login, NULL},
 	{"/usr/bin/clevis-luks-unlock", "crypt-clevis", read_clevis, NULL},
 	{"/etc/udev/rules.d/*.rules", "disk-rule", read_disk_rules, NULL},
 	{"/etc/modules", "modules-load", read_modules, NULL},

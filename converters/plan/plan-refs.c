@@ -402,6 +402,15 @@ static void tell_clevis(struct planning *p, const struct facts_ref *ref)
 		ref->path);
 }
 
+static void tell_early_login(struct planning *p, const struct facts_ref *ref)
+{
+	plan_warn(p,
+		"%s: the initramfs lets somebody log in over the network to open the disks. It "
+		"has no driver of the new card: type the passphrase at the console, and have the "
+		"guest make its initramfs anew with virtio_net once it runs",
+		ref->path);
+}
+
 /* What it does with the disk nobody knows here: a name for a database, or who may write to it. */
 static void tell_rule(struct planning *p, const struct facts_ref *ref)
 {
@@ -598,6 +607,7 @@ static const struct {
 	{"crypttab", free_device},
 	{"crypt-key", free_key},
 	{"crypt-clevis", tell_clevis},
+	{"early-login", tell_early_login},
 	{"disk-rule", tell_rule},
 	{"unit", free_unit},
 	{"swap-unit", free_unit},
