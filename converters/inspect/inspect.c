@@ -192,7 +192,8 @@ static int find_roots(struct guest *g, struct facts *facts, struct p2v_err *err)
 	return r < 0 ? r : 0;
 }
 
-int inspect_run(struct guest *g, const struct image *image, struct facts *ret, struct p2v_err *err)
+int inspect_run(struct guest *g, const struct image *image, const struct machine *machine,
+	struct facts *ret, struct p2v_err *err)
 {
 	struct guest_storage storage = {0};
 	struct facts facts = {.version = 1};
@@ -200,6 +201,8 @@ int inspect_run(struct guest *g, const struct image *image, struct facts *ret, s
 
 	if (r == 0)
 		r = inspect_storage(&storage, image, &facts, err);
+	if (r == 0 && machine)
+		r = inspect_storage_identify(&facts, machine, err);
 	if (r == 0)
 		r = inspect_boot_code(g, &facts, err);
 	if (r == 0)

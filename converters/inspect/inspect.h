@@ -15,12 +15,16 @@
 #include "p2v/guest/guest.h"
 #include "p2v/model/facts.h"
 #include "p2v/model/image.h"
+#include "p2v/model/machine.h"
 
 /*
  * The door is open with the image's disks in their order, and nothing is mounted; so it is again
  * afterwards. No operating system at all is not an error: facts.systems is empty then.
+ * machine: whose disks these are, or NULL; by their serial numbers it is seen what a guest means by
+ * some of its names.
  */
-int inspect_run(struct guest *g, const struct image *image, struct facts *ret, struct p2v_err *err);
+int inspect_run(struct guest *g, const struct image *image, const struct machine *machine,
+	struct facts *ret, struct p2v_err *err);
 
 /*
  * The same where the files are those of a directory (guest_open_dir): of a running machine, or a

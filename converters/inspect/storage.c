@@ -157,6 +157,27 @@ int inspect_storage(const struct guest_storage *storage, const struct image *ima
 	return r;
 }
 
+int inspect_storage_identify(
+	struct facts *facts, const struct machine *machine, struct p2v_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < facts->n_disks; i++)
+		for (size_t k = 0; k < machine->n_disks; k++) {
+			struct facts_disk *d = &facts->disks[i];
+			const struct machine_disk *m = &machine->disks[k];
+
+			if (strcmp(d->id, m->id) != 0 || d->serial || d->wwn)
+				continue;
+			r = m->serial && *m->serial ? set(&d->serial, m->serial, err) : 0;
+			if (r == 0 && m->wwn && *m->wwn)
+				r = set(&d->wwn, m->wwn, err);
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
 bool inspect_is_hardware_name(struct p2v_span spec)
 {
 	struct device_name d;
@@ -232,10 +253,41 @@ static const struct facts_fs *find_remaining(const struct facts *facts, const st
 	return found;
 }
 
+/* ata-MODEL_SERIAL, wwn-0x600508..., scsi-3600508..., /dev/mapper/3600508...: what is shorter might
+ * be there by chance. */
+static bool is_identified(const struct facts_disk *disk, const struct device_name *d)
+{
+	const char *wwn = disk->wwn ? disk->wwn : "", *serial = disk->serial ? disk->serial : "";
+
+	if (strncmp(wwn, "0x", 2) == 0)
+		wwn += 2;
+	return (strlen(wwn) >= 16 && memmem(d->disk.p, d->disk.n, wwn, strlen(wwn))) ||
+	       (strlen(serial) >= 6 && memmem(d->disk.p, d->disk.n, serial, strlen(serial)));
+}
+
+/* The only disk that a link or a mapped disk's name tells by what it is. Volumes of one controller
+ * may all have its serial number. */
+static const struct facts_disk *find_identified(
+	const struct facts *facts, const struct device_name *d)
+{
+	const struct facts_disk *found = NULL;
+
+	for (size_t i = 0; !device_name_counts(d) && i < facts->n_disks; i++) {
+		if (!is_identified(&facts->disks[i], d))
+			continue;
+		if (found)
+			return NULL;
+		found = &facts->disks[i];
+	}
+	return found;
+}
+
 static const struct facts_fs *find_hardware(const struct facts *facts, const struct device_name *d)
 {
+	const struct facts_disk *disk = find_identified(facts, d);
+
 	for (size_t i = 0; i < facts->n_disks; i++)
-		if (is_called(&facts->disks[i], d->disk))
+		if (is_called(&facts->disks[i], d->disk) || &facts->disks[i] == disk)
 			return find_part(facts, i, d->part);
 	if (!device_name_counts(d))
 		return find_remaining(facts, d);
@@ -354,7 +406,7 @@ static bool is_open(const struct facts *facts, const struct facts_mount *m, stru
 	for (size_t i = 0; i < facts->n_disks; i++)
 		if (is_called(&facts->disks[i], ret->disk))
 			return false;
-	return true;
+	return !find_identified(facts, ret);
 }
 
 int inspect_storage_learn(struct facts *facts, const struct facts_os *os,

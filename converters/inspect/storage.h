@@ -7,6 +7,7 @@
  *
  * The k-th disk of the machine is disk k; the guest's own sda, hda or vda is taken to be the first
  * one, and so on: kernel names follow that order on the machines that have them in their files.
+ * A link by the disk's serial number or its worldwide name means the disk that has it.
  * Where the guest's files show that a disk has another name (its root is on sdb1, and found on the
  * first disk; ext4 says that it was mounted on /srv, and fstab has sdc1 there), that counts, and
  * the others' names follow from what is left.
@@ -16,12 +17,17 @@
 #include "p2v/guest/guest.h"
 #include "p2v/model/facts.h"
 #include "p2v/model/image.h"
+#include "p2v/model/machine.h"
 
 /* A file system with more names than these keeps the first ones. */
 #define INSPECT_MAX_ALIASES 16
 
 int inspect_storage(const struct guest_storage *storage, const struct image *image,
 	struct facts *facts, struct p2v_err *err);
+
+/* What the machine says of its disks, those of the same id. */
+int inspect_storage_identify(
+	struct facts *facts, const struct machine *machine, struct p2v_err *err);
 
 /* facts_disk.boot_code is "none" where a disk's first sector holds no program. */
 int inspect_boot_code(struct guest *g, struct facts *facts, struct p2v_err *err);

@@ -139,7 +139,7 @@ static int look_at_disks(struct assessing *a, struct p2v_err *err)
 	r = cli_door_open(&a->image, NULL, o->keys, o->n_keys, &g, err);
 	if (r == 0) {
 		p2v_progress_start(a->progress, "inspecting", "steps", 0);
-		r = inspect_run(g, &a->image, &a->facts, err);
+		r = inspect_run(g, &a->image, NULL, &a->facts, err);
 	}
 	guest_free(g);
 	p2v_progress_end(a->progress);

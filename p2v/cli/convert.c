@@ -275,7 +275,8 @@ static int inspect_and_plan(struct conversion *c, struct p2v_err *err)
 	c->launch_ms = p2v_now_ms() - start;
 	if (r == 0) {
 		p2v_progress_start(c->progress, "inspecting", "steps", 0);
-		r = inspect_run(c->guest, &c->image, &c->facts, err);
+		r = inspect_run(
+			c->guest, &c->image, c->machine_known ? &c->machine : NULL, &c->facts, err);
 	}
 	if (r == 0 && !c->machine_known)
 		r = plan_machine_default(&c->facts, &c->image, c->target.root, &c->machine, err);

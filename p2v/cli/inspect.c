@@ -186,7 +186,7 @@ static int inspect(const struct inspect_opts *o, struct p2v_progress *progress, 
 	if (r < 0)
 		return r;
 	p2v_progress_start(progress, "inspecting", "steps", 0);
-	r = inspect_run(g, &image, &facts, err);
+	r = inspect_run(g, &image, NULL, &facts, err);
 	guest_free(g);
 	p2v_progress_end(progress);
 	if (r < 0)

@@ -13,6 +13,8 @@ static const struct p2v_json_field facts_disk_fields[] = {
 	P2V_JSON_STR(struct facts_disk, table, 0),
 	P2V_JSON_BOOL(struct facts_disk, bios_boot, 0),
 	P2V_JSON_STR(struct facts_disk, boot_code, 0),
+	P2V_JSON_STR(struct facts_disk, serial, P2V_JSON_OMIT),
+	P2V_JSON_STR(struct facts_disk, wwn, P2V_JSON_OMIT),
 	P2V_JSON_STRS(struct facts_disk, names, P2V_JSON_OMIT),
 	P2V_JSON_END,
 };

@@ -28,11 +28,12 @@ struct facts_disk {
 	char *id;
 	char *device; /* /dev/sda */
 	uint64_t size_bytes;
-	char *table;	 /* gpt, dos, none */
-	bool bios_boot;	 /* has a BIOS boot partition */
-	char *boot_code; /* grub2, grub-legacy, syslinux, lilo, windows, none, unknown */
-	char **names;	 /* what the guest calls it, where its files show that: /dev/sdb,
-			    /dev/disk/by-id/scsi-3600..., /dev/mapper/mpatha */
+	char *table;	    /* gpt, dos, none */
+	bool bios_boot;	    /* has a BIOS boot partition */
+	char *boot_code;    /* grub2, grub-legacy, syslinux, lilo, windows, none, unknown */
+	char *serial, *wwn; /* as the machine's inventory has them; else NULL */
+	char **names;	    /* what the guest calls it, where its files show that: /dev/sdb,
+			       /dev/disk/by-id/scsi-3600..., /dev/mapper/mpatha */
 	size_t n_names;
 };
 

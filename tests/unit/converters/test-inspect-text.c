@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "converters/inspect/device-name.h"
@@ -298,11 +299,31 @@ static void test_hardware_names(void **state)
 	}
 }
 
+/* Each disk by its id, whatever the order. */
+static void test_identify(void **state)
+{
+	char id0[] = "disk0", id1[] = "disk1", serial[] = "WD-WCC6Y0000001", wwn[] = "0x5000c500a1";
+	struct machine_disk said[] = {{.id = id1, .serial = serial}, {.id = id0, .wwn = wwn}};
+	const struct machine machine = {.disks = said, .n_disks = 2};
+	struct facts_disk have[] = {{.id = id0}, {.id = id1}};
+	struct facts facts = {.disks = have, .n_disks = 2};
+
+	(void)state;
+	assert_int_equal(inspect_storage_identify(&facts, &machine, NULL), 0);
+	assert_null(have[0].serial);
+	assert_string_equal(have[0].wwn, wwn);
+	assert_string_equal(have[1].serial, serial);
+	assert_null(have[1].wwn);
+	free(have[0].wwn);
+	free(have[1].serial);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fstab),
 		cmocka_unit_test(test_fstab_bound),
+		cmocka_unit_test(test_identify),
 		cmocka_unit_test(test_ifupdown),
 		cmocka_unit_test(test_other_dialects),
 		cmocka_unit_test(test_names),

@@ -250,7 +250,7 @@ static void look(size_t n_disks, const struct guest_key *keys, size_t n_keys, st
 {
 	struct guest *g;
 
-	if (open_door(n_disks, keys, n_keys, &g) < 0 || inspect_run(g, NULL, ret, &err) < 0)
+	if (open_door(n_disks, keys, n_keys, &g) < 0 || inspect_run(g, NULL, NULL, ret, &err) < 0)
 		fail_msg("%s", err.text);
 	guest_free(g);
 }
