@@ -388,6 +388,18 @@ static int read_unit(struct inspection *in, const struct place *p, struct p2v_sp
 	return r;
 }
 
+/* A table whose lines begin with the device: fstab(5), where an initramfs has one. */
+static int read_first_words(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, spec;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
+		if (p2v_word_next(&line, &spec) && inspect_is_old_name(in->facts, spec))
+			r = refs_add(in, p, n, "", spec, inspect_find_fs(in->facts, spec));
+	return r;
+}
+
 /* Words among which may be a device, by its path: kdump.conf(5), uswsusp.conf(8). */
 static int read_paths(struct inspection *in, const struct place *p, struct p2v_span text)
 {
@@ -489,6 +501,8 @@ static const struct {
 	{"conf/conf.d/cryptroot", "crypttab", read_cryptroot},
 	{"cryptroot/crypttab", "crypttab", read_crypttab},
 	{"etc/crypttab", "crypttab", read_crypttab},
+	{"etc/fstab", "table", read_first_words},
+	{"etc/fstab.sys", "table", read_first_words},
 	{"etc/uswsusp.conf", "path", read_paths},
 	{"etc/cmdline", "arguments", read_arguments},
 	{"etc/cmdline.d/", "arguments", read_arguments},

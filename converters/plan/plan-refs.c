@@ -156,6 +156,16 @@ static bool is_bare(const struct facts_os *os)
 	return false;
 }
 
+/* What kind of names its initramfs understands nobody knows. */
+static bool is_strange(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_kernels; i++)
+		if (plan_is_kernel(&os->kernels[i]) &&
+			plan_is(os->kernels[i].initramfs.kind, "unknown"))
+			return true;
+	return false;
+}
+
 /* What the kernel will call the device on that bus. */
 static bool name_on(const struct planning *p, const struct facts_ref *ref, const char *bus,
 	const char *const *drivers, char text[64])
@@ -192,6 +202,10 @@ static const char *argument_for(
 
 	if (!value)
 		return plan_text(ref->stable);
+	/* The name that was understood is right again. */
+	if (begins(ref, "root=") && is_strange(p->os) && new_name(p, ref, name) &&
+		plan_is(ref->text + strlen("root="), name))
+		return ref->text;
 	if (begins(ref, "root=") && is_bare(p->os) && new_name(p, ref, name))
 		snprintf(text, 400, "root=%s", name);
 	else if (wants_paths(p->os))
@@ -605,6 +619,7 @@ static const struct {
 	{"options", free_options},
 	{"path", free_unit},
 	{"crypttab", free_device},
+	{"table", free_device},
 	{"crypt-key", free_key},
 	{"crypt-clevis", tell_clevis},
 	{"early-login", tell_early_login},

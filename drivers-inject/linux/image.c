@@ -34,6 +34,7 @@ static const char *const host_facts[] = {
 	"etc/cmdline.d/",
 	"etc/crypttab",
 	"etc/fstab",
+	"etc/fstab.sys",
 	"etc/lvm/devices/system.devices",
 	"etc/lvm/lvm.conf",
 	"etc/lvm/lvmlocal.conf",

@@ -125,6 +125,8 @@ static const struct place everywhere[] = {
 		"root=<1> resume=<2>\n", "etc/cmdline.d/95root-dev.conf"},
 	{"initramfs: crypttab", "/boot/initrd.img-6.1.0", "vault <3> none luks\n",
 		"vault <3> none luks\n", "cryptroot/crypttab"},
+	{"initramfs: fstab", "/boot/initrd.img-6.1.0", "<3> /sysroot/srv ext4 defaults 0 0\n",
+		"<3> /sysroot/srv ext4 defaults 0 0\n", "etc/fstab"},
 	{"initramfs: mdadm.conf", "/boot/initrd.img-6.1.0",
 		"DEVICE <3>\nARRAY /dev/md0 devices=<3> UUID=1:2:3:4\n",
 		"DEVICE partitions containers\nARRAY /dev/md0 devices=/dev/* UUID=1:2:3:4\n",
