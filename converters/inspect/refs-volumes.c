@@ -85,7 +85,8 @@ static int read_array(
 		if (word.n > 8 && strncasecmp(word.p, "devices=", 8) == 0)
 			devices = word;
 	}
-	if (!memmem(devices.p, devices.n, "=/dev/", 6) || p2v_span_eq(devices, "devices=/dev/*"))
+	if (!devices.n || !memmem(devices.p, devices.n, "=/dev/", 6) ||
+		p2v_span_eq(devices, "devices=/dev/*"))
 		return 0;
 	if (identified)
 		p2v_buf_add_str(&stable, "devices=/dev/*");

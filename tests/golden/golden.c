@@ -7,8 +7,8 @@
  *	golden DIR [PREFIX]           compare all cases of DIR (whose names begin so): TAP
  *	golden DIR PREFIX --update    write what they give (read the difference before committing)
  *
- * Beside the comparison: planning twice gives the same bytes, and the plan that follows from the
- * changed guest has no step.
+ * Beside the comparison: planning twice gives the same bytes, the plan that follows from the
+ *changed guest has no step, and what must stay does (keeps.c).
  */
 
 #include <dirent.h>
@@ -222,7 +222,9 @@ static void run_case(const char *dir)
 	golden_need(p2v_dir_temp("golden", &top, &golden_err), "temp");
 	root = p2v_path_join(top, "root");
 	golden_make(&scene, root);
+	golden_mark(root);
 	walk(&scene, top, root, &first);
+	failures += golden_kept(root, &first.changes);
 	judge(&scene, top, root, &first);
 	if (!first.plan.n_blockers) {
 		walk(&scene, top, root, &second);

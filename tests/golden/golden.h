@@ -90,6 +90,10 @@ const struct machine *golden_machine(const struct golden_scene *scene);
 /* Inspected, planned and changed; diffs go below top. How many files were changed. */
 size_t golden_convert(const struct golden_scene *scene, const char *top, const char *root);
 
+/* keeps.c: before and after a conversion; how much of what must stay did not, told on stderr. */
+void golden_mark(const char *root);
+int golden_kept(const char *root, const struct changes *changes);
+
 /* describe.c: the facts in some lines; what the guest's images and files have become. */
 void golden_describe_facts(const struct facts *facts, struct p2v_buf *out);
 void golden_describe_changes(
