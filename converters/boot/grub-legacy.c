@@ -122,6 +122,7 @@ static const struct boot_file files[] = {
 	{"/boot/grub/menu.lst", &boot_format_menu_lst, false},
 	{"/boot/grub/grub.conf", &boot_format_menu_lst, false},
 	{"/boot/efi/EFI/redhat/grub.conf", &boot_format_menu_lst, false},
+	{"/boot/efi/EFI/BOOT/BOOTX64.conf", &boot_format_menu_lst, false},
 	{NULL, NULL, false},
 };
 

@@ -11,7 +11,8 @@
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
 
-#define MAX_KERNELS ((size_t)64)
+/* Years of updates leave empty module trees behind. */
+#define MAX_KERNELS ((size_t)256)
 
 /* What a virtual machine may offer, and how a kernel's configuration calls it. */
 static const struct {

@@ -18,12 +18,14 @@
 static const struct {
 	const char *name, *beside[2];
 	bool needs_first; /* without the first of these it is of no use */
+	const char *menu; /* it reads a file beside it that is called as it is, with .conf */
 } loaders[] = {
-	{"shimx64.efi", {"grubx64.efi", "mmx64.efi"}, true},
-	{"shim.efi", {"grub.efi", "MokManager.efi"}, true},
-	{"grubx64.efi", {NULL, NULL}, false},
-	{"systemd-bootx64.efi", {NULL, NULL}, false},
-	{"refind_x64.efi", {NULL, NULL}, false},
+	{"shimx64.efi", {"grubx64.efi", "mmx64.efi"}, true, NULL},
+	{"shim.efi", {"grub.efi", "MokManager.efi"}, true, NULL},
+	{"grubx64.efi", {NULL, NULL}, false, NULL},
+	{"systemd-bootx64.efi", {NULL, NULL}, false, NULL},
+	{"refind_x64.efi", {NULL, NULL}, false, NULL},
+	{"grub.efi", {NULL, NULL}, false, "grub.conf"}, /* GRUB legacy of Red Hat 6 */
 };
 
 /* The parts of .../EFI/debian/shimx64.efi. */
@@ -95,6 +97,18 @@ static void copy(struct planning *p, const char *from, const char *name)
 	plan_arg(p, "from", from);
 }
 
+/* The loader's menu, as the steps before have left it. */
+static void copy_menu(struct planning *p, const char *program, const char *menu)
+{
+	const struct facts_bootloader *b = &p->os->bootloader;
+	const size_t dir = (size_t)(strrchr(program, '/') - program) + 1;
+
+	for (size_t i = 0; menu && i < b->n_configs; i++)
+		if (strncmp(b->configs[i], program, dir) == 0 &&
+			strcmp(b->configs[i] + dir, menu) == 0)
+			copy(p, b->configs[i], "BOOTX64.conf");
+}
+
 static bool has_entries(const struct machine *m)
 {
 	for (size_t i = 0; i < m->n_efi_vars; i++)
@@ -139,6 +153,7 @@ void plan_efi(struct planning *p)
 		if (!program || (loaders[i].needs_first && !find(b, loaders[i].beside[0], program)))
 			continue;
 		copy(p, program, "BOOTX64.EFI");
+		copy_menu(p, program, loaders[i].menu);
 		for (size_t k = 0; k < 2; k++) {
 			const char *beside = find(b, loaders[i].beside[k], program);
 
