@@ -100,7 +100,18 @@ static const struct {
 	{"gsm", "other"},
 	{"pppoe", "other"},
 	{"xdsl", "other"},
-	{"ovsport", "other"},
+	{"ovsport", "ethernet"}, /* Red Hat's word for a card in a bridge */
+	{"ovstunnel", "other"},
+	{"ovspatchport", "other"},
+	{"ovs-bridge", "bridge"}, /* NetworkManager's; its ports are between bridge and card */
+	{"ovs-port", "bridge"},
+	{"ovs-interface", "other"},
+	{"macsec", "other"},
+	{"bluetooth", "other"},
+	{"cdma", "other"},
+	{"adsl", "other"},
+	{"generic", "other"},
+	{"hsr", "other"},
 	{"ovsintport", "other"},
 };
 
