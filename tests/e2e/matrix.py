@@ -5,7 +5,8 @@
 usage: matrix.py NAME [STEP...] [--build DIR]     the first three where none is named
 
 physical    it boots on its own, physical-like hardware, answers at its static address, and says what it has
-            mounted and swaps to, which addresses it has, and that its gateway answers
+            mounted and swaps to, which addresses it has, and that its gateway answers. The other steps do it
+            first where this disk was not seen yet
 untouched   its disk does not boot on virtio: without this, a conversion that does nothing would pass
 converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it, and the guest has
             every mount, swap and address that it had, and no unit that has failed since
@@ -61,6 +62,12 @@ def unlock(box, machine):
     machine.type(box.key + "\n")
 
 
+def was_seen(images):
+    """What `physical` keeps is of this disk, and not of one that was made anew since."""
+    kept = images[0] + ".census"
+    return os.path.exists(kept) and os.path.getmtime(kept) >= os.path.getmtime(images[0])
+
+
 def physical(box, images, work, _):
     with booted(box.physical_argv, images, work) as (port, machine):
         if box.key:
@@ -108,7 +115,7 @@ def key_options(box, work):
 
 def converted(box, images, work, build, gone=()):
     """gone: beginnings of census lines that need not be there afterwards."""
-    if not os.path.exists(images[0] + ".census"):
+    if not was_seen(images):
         physical(box, images, work, build)
     job = os.path.join(work, "job")
     machine = walk.machine_json(box, os.path.join(work, "machine.json"))
@@ -156,7 +163,7 @@ def again(box, images, work, build):
 
 
 def degraded(box, images, work, build):
-    if not os.path.exists(images[0] + ".census"):
+    if not was_seen(images):
         physical(box, images, work, build)
     converted(box, images[:-1], work, build, gone=("swap ",))
 

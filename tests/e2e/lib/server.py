@@ -27,7 +27,7 @@ class Server:
     A second disk or card has the same keys with a 2 behind them."""
 
     disks, disk_bus, nic_model, firmware, nvram, key = "1", "ide", "e1000", "bios", "kept", None
-    secure, sector = "no", "512"
+    secure, sector, boot_arguments = "no", "512", ""
 
     def __init__(self, name):
         self._load(name)
@@ -71,8 +71,10 @@ class Server:
         if self.firmware != "uefi":
             return []
         disk = uefi.pci(8, 0) + uefi.nvme(1) if self.disk_bus == "nvme" else uefi.pci(0x1F, 2) + uefi.sata(0)
-        return uefi.variables([uefi.option("Network", uefi.pci(0x1E, 0)),
-                               uefi.option(self.boot_name, disk + self.loader_path())])
+        return uefi.variables([uefi.option("Network", uefi.pci(0x1E, 0)), self.boot_option(disk)])
+
+    def boot_option(self, disk=b""):
+        return uefi.option(self.boot_name, disk + self.loader_path(), self.boot_arguments)
 
     def loader_path(self):
         return uefi.partition(1, int(self.esp_start), int(self.esp_sectors), self.esp_partuuid) + \
@@ -129,7 +131,7 @@ class Server:
     def virtio_argv(self, disks, ssh_port):
         """The same machine with the same addresses, but for the disks' and the cards' kind. A UEFI one knows the
         system by its partition alone, so that it is not the firmware that fails to find it."""
-        named = uefi.variables([uefi.option(self.boot_name, self.loader_path())]) if self.firmware == "uefi" else []
+        named = uefi.variables([self.boot_option()]) if self.firmware == "uefi" else []
         argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), named), *self.wire_argv(ssh_port)]
         for i, disk in enumerate(disks):
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",

@@ -37,10 +37,11 @@ def file(path):
     return node(4, 4, (path + "\0").encode("utf-16le"))
 
 
-def option(description, path):
-    """An active load option; path: device path nodes without their end."""
+def option(description, path, arguments=""):
+    """An active load option; path: device path nodes without their end; arguments: for what it starts."""
     path += node(0x7F, 0xFF)
-    return struct.pack("<IH", 1, len(path)) + (description + "\0").encode("utf-16le") + path
+    words = (arguments + "\0").encode("utf-16le") if arguments else b""
+    return struct.pack("<IH", 1, len(path)) + (description + "\0").encode("utf-16le") + path + words
 
 
 def variables(options):
