@@ -60,6 +60,25 @@ static void add_securetty(struct planning *p)
 	plan_arg(p, "line", "ttyS0");
 }
 
+static void warn_of_fixed_arguments(struct planning *p)
+{
+	const char *kind = p->os->bootloader.kind;
+
+	if (plan_is(kind, "efi-stub"))
+		plan_warn(p, "the firmware starts the kernel itself, and the arguments in its "
+			     "entry stay as "
+			     "they are: no console is added on the serial line");
+	else if (p->sealed && !plan_is(kind, "lilo"))
+		plan_warn(p, "the kernels' arguments are part of their programs: no console is "
+			     "added on the "
+			     "serial line");
+	else
+		plan_warn(p,
+			"the boot loader (%s) is left as it is: no console is added on the serial "
+			"line",
+			*plan_text(kind) ? kind : "unknown");
+}
+
 /* Entries without a kernel command line that can be edited: the loader stays as it is. */
 static void add_consoles(struct planning *p)
 {
@@ -67,17 +86,8 @@ static void add_consoles(struct planning *p)
 
 	const size_t n_programs = p->sealed ? 0 : b->n_programs;
 
-	if (!b->n_configs && p->sealed && !plan_is(b->kind, "lilo")) {
-		plan_warn(p,
-			"the kernels' arguments are part of their programs or of the firmware's "
-			"entries: no console is added on the serial line");
-		return;
-	}
-	if (!b->n_configs && !n_programs) {
-		plan_warn(p,
-			"the boot loader (%s) is left as it is: its configuration is not one "
-			"that can be edited yet",
-			*plan_text(b->kind) ? b->kind : "unknown");
+	if (!b->n_configs && (p->sealed || !n_programs)) {
+		warn_of_fixed_arguments(p);
 		return;
 	}
 	if (b->serial_console)
