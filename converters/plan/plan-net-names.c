@@ -112,15 +112,6 @@ bool plan_net_has_arg(const struct planning *p, const char *argument)
 	return false;
 }
 
-bool plan_net_is_twin(const struct planning *p, size_t card)
-{
-	for (size_t i = 0; i < p->machine->n_nics; i++)
-		if (i != card &&
-			plan_is(p->machine->nics[i].mac, plan_text(p->machine->nics[card].mac)))
-			return true;
-	return false;
-}
-
 /* A PCI address as "0000:02:00.0", or as udev's ID_PATH "pci-0000:02:00.0". */
 static bool fits_path(const struct machine_nic *n, const char *patterns)
 {
@@ -485,8 +476,7 @@ static void name_described(struct net_names *m)
 static void name_others(struct net_names *m)
 {
 	for (size_t c = 0; c < n_cards(m); c++) {
-		const char *name =
-			is_free(m, c) && !plan_net_is_twin(m->p, c) ? derived_name(m, c) : "";
+		const char *name = is_free(m, c) ? derived_name(m, c) : "";
 		struct net_name *w;
 
 		if (!*name || plan_net_find(m->p->os, name))

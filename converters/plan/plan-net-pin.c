@@ -234,8 +234,6 @@ void plan_net_pin(const struct net_names *m, const struct net_name *w)
 	struct planning *p = m->p;
 	bool by_rule = false;
 
-	if (plan_net_is_twin(p, w->card))
-		return;
 	if (p->os->no_udev) {
 		if (!is_named(p, w, "iftab") && strncmp(w->name, "eth", 3) != 0)
 			plan_warn(p,

@@ -45,9 +45,9 @@ bool plan_net_all_fit(const struct net_names *m, const struct facts_nic *nic, si
  */
 bool plan_net_is_made(const char *name);
 bool plan_net_has_arg(const struct planning *p, const char *argument);
-/* Another card of the machine has the same address. */
-bool plan_net_is_twin(const struct planning *p, size_t card);
 
+/* plan-net-twins.c: of cards with one address all but one get another one in the plan. */
+void plan_net_twins(const struct net_names *m);
 /* plan-net-pin.c: the steps by which a card keeps its name. */
 void plan_net_pin(const struct net_names *m, const struct net_name *w);
 /* plan-net-free.c: what finds cards by the old hardware finds them otherwise. */

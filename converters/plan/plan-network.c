@@ -147,12 +147,6 @@ static void pin(const struct net_names *m, const struct net_name *w)
 			"nothing tells which card is %s: it is taken for %s, as %s; if that is "
 			"wrong, exchange the cards' networks",
 			w->name, p->plan->nics[w->card].mac, w->why);
-	if (plan_net_is_twin(p, w->card))
-		plan_block(p,
-			"%s and another network card have the same address %s: the guest cannot "
-			"tell them apart by it. Give one of them another address in the machine's "
-			"description",
-			w->name, p->plan->nics[w->card].mac);
 	plan_net_pin(m, w);
 }
 
@@ -176,18 +170,6 @@ static void warn_unknown(struct planning *p, const struct net_name *w)
 			"the guest configures %s, but it is unknown which of the machine's %zu "
 			"network cards that is: give it the right name after the conversion",
 			w->name, p->machine->n_nics);
-}
-
-/* Two cards with one address on one network are trouble, whoever uses them. */
-static void warn_twins(struct planning *p)
-{
-	for (size_t i = 0; i < p->machine->n_nics; i++)
-		for (size_t k = i + 1; k < p->machine->n_nics; k++)
-			if (plan_is(p->machine->nics[i].mac, plan_text(p->machine->nics[k].mac)))
-				plan_warn(p,
-					"two network cards have the address %s: plug them into "
-					"different networks",
-					p->machine->nics[i].mac);
 }
 
 /* "bond0.5 is VLAN 5, vlan7 is VLAN 7 and 30 others are". */
@@ -306,6 +288,7 @@ void plan_network(struct planning *p)
 	struct net_names m = {.p = p};
 
 	plan_net_match(&m);
+	plan_net_twins(&m);
 	for (size_t i = 0; i < m.n && p->r == 0; i++) {
 		if (m.names[i].card < p->plan->n_nics)
 			pin(&m, &m.names[i]);
@@ -320,7 +303,6 @@ void plan_network(struct planning *p)
 	tell_tags(p);
 	tell_large_frames(p);
 	warn_early(p);
-	warn_twins(p);
 	if (p->machine->n_nics == 0)
 		plan_warn(p, "no network card is known: the virtual machine gets none");
 	sort_cards(p->plan);
