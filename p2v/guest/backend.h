@@ -44,6 +44,9 @@ struct guest_ops {
 	/* A new file, root's, 0600, on stable storage when the door is closed. */
 	int (*put)(struct guest *g, const char *path, const void *bytes, size_t n,
 		struct p2v_err *err);
+	/* More at the end of a regular file, in its place. */
+	int (*append)(struct guest *g, const char *path, const void *bytes, size_t n,
+		struct p2v_err *err);
 	int (*set_mode)(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err);
 	/* Mode, owner, extended attributes of one file onto another; on NTFS, which has access
 	 * lists, what of these a mode can say. */

@@ -245,15 +245,10 @@ static int dir_free_bytes(
 	return 0;
 }
 
-static int dir_put(
-	struct guest *g, const char *path, const void *bytes, size_t n, struct p2v_err *err)
+static int write_all(int fd, const void *bytes, size_t n, struct p2v_err *err)
 {
-	p2v_autoclose int fd = -1;
-	int rc = open_path(g, path, O_WRONLY | O_CREAT | O_EXCL, &fd, err);
 	const char *p = bytes;
 
-	if (rc < 0)
-		return rc;
 	while (n > 0) {
 		ssize_t k = write(fd, p, n);
 
@@ -263,6 +258,24 @@ static int dir_put(
 		n -= (size_t)k;
 	}
 	return fsync(fd) < 0 ? p2v_err_errno(err, errno, "write to stable storage") : 0;
+}
+
+static int dir_put(
+	struct guest *g, const char *path, const void *bytes, size_t n, struct p2v_err *err)
+{
+	p2v_autoclose int fd = -1;
+	int rc = open_path(g, path, O_WRONLY | O_CREAT | O_EXCL, &fd, err);
+
+	return rc < 0 ? rc : write_all(fd, bytes, n, err);
+}
+
+static int dir_append(
+	struct guest *g, const char *path, const void *bytes, size_t n, struct p2v_err *err)
+{
+	p2v_autoclose int fd = -1;
+	int rc = open_path(g, path, O_WRONLY | O_APPEND, &fd, err);
+
+	return rc < 0 ? rc : write_all(fd, bytes, n, err);
 }
 
 static int dir_set_mode(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err)
@@ -500,6 +513,7 @@ static const struct guest_ops dir_ops = {
 	.list = dir_list,
 	.free_bytes = dir_free_bytes,
 	.put = dir_put,
+	.append = dir_append,
 	.set_mode = dir_set_mode,
 	.copy_attributes = dir_copy_attributes,
 	.copy_label = dir_copy_label,

@@ -245,6 +245,23 @@ static int fs_put(
 	return done(h, guestfs_write(h, path, bytes, n), err, "write");
 }
 
+static int fs_append(
+	struct guest *g, const char *path, const void *bytes, size_t n, struct p2v_err *err)
+{
+	guestfs_h *h = fs_handle(g);
+	const char *p = bytes;
+	int rc = 0;
+
+	while (rc == 0 && n > 0) {
+		size_t k = n < MESSAGE_BYTES ? n : MESSAGE_BYTES;
+
+		rc = done(h, guestfs_write_append(h, path, p, k), err, "append");
+		p += k;
+		n -= k;
+	}
+	return rc;
+}
+
 static int fs_set_mode(struct guest *g, const char *path, uint32_t mode, struct p2v_err *err)
 {
 	return done(
@@ -415,6 +432,7 @@ static const struct guest_ops fs_ops = {
 	.list = fs_list,
 	.free_bytes = fs_free_bytes,
 	.put = fs_put,
+	.append = fs_append,
 	.set_mode = fs_set_mode,
 	.copy_attributes = fs_copy_attributes,
 	.copy_label = fs_copy_label,

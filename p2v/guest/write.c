@@ -237,6 +237,15 @@ static int begin_file(
 	return rc < 0 ? rc : guest_path_resolve(g, path, true, ret_real, err);
 }
 
+/* There is no room for a second one, and there is for what it grows by. */
+static bool only_grows(struct guest *g, const char *real, const struct guest_side *before,
+	const struct guest_side *after)
+{
+	return before->exists && before->n > 0 && before->n < after->n &&
+	       memcmp(before->bytes, after->bytes, before->n) == 0 &&
+	       check_room(g, real, after->n - before->n, NULL) == 0;
+}
+
 static int digest_both(struct guest_side *before, struct guest_side *after, struct p2v_err *err)
 {
 	int rc = guest_side_digest(before, err);
@@ -249,6 +258,7 @@ static int write_over(struct guest *g, const char *real, struct guest_side *befo
 {
 	struct guest_side after = {.exists = true, .bytes = bytes, .n = n};
 	struct new_file f = {real, bytes, n, mode, before->exists};
+	bool in_place;
 	int rc;
 
 	if (before->exists && before->kind == GUEST_KIND_DIRECTORY)
@@ -260,9 +270,14 @@ static int write_over(struct guest *g, const char *real, struct guest_side *befo
 	if (before->exists && before->kind == GUEST_KIND_BINARY)
 		after.kind = GUEST_KIND_BINARY;
 	rc = check_room(g, real, n, err);
-	if (rc == 0)
+	in_place = rc == P2V_ENOSPC && only_grows(g, real, before, &after);
+	if (in_place)
+		p2v_err_clear(err);
+	if (rc == 0 || in_place)
 		rc = digest_both(before, &after, err);
-	if (rc == 0)
+	if (rc == 0 && in_place)
+		rc = g->ops->append(g, real, (const char *)bytes + before->n, n - before->n, err);
+	else if (rc == 0)
 		rc = replace(g, &f, err);
 	return rc < 0 ? rc : guest_change_record(g, real, before, &after, why, err);
 }

@@ -12,7 +12,8 @@
  * given, and takes the SELinux label of a sibling file, else of its directory. Missing parent
  * directories of a new file are made (0755) and recorded. Content that equals the old is no write
  * and no change: what is done twice is done once. A hard link to the old file keeps the old
- * content.
+ * content. Only where a file becomes longer, there is no room for a second one beside it and there
+ * is for the rest, that is added in its place: a /boot is often nearly full.
  *
  * On a door that is not writable each call is P2V_EREFUSED.
  */

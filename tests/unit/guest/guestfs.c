@@ -150,6 +150,29 @@ static void test_reads(void **state)
 	assert_int_equal(guest_list_dir(g, "/etc", NULL, 3, &d, &err), P2V_EFORMAT);
 }
 
+/* The file system has room for what /boot/initrd grows by, and not for a second one. */
+static void grow_in_little_room(FILE *f, size_t n)
+{
+	static char more[(1 << 20) + 10];
+	p2v_autofclose FILE *fill = tmpfile();
+	struct guest_stat st;
+	uint64_t room;
+
+	assert_int_equal(guest_free_bytes(g, "/boot", &room, &err), 0);
+	assert_int_equal(ftruncate(fileno(fill), (off_t)(room - (2 << 20))), 0);
+	assert_int_equal(guest_upload(g, fileno(fill), "/boot/fill", 0600, "x", &err), 0);
+	assert_int_equal(ftruncate(fileno(f), (off_t)n), 0);
+	memset(more, 'm', sizeof(more));
+	assert_int_equal(pwrite(fileno(f), more, sizeof(more), (off_t)n), (ssize_t)sizeof(more));
+	assert_int_equal(guest_upload(g, fileno(f), "/boot/initrd", 0600, "x", &err), 0);
+	assert_int_equal(guest_stat(g, "/boot/initrd", &st, &err), 0);
+	assert_int_equal(st.size_bytes, n + sizeof(more));
+	assert_int_equal(st.mode, 0600);
+	/* What is there is what was to be: nothing to do. */
+	assert_int_equal(guest_upload(g, fileno(f), "/boot/initrd", 0600, "x", &err), 0);
+	assert_int_equal(guest_changes(g).n_items, 6);
+}
+
 static void test_writes(void **state)
 {
 	static char block[3 << 20];
@@ -173,13 +196,14 @@ static void test_writes(void **state)
 	assert_int_equal(guest_upload(g, fileno(f), "/boot/initrd", 0600, "x", &err), 0);
 	assert_int_equal(ftruncate(fileno(f), 100 << 20), 0);
 	assert_int_equal(guest_upload(g, fileno(f), "/boot/huge", 0600, "x", &err), P2V_ENOSPC);
+	grow_in_little_room(f, n + 4);
 	assert_int_equal(guest_symlink(g, "/dev/null", "/etc/unit", "x", &err), 0);
 	assert_int_equal(guest_remove(g, "/etc/up", "x", &err), 0);
 	c = guest_changes(g);
-	assert_int_equal(c.n_items, 7);
+	assert_int_equal(c.n_items, 8);
 	assert_string_equal(c.items[0].path, "/etc/hostname");
-	assert_int_equal(c.items[4].after_bytes, n + 4);
-	assert_int_equal(c.items[6].action, GUEST_DELETE);
+	assert_int_equal(c.items[4].after_bytes, n + 4 + (1 << 20) + 10);
+	assert_int_equal(c.items[7].action, GUEST_DELETE);
 }
 
 /* What was written is there after the door is closed; a reading door changes no byte. */

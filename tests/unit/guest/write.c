@@ -7,6 +7,8 @@
 #include <sys/xattr.h>
 
 #include "p2v/core/proc.h"
+#include "p2v/core/span.h"
+#include "p2v/guest/backend.h"
 
 static void write_text(struct scene *s, const char *path, const char *text)
 {
@@ -325,6 +327,47 @@ static void test_uploads(void **state)
 	assert_int_equal(guest_changes(s->g).n_items, 1);
 }
 
+static int ten_bytes(struct guest *g, const char *path, uint64_t *ret_bytes, struct p2v_err *err)
+{
+	(void)g;
+	(void)path;
+	(void)err;
+	*ret_bytes = 10;
+	return 0;
+}
+
+/* A file system with room for what a file grows by, and not for a second one. */
+static void test_little_room(void **state)
+{
+	struct scene *s = *state;
+	static struct guest_ops full;
+	p2v_autobuf struct p2v_buf text = {0};
+	struct guest_stat before, after;
+
+	assert_int_equal(
+		guest_write_file(s->g, "/boot/image", "all that it was", 15, 0600, "x", &s->err),
+		0);
+	assert_int_equal(guest_stat(s->g, "/boot/image", &before, &s->err), 0);
+	full = *s->g->ops;
+	full.free_bytes = ten_bytes;
+	s->g->ops = &full;
+	assert_int_equal(guest_write_file(s->g, "/boot/image", "all that it was and more", 24, 0644,
+				 "x", &s->err),
+		0);
+	assert_int_equal(guest_read_file(s->g, "/boot/image", 100, &text, &s->err), 0);
+	assert_true(p2v_span_eq(p2v_span_of(text.data, text.len), "all that it was and more"));
+	assert_int_equal(guest_stat(s->g, "/boot/image", &after, &s->err), 0);
+	assert_int_equal(after.mode, before.mode);
+	assert_int_equal(guest_changes(s->g).items[1].after_bytes, 24);
+	/* Not where it is another, nor where even that is too much. */
+	assert_int_equal(guest_write_file(s->g, "/boot/image", "something that is no longer so", 30,
+				 0600, "x", &s->err),
+		P2V_ENOSPC);
+	assert_int_equal(guest_append_file(
+				 s->g, "/boot/image", "much more than ten", 18, 0600, "x", &s->err),
+		P2V_ENOSPC);
+}
+
 static void test_no_room(void **state)
 {
 	struct scene *s = *state;
@@ -419,6 +462,7 @@ int main(void)
 		scene_test(test_links_and_renames),
 		scene_test(test_appends),
 		scene_test(test_uploads),
+		scene_test(test_little_room),
 		scene_test(test_no_room),
 		scene_test(test_no_record_no_write),
 		scene_test(test_reading_door_refuses),
