@@ -135,6 +135,17 @@ static void check_stub(struct planning *p)
 			root);
 }
 
+static bool has_program_for(const struct facts_bootloader *b, const char *end)
+{
+	for (size_t i = 0; i < b->n_efi_programs; i++) {
+		size_t n = strlen(b->efi_programs[i]), k = strlen(end);
+
+		if (n >= k && strcasecmp(b->efi_programs[i] + n - k, end) == 0)
+			return true;
+	}
+	return false;
+}
+
 void plan_efi(struct planning *p)
 {
 	const struct facts_bootloader *b = &p->os->bootloader;
@@ -160,6 +171,14 @@ void plan_efi(struct planning *p)
 			if (beside)
 				copy(p, beside, loaders[i].beside[k]);
 		}
+		return;
+	}
+	/* Some small machines have UEFI of 32 bits. */
+	if (has_program_for(b, "ia32.efi") && !has_program_for(b, "x64.efi")) {
+		plan_block(p,
+			"the boot loader is for UEFI of 32 bits, and the virtual machine's "
+			"has 64. Have the old system install the other one as well "
+			"(grub-install --target=x86_64-efi --removable), and convert it then");
 		return;
 	}
 	plan_warn(p, "no boot loader was found on an EFI system partition: the new firmware may "
