@@ -7,6 +7,7 @@
 
 #include "converters/plan/planning.h"
 #include "p2v/core/cleanup.h"
+#include "p2v/core/span.h"
 #include "p2v/model/check.h"
 
 static const char *title(const struct facts_os *os)
@@ -76,6 +77,49 @@ static void mount(
 	plan_set(p, &m->options, options);
 }
 
+/* A line for the EFI system partition may be a leftover: the system starts without it. */
+static bool is_leftover(const struct planning *p, const struct facts_mount *m)
+{
+	struct p2v_span options = p2v_span_str(plan_text(m->options));
+
+	return (plan_is(m->mountpoint, "/boot/efi") || plan_is(m->mountpoint, "/efi")) &&
+	       (!plan_is(p->plan->firmware, "uefi") || p2v_span_has_option(options, "nofail") ||
+		       p2v_span_has_option(options, "noauto"));
+}
+
+/* What the system is made of is not here. */
+static void tell_missing(struct planning *p, const struct facts_mount *m)
+{
+	if (!is_leftover(p, m))
+		plan_block(p,
+			"/etc/fstab: line %u: %s for %s is not on these disks; add the disk that "
+			"holds it",
+			m->line, m->spec, m->mountpoint);
+}
+
+/* Copies of a disk: which of the two a kernel finds first is chance. */
+static void warn_twins(struct planning *p)
+{
+	for (size_t i = 0; i < p->facts->n_filesystems; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct facts_fs *a = &p->facts->filesystems[k],
+					      *b = &p->facts->filesystems[i];
+			struct p2v_span kind = p2v_span_str(plan_text(a->kind));
+
+			if (!*plan_text(a->uuid) || !plan_is(b->uuid, a->uuid) ||
+				!plan_is(b->kind, plan_text(a->kind)) ||
+				p2v_span_eq(kind, "btrfs") ||
+				(p2v_span_ends(kind, "_member") &&
+					!p2v_span_eq(kind, "LVM2_member")))
+				continue;
+			plan_warn(p,
+				"%s and %s have the same UUID (%s): one is a copy of the other, "
+				"and the virtual machine may start from either. Leave the copy's "
+				"disk out",
+				a->device, b->device, a->uuid);
+		}
+}
+
 static void mounts(struct planning *p)
 {
 	static const char *const wanted[] = {"/usr", "/var", "/boot", "/boot/efi", "/efi"};
@@ -100,10 +144,7 @@ static void mounts(struct planning *p)
 				mount(p, m->device, m->mountpoint,
 					*plan_text(m->subvolume) ? subvolume : "");
 			else
-				plan_block(p,
-					"/etc/fstab: line %u: %s for %s is not on these "
-					"disks; add the disk that holds it",
-					m->line, m->spec, m->mountpoint);
+				tell_missing(p, m);
 			break;
 		}
 	}
@@ -194,6 +235,7 @@ void plan_system(struct planning *p)
 			p->facts->n_systems, os->root);
 	if (plan_is(os->kind, "linux")) {
 		mounts(p);
+		warn_twins(p);
 		block_transactional(p);
 	} else if (os->n_windows) {
 		windows_mounts(p);
