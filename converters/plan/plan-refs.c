@@ -62,19 +62,6 @@ static void replace_gone(struct planning *p, const struct facts_ref *ref, const 
 	exchange(p, ref, to);
 }
 
-static void free_device(struct planning *p, const struct facts_ref *ref)
-{
-	char text[400];
-
-	if (*plan_text(ref->stable))
-		replace(p, ref, "device-replace", ref->stable);
-	else
-		plan_warn(p,
-			"%s: line %u: %s is not on these disks; the guest may wait for it "
-			"when it starts",
-			place_of(ref, text), ref->line, ref->text);
-}
-
 /* UUID=x as the path of a link that udev makes: for those who know paths only. */
 static const char *as_path(const char *stable, char text[300])
 {
@@ -93,17 +80,6 @@ static const char *as_path(const char *stable, char text[300])
 			return text;
 		}
 	return stable;
-}
-
-static void free_unit(struct planning *p, const struct facts_ref *ref)
-{
-	char path[300];
-
-	if (*plan_text(ref->stable))
-		replace(p, ref, plan_is(ref->what, "swap-unit") ? "swap-unit" : "device-replace",
-			as_path(ref->stable, path));
-	else
-		free_device(p, ref);
 }
 
 /* No swap that it names is here: the initramfs would wait half a minute for it. */
@@ -192,6 +168,45 @@ static bool new_name(const struct planning *p, const struct facts_ref *ref, char
 {
 	return name_on(
 		p, ref, p->plan->n_disks ? p->plan->disks[0].bus : "", p->disk_drivers, text);
+}
+
+/* Tools of before systemd know no PARTUUID, and a swap of theirs may have no other name that stays:
+ * it gets the one that the kernel will give. */
+static bool wants_name(const struct planning *p, const struct facts_ref *ref, char name[64])
+{
+	return strncmp(plan_text(ref->stable), "PARTUUID=", strlen("PARTUUID=")) == 0 &&
+	       !plan_is(p->os->init, "systemd") && new_name(p, ref, name);
+}
+
+static void free_device(struct planning *p, const struct facts_ref *ref)
+{
+	char text[400], name[64];
+
+	if (wants_name(p, ref, name)) {
+		if (plan_is(ref->text, name))
+			return;
+		begin(p, ref, "device-replace",
+			"%s was its name on the old hardware, %s is it now.", ref->text, name);
+		exchange(p, ref, name);
+	} else if (*plan_text(ref->stable)) {
+		replace(p, ref, "device-replace", ref->stable);
+	} else {
+		plan_warn(p,
+			"%s: line %u: %s is not on these disks; the guest may wait for it "
+			"when it starts",
+			place_of(ref, text), ref->line, ref->text);
+	}
+}
+
+static void free_unit(struct planning *p, const struct facts_ref *ref)
+{
+	char path[300];
+
+	if (*plan_text(ref->stable))
+		replace(p, ref, plan_is(ref->what, "swap-unit") ? "swap-unit" : "device-replace",
+			as_path(ref->stable, path));
+	else
+		free_device(p, ref);
 }
 
 static const char *argument_for(
