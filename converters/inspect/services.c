@@ -32,6 +32,8 @@ static const struct {
 	{"smartd", disks},
 	{"smartmontools", disks},
 	{"hddtemp", disks},
+	{"ledmon", disks},
+	{"fcoe", disks},
 	{"multipathd", disks},
 	{"multipath-tools*", disks},
 	{"dmraid*", disks},

@@ -428,6 +428,16 @@ static void find_card(struct net_names *m, struct net_name *w, size_t e)
 	}
 }
 
+/* Cards are called em1, p3p1: udev's own names are not in use. */
+static bool uses_biosdevname(const struct net_names *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->names[i].card < n_cards(m) &&
+			is_biosdevname(m->names[i].name, card_at(m, m->names[i].card)))
+			return true;
+	return plan_net_has_arg(m->p, "biosdevname=1");
+}
+
 /* What udev would have called a card, where its own names are in use. */
 static const char *derived_name(const struct net_names *m, size_t card)
 {
@@ -440,7 +450,8 @@ static const char *derived_name(const struct net_names *m, size_t card)
 		if (plan_is(os->nics[i].kind, "name") && *plan_text(os->nics[i].name) &&
 			plan_net_all_fit(m, &os->nics[i], card))
 			return os->nics[i].name;
-	if (!os->udev_links || os->kernel_names || plan_net_has_arg(m->p, "net.ifnames=0"))
+	if (!os->udev_links || os->kernel_names || plan_net_has_arg(m->p, "net.ifnames=0") ||
+		uses_biosdevname(m))
 		return "";
 	for (size_t i = 0; i < P2V_N(names); i++)
 		if (*names[i])
