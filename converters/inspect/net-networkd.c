@@ -247,6 +247,8 @@ int net_link_parse(struct p2v_span text, const char *path, struct facts_os *os, 
 	while (net_ini_next(&i)) {
 		if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "Name"))
 			c.name = i.value;
+		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "NamePolicy"))
+			c.mode = i.value;
 		else if (p2v_span_eq(i.section, "Link") && p2v_span_eq(i.key, "MTUBytes"))
 			c.mtu = i.value;
 		else if (p2v_span_eq(i.section, "Match") && p2v_span_ends(i.key, "MACAddress"))
@@ -260,6 +262,8 @@ int net_link_parse(struct p2v_span text, const char *path, struct facts_os *os, 
 	r = nic ? net_kind(nic, "name", err) : P2V_ENOMEM;
 	if (r == 0)
 		net_mtu(nic, c.mtu);
+	if (r == 0 && c.mode.n)
+		r = net_mode(nic, c.mode, err);
 	if (r == 0)
 		r = net_mac(nic, c.mac, err);
 	/* One card has one address; a list of them names no card, and ours would not name it. */

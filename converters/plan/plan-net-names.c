@@ -123,6 +123,31 @@ static bool fits_path(const struct machine_nic *n, const char *patterns)
 	return plan_net_any_glob(patterns, id) || plan_net_any_glob(patterns, n->pci);
 }
 
+/* A .link file has cards called by their addresses. Which cards is not asked, as that asks for
+ * names.
+ */
+static bool has_mac_names(const struct facts_os *os)
+{
+	for (size_t i = 0; i < os->n_nics; i++)
+		if (plan_is(os->nics[i].dialect, "link") && os->nics[i].mode &&
+			strstr(os->nics[i].mode, "mac"))
+			return true;
+	return false;
+}
+
+/* "enx001122334455" */
+static bool fits_mac_name(const struct net_names *m, const char *patterns, size_t card)
+{
+	const char *mac = plan_text(card_at(m, card)->mac);
+	char name[16] = "enx";
+
+	if (strlen(mac) != 17 || !has_mac_names(m->p->os))
+		return false;
+	for (size_t i = 0; i < 6; i++)
+		memcpy(name + 3 + 2 * i, mac + 3 * i, 2);
+	return plan_net_any_glob(patterns, name);
+}
+
 static bool fits_name(const struct net_names *m, const char *patterns, size_t card)
 {
 	const struct machine_nic *n = card_at(m, card);
@@ -136,6 +161,8 @@ static bool fits_name(const struct net_names *m, const char *patterns, size_t ca
 		if (*names[i] && plan_net_any_glob(patterns, names[i]))
 			return true;
 	}
+	if (fits_mac_name(m, patterns, card))
+		return true;
 	return !any || plan_is(patterns, "*");
 }
 
@@ -438,13 +465,31 @@ static bool uses_biosdevname(const struct net_names *m)
 	return plan_net_has_arg(m->p, "biosdevname=1");
 }
 
+/* systemd.link(5): in which order udev's names are tried. Without a file of the administrator's the
+ * one that systemd brings. By addresses ("mac") cards are called so in the virtual machine, too. */
+static const char *by_policy(const struct net_names *m, size_t card)
+{
+	const struct machine_nic *n = card_at(m, card);
+	const struct facts_nic *link = plan_net_old_link(m, card);
+	struct p2v_span rest = p2v_span_str(link && link->mode ? link->mode : "onboard slot path");
+	struct p2v_span word;
+
+	while (p2v_word_next(&rest, &word)) {
+		const char *name = p2v_span_eq(word, "onboard") ? plan_text(n->onboard_name)
+				   : p2v_span_eq(word, "slot")	? plan_text(n->slot_name)
+				   : p2v_span_eq(word, "path")	? plan_text(n->path_name)
+								: "";
+
+		if (*name || p2v_span_eq(word, "mac"))
+			return name;
+	}
+	return "";
+}
+
 /* What udev would have called a card, where its own names are in use. */
 static const char *derived_name(const struct net_names *m, size_t card)
 {
 	const struct facts_os *os = m->p->os;
-	const struct machine_nic *n = card_at(m, card);
-	const char *const names[] = {
-		plan_text(n->onboard_name), plan_text(n->slot_name), plan_text(n->path_name)};
 
 	for (size_t i = 0; i < os->n_nics; i++)
 		if (plan_is(os->nics[i].kind, "name") && *plan_text(os->nics[i].name) &&
@@ -453,10 +498,7 @@ static const char *derived_name(const struct net_names *m, size_t card)
 	if (!os->udev_links || os->kernel_names || plan_net_has_arg(m->p, "net.ifnames=0") ||
 		uses_biosdevname(m))
 		return "";
-	for (size_t i = 0; i < P2V_N(names); i++)
-		if (*names[i])
-			return names[i];
-	return "";
+	return by_policy(m, card);
 }
 
 /* A card that a configuration describes without naming it: other files may name it all the same. */

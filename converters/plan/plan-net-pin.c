@@ -76,8 +76,7 @@ static bool is_named(const struct planning *p, const struct net_name *w, const c
 	return false;
 }
 
-/* The .link file of the guest that was the card's, by the order of the files' names. */
-static const struct facts_nic *old_link(const struct net_names *m, size_t card)
+const struct facts_nic *plan_net_old_link(const struct net_names *m, size_t card)
 {
 	const struct facts_os *os = m->p->os;
 	const struct facts_nic *found = NULL;
@@ -148,7 +147,7 @@ static void plan_link(const struct net_names *m, const struct net_name *w)
 {
 	struct planning *p = m->p;
 	const struct plan_nic *card = &p->plan->nics[w->card];
-	const struct facts_nic *old = old_link(m, w->card);
+	const struct facts_nic *old = plan_net_old_link(m, w->card);
 	char path[64];
 
 	if (is_named(p, w, "link") || is_named(p, w, "netplan"))

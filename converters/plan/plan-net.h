@@ -48,7 +48,10 @@ bool plan_net_has_arg(const struct planning *p, const char *argument);
 
 /* plan-net-twins.c: of cards with one address all but one get another one in the plan. */
 void plan_net_twins(const struct net_names *m);
-/* plan-net-pin.c: the steps by which a card keeps its name. */
+/* plan-net-pin.c: the .link file of the guest that was the card's, by the order of the files'
+ * names; NULL where there was none but systemd's. */
+const struct facts_nic *plan_net_old_link(const struct net_names *m, size_t card);
+/* The steps by which a card keeps its name. */
 void plan_net_pin(const struct net_names *m, const struct net_name *w);
 /* plan-net-free.c: what finds cards by the old hardware finds them otherwise. */
 void plan_net_free(const struct net_names *m);

@@ -148,7 +148,7 @@ struct facts_nic {
 	char *path;    /* file that says so */
 	char *clone_mac; /* that the guest gives the interface itself; else NULL */
 	char *primary;	 /* bond: the member that it prefers; else NULL */
-	char *mode;	 /* bond: as written; else NULL */
+	char *mode;	 /* bond: as written; of a link file its NamePolicy; else NULL */
 	bool manual;	 /* is not brought up when the guest starts */
 	struct facts_nic_match *matches;
 	size_t n_matches;
