@@ -545,6 +545,21 @@ static int read_file(struct inspection *in, const struct place *row, const char 
 	return r > 0 ? p.read(in, &p, inspect_span(&text)) : r;
 }
 
+/* Debian's modules-load.d has a link to /etc/modules: that file has a row of its own. */
+static bool has_other_row(struct inspection *in, const struct place *row, const char *path)
+{
+	p2v_autofree char *target = NULL;
+	p2v_autofree char *real = NULL;
+
+	if (guest_read_link(in->g, path, &target, NULL) < 0 ||
+		guest_real_path(in->g, path, &real, NULL) < 0)
+		return false;
+	for (const struct place *p = refs_system_places; p->path; p++)
+		if (p != row && strcmp(p->what, row->what) == 0 && strcmp(p->path, real) == 0)
+			return true;
+	return false;
+}
+
 static int read_place(struct inspection *in, const struct place *p)
 {
 	struct inspect_paths paths = {0};
@@ -555,7 +570,7 @@ static int read_place(struct inspection *in, const struct place *p)
 	if (inspect_may_exist(in, p->path))
 		r = inspect_glob(in, p->path, &paths);
 	for (size_t i = 0; r == 0 && i < paths.n_items; i++)
-		r = read_file(in, p, paths.items[i]);
+		r = has_other_row(in, p, paths.items[i]) ? 0 : read_file(in, p, paths.items[i]);
 	inspect_paths_finish(&paths);
 	return r;
 }
