@@ -16,6 +16,10 @@ int inspect_note(struct inspection *in, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* Some files are read more than once. */
+	for (size_t i = 0; i < in->facts->n_notes; i++)
+		if (strcmp(in->facts->notes[i], text) == 0)
+			return 0;
 	return p2v_json_add_str(&in->facts->notes, &in->facts->n_notes, text, in->err);
 }
 

@@ -162,6 +162,16 @@ static int join_cards(
 	return r;
 }
 
+/* Of several files for one interface the first by its name is used; they are read in that order. */
+static bool is_shadowed(const struct facts_os *os, struct p2v_span name)
+{
+	for (size_t i = 0; name.n && i < os->n_nics; i++)
+		if (strcmp(os->nics[i].dialect, "networkd") == 0 && os->nics[i].n_addresses &&
+			p2v_span_eq(name, os->nics[i].name))
+			return true;
+	return false;
+}
+
 int net_networkd_parse(
 	const struct net_file *files, size_t n_files, struct facts_os *os, struct p2v_err *err)
 {
@@ -172,6 +182,8 @@ int net_networkd_parse(
 	for (size_t k = 0; k < n_files; k++)
 		read_network(&n, &files[k]);
 	/* One card has one address; of a list each would do. */
+	if (is_shadowed(os, n.c.name))
+		return 0;
 	if (net_is_pattern(n.c.mac))
 		n.c.mac = (struct p2v_span){0};
 	c = n.c;
