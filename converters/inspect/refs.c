@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "converters/boot/boot.h"
+#include "converters/inspect/device-name.h"
 #include "converters/inspect/refs.h"
 #include "converters/inspect/storage.h"
 #include "p2v/core/cleanup.h"
@@ -41,6 +42,15 @@ static int add_ref(struct inspection *in, const struct place *p, uint32_t line,
 	if (ref)
 		ref->line = line;
 	return r;
+}
+
+/* Of a device of the door's, with nothing to say instead. */
+static int add_on(struct inspection *in, const struct place *p, uint32_t line, struct p2v_span text,
+	const char *device)
+{
+	int r = add_ref(in, p, line, text, p2v_span_str(""));
+
+	return r == 0 ? inspect_set(in, &in->os->refs[in->os->n_refs - 1].device, device) : r;
 }
 
 int refs_add(struct inspection *in, const struct place *p, uint32_t line, const char *key,
@@ -437,15 +447,52 @@ static int read_cryptroot(struct inspection *in, const struct place *p, struct p
 	return r;
 }
 
-/* SUSE: the disks to which its boot loader is written, a line each. */
+/* Where a boot loader is written to: a whole disk, or a partition, which has a link that stays. */
+static int read_install_device(
+	struct inspection *in, const struct place *p, uint32_t n, struct p2v_span spec)
+{
+	const struct place part = {p->path, "path", NULL, NULL};
+	const struct facts_disk *disk;
+	struct device_name d;
+
+	if (!device_name_read(spec, &d) || known(in->os, p, spec))
+		return 0;
+	if (d.part)
+		return refs_add(in, &part, n, "", spec, inspect_find_fs(in->facts, spec));
+	disk = inspect_find_disk(in->facts, spec);
+	return add_on(in, p, n, spec, disk ? disk->device : "");
+}
+
+/* SUSE: a line each. */
 static int read_devices(struct inspection *in, const struct place *p, struct p2v_span text)
 {
 	struct p2v_span line;
 	int r = 0;
 
 	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++)
-		if (inspect_is_old_name(in->facts, p2v_span_trim(line)))
-			r = refs_add_line(in, p, n, p2v_span_trim(line));
+		r = read_install_device(in, p, n, p2v_span_trim(line));
+	return r;
+}
+
+/* Debian's answers to its packages' questions: an update of GRUB writes to these devices, and fails
+ * where they are not there. */
+static int read_answers(struct inspection *in, const struct place *p, struct p2v_span text)
+{
+	struct p2v_span line, value;
+	bool ours = false;
+	int r = 0;
+
+	for (uint32_t n = 1; r == 0 && p2v_line_next(&text, &line); n++) {
+		if (p2v_span_starts(line, "Name: "))
+			ours = p2v_span_eq(line, "Name: grub-pc/install_devices") ||
+			       p2v_span_eq(line, "Name: grub-efi/install_devices");
+		if (!ours || !p2v_span_starts(line, "Value: "))
+			continue;
+		value = p2v_span_skip(line, strlen("Value: "));
+		while (r == 0 && value.n)
+			r = read_install_device(
+				in, p, n, p2v_span_trim(p2v_span_until(value, ',', &value)));
+	}
 	return r;
 }
 
@@ -458,6 +505,7 @@ static const struct place places[] = {
 	{"/boot/grub/device.map", "device-map", read_present, NULL},
 	{"/boot/grub2/device.map", "device-map", read_present, NULL},
 	{"/etc/default/grub_installdevice", "install-device", read_devices, NULL},
+	{"/var/cache/debconf/config.dat", "install-device", read_answers, NULL},
 	{"/etc/mdadm/mdadm.conf", "mdadm", refs_read_mdadm, NULL},
 	{"/etc/mdadm.conf", "mdadm", refs_read_mdadm, NULL},
 	{"/etc/lvm/lvm.conf", "lvm-filter", refs_read_lvm, NULL},

@@ -296,6 +296,23 @@ static const struct facts_fs *find_hardware(const struct facts *facts, const str
 	return d->number < facts->n_disks ? find_remaining(facts, d) : NULL;
 }
 
+const struct facts_disk *inspect_find_disk(const struct facts *facts, struct p2v_span spec)
+{
+	const struct facts_disk *disk;
+	struct device_name d;
+
+	if (!device_name_read(spec, &d) || d.part)
+		return NULL;
+	for (size_t i = 0; i < facts->n_disks; i++)
+		if (is_called(&facts->disks[i], d.disk))
+			return &facts->disks[i];
+	disk = find_identified(facts, &d);
+	if (disk || !device_name_counts(&d) || d.number >= facts->n_disks)
+		return disk;
+	disk = &facts->disks[d.number];
+	return is_another(disk, &d) ? NULL : disk;
+}
+
 int inspect_storage_call_disk(
 	struct facts *facts, const struct facts_fs *f, struct p2v_span spec, struct p2v_err *err)
 {

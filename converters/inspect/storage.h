@@ -56,6 +56,9 @@ int inspect_storage_call_array(struct facts_fs *f, struct p2v_span name, struct 
  * means; NULL: nothing on these disks. Quotes around a value are passed over. */
 const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_span spec);
 
+/* The whole disk that a name means; NULL: none, or it is not known which. */
+const struct facts_disk *inspect_find_disk(const struct facts *facts, struct p2v_span spec);
+
 /* True for names that the hardware gave: kernel names (/dev/sda1), by-id, by-path, multipath. */
 bool inspect_is_hardware_name(struct p2v_span spec);
 /* And those that the guest's own tables gave to the hardware, as its root has shown

@@ -142,6 +142,14 @@ static bool is_strange(const struct facts_os *os)
 	return false;
 }
 
+/* What kernels call disks on that bus, without the letter. */
+static const char *name_stem(const char *bus, const char *const *drivers)
+{
+	return plan_is(bus, "virtio-blk")		? "/dev/vd"
+	       : drivers && plan_is(drivers[0], "piix") ? "/dev/hd"
+							: "/dev/sd";
+}
+
 /* What the kernel will call the device on that bus. */
 static bool name_on(const struct planning *p, const struct facts_ref *ref, const char *bus,
 	const char *const *drivers, char text[64])
@@ -156,11 +164,7 @@ static bool name_on(const struct planning *p, const struct facts_ref *ref, const
 		disk++;
 	if (!f || !f->part || disk >= p->facts->n_disks || disk > 25)
 		return false;
-	snprintf(text, 64, "/dev/%s%c%u",
-		plan_is(bus, "virtio-blk")		 ? "vd"
-		: drivers && plan_is(drivers[0], "piix") ? "hd"
-							 : "sd",
-		(char)('a' + disk), f->part);
+	snprintf(text, 64, "%s%c%u", name_stem(bus, drivers), (char)('a' + disk), f->part);
 	return true;
 }
 
@@ -379,10 +383,29 @@ static void free_device_map(struct planning *p, const struct facts_ref *ref)
 		"it.");
 }
 
+/* The disk that was meant; where that is not known, the one that is started. */
+static size_t install_disk(const struct planning *p, const struct facts_ref *ref)
+{
+	size_t started = 0;
+
+	for (size_t i = 0; i < p->facts->n_disks && i < p->plan->n_disks; i++) {
+		if (plan_is(p->facts->disks[i].device, ref->device))
+			return i;
+		if (p->plan->disks[i].boot_order == 1)
+			started = i;
+	}
+	return started;
+}
+
 static void free_install_device(struct planning *p, const struct facts_ref *ref)
 {
-	const char *disk = plan_is(p->plan->disks[0].bus, "virtio-blk") ? "/dev/vda" : "/dev/sda";
+	const size_t at = install_disk(p, ref);
+	char disk[64];
 
+	if (!p->plan->n_disks || at > 25)
+		return;
+	snprintf(disk, sizeof(disk), "%s%c", name_stem(p->plan->disks[0].bus, p->disk_drivers),
+		(char)('a' + at));
 	if (plan_is(ref->text, disk))
 		return;
 	begin(p, ref, "device-replace",
