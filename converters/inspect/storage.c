@@ -337,37 +337,30 @@ int inspect_storage_call_disk(
 	return 0;
 }
 
-static bool is_listed(const char *word, const char *const *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(word, words[i]) == 0)
-			return true;
-	return false;
-}
+/* What fstab calls a file system, and what blkid does. */
+static const char *const kinds[][2] = {{"ext2", "ext2"}, {"ext2", "ext3"}, {"ext2", "ext4"},
+	{"ext3", "ext2"}, {"ext3", "ext3"}, {"ext3", "ext4"}, {"ext4", "ext2"}, {"ext4", "ext3"},
+	{"ext4", "ext4"}, {"xfs", "xfs"}, {"btrfs", "btrfs"}, {"reiserfs", "reiserfs"},
+	{"jfs", "jfs"}, {"vfat", "vfat"}, {"msdos", "vfat"}, {"ntfs", "ntfs"}, {"ntfs-3g", "ntfs"},
+	{"ntfs3", "ntfs"}, {"swap", "swap"}, {"swap", "swsuspend"}, {"iso9660", "iso9660"},
+	{"udf", "udf"}};
 
-/* What fstab calls it, and what blkid does. Where blkid knows nothing there may be what it does not
- * know. */
-static bool fits(const struct facts_fs *f, const char *kind)
-{
-	static const char *const same[][2] = {{"msdos", "vfat"}, {"ntfs-3g", "ntfs"},
-		{"ntfs3", "ntfs"}, {"ext2", "ext3"}, {"ext2", "ext4"}, {"ext3", "ext4"},
-		{"ext4", "ext3"}, {"ext4", "ext2"}, {"ext3", "ext2"}, {"swap", "swsuspend"}};
-	static const char *const known[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "msdos",
-		"swap", "reiserfs", "jfs", "iso9660", "udf"};
-
-	if (!f->kind || !*f->kind)
-		return !is_listed(kind, known, P2V_N(known));
-	if (strcmp(f->kind, kind) == 0)
-		return true;
-	for (size_t i = 0; i < P2V_N(same); i++)
-		if (strcmp(kind, same[i][0]) == 0 && strcmp(f->kind, same[i][1]) == 0)
-			return true;
-	return false;
-}
-
+/* Where it may be of any kind ("auto"), or of one that blkid may not know, nothing is to be seen.
+ */
 static bool says_kind(const struct facts_mount *m)
 {
-	return *m->kind && strcmp(m->kind, "auto") != 0 && strcmp(m->kind, "none") != 0;
+	for (size_t i = 0; i < P2V_N(kinds); i++)
+		if (strcmp(m->kind, kinds[i][0]) == 0)
+			return true;
+	return false;
+}
+
+static bool fits(const struct facts_fs *f, const struct facts_mount *m)
+{
+	for (size_t i = 0; f->kind && i < P2V_N(kinds); i++)
+		if (strcmp(m->kind, kinds[i][0]) == 0 && strcmp(f->kind, kinds[i][1]) == 0)
+			return true;
+	return false;
 }
 
 /* It is the root, or another line of fstab means it by a name that stays. */
@@ -392,8 +385,7 @@ static const struct facts_fs *may_be(const struct facts *facts, const struct fac
 {
 	const struct facts_fs *f = find_part(facts, disk, d->part);
 
-	return f && fits(f, m->kind) && !is_another(&facts->disks[disk], d) &&
-			       !is_taken(facts, os, m, f)
+	return f && fits(f, m) && !is_another(&facts->disks[disk], d) && !is_taken(facts, os, m, f)
 		       ? f
 		       : NULL;
 }
@@ -619,13 +611,15 @@ const struct facts_fs *inspect_find_fs(const struct facts *facts, struct p2v_spa
 	return f ? f : find_aliased(facts, spec);
 }
 
-/* A disk that was left behind may have the number of one that is here. */
+/* A disk that was left behind may have the number of one that is here. The root is here, whatever
+ * its line says. */
 const struct facts_fs *inspect_find_mount(const struct facts *facts, const struct facts_mount *m)
 {
 	const struct facts_fs *f = inspect_find_fs(facts, p2v_span_str(m->spec));
 	struct device_name d;
 
-	if (f && says_kind(m) && device_name_read(p2v_span_str(m->spec), &d) && !fits(f, m->kind))
+	if (f && strcmp(m->mountpoint, "/") != 0 && says_kind(m) &&
+		device_name_read(p2v_span_str(m->spec), &d) && !fits(f, m))
 		return NULL;
 	return f;
 }
