@@ -26,7 +26,9 @@ struct inspection {
 	struct facts_os *os;
 	struct guest_dir etc; /* /etc, read once: most files asked for are absent */
 	struct guest_dir boot;
-	struct net_ids *ids; /* while the network is read */
+	/* While the network is read: what others call interfaces, when NetworkManager's profiles
+	 * were used, and which of them is. */
+	struct net_ids *ids, *times, *used;
 	struct p2v_err *err;
 };
 

@@ -126,15 +126,92 @@ int net_keyfile_parse(struct p2v_span text, const char *path, const struct net_i
 	return net_config_add(&c, path, "networkmanager", os, err);
 }
 
-int net_keyfile_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err)
+/* What tells one profile from another. */
+struct head {
+	struct p2v_span uuid, name, priority;
+	bool started;
+};
+
+static struct head head_of(struct p2v_span text)
 {
 	struct net_ini i = {.rest = text};
-	struct p2v_span uuid = {0}, name = {0};
+	struct head h = {.started = true};
 
 	while (net_ini_next(&i))
 		if (is_key(&i, "connection", "uuid"))
-			uuid = i.value;
+			h.uuid = i.value;
+		else if (is_key(&i, "connection", "autoconnect"))
+			h.started = net_is_yes(i.value);
+		else if (is_key(&i, "connection", "autoconnect-priority"))
+			h.priority = i.value;
 		else if (p2v_span_eq(i.key, "interface-name") && !p2v_span_eq(i.section, "match"))
-			name = i.value;
-	return net_ids_add(ids, uuid, name, err);
+			h.name = i.value;
+	return h;
+}
+
+int net_keyfile_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err)
+{
+	struct head h = head_of(text);
+
+	return net_ids_add(ids, h.uuid, h.name, err);
+}
+
+/* -999 to 999, as a number that sorts as text. */
+static unsigned rank_of(struct p2v_span priority)
+{
+	bool below = p2v_span_starts(priority, "-");
+	uint64_t n = 0;
+
+	p2v_span_u64(p2v_span_skip(priority, below), 999, &n);
+	return below ? 1000 - (unsigned)n : 1000 + (unsigned)n;
+}
+
+static void add_rank(const struct head *h, const struct net_ids *times, struct p2v_buf *out)
+{
+	uint64_t when = 0;
+
+	p2v_span_u64(net_ids_find(times, h->uuid), UINT64_MAX / 2, &when);
+	p2v_buf_addf(out, "%04u %019llu ", rank_of(h->priority), (unsigned long long)when);
+}
+
+int net_keyfile_used(struct p2v_span text, const char *path, const struct net_ids *times,
+	struct net_ids *used, struct p2v_err *err)
+{
+	p2v_autobuf struct p2v_buf rank = {0};
+	struct head h = head_of(text);
+	int r;
+
+	if (!h.name.n || !h.started)
+		return 0;
+	add_rank(&h, times, &rank);
+	p2v_buf_add_str(&rank, path);
+	r = p2v_buf_check(&rank, err);
+	return r < 0 ? r : net_ids_last(used, h.name, inspect_span(&rank), err);
+}
+
+struct p2v_span net_keyfile_instead(
+	struct p2v_span text, const struct net_ids *times, const struct net_ids *used)
+{
+	p2v_autobuf struct p2v_buf rank = {0};
+	struct head h = head_of(text);
+	struct p2v_span best = net_ids_find(used, h.name);
+
+	add_rank(&h, times, &rank);
+	/* Nobody knows which of equal ones it is: both count. */
+	if (p2v_span_same(best, h.name) || rank.failed ||
+		(h.started && p2v_span_starts(best, (const char *)rank.data)))
+		return (struct p2v_span){0};
+	return p2v_span_skip(best, rank.len);
+}
+
+/* /var/lib/NetworkManager/timestamps: the profile's number and the second of the epoch. */
+int net_keyfile_times(struct p2v_span text, struct net_ids *times, struct p2v_err *err)
+{
+	struct net_ini i = {.rest = text};
+	int r = 0;
+
+	while (r == 0 && net_ini_next(&i))
+		if (p2v_span_eq(i.section, "timestamps") && i.key.n)
+			r = net_ids_add(times, i.key, i.value, err);
+	return r;
 }

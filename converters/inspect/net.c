@@ -329,6 +329,25 @@ struct p2v_span net_ids_find(const struct net_ids *ids, struct p2v_span id)
 	return id;
 }
 
+int net_ids_last(struct net_ids *ids, struct p2v_span id, struct p2v_span name, struct p2v_err *err)
+{
+	for (size_t i = 0; i + 1 < ids->n_items; i += 2) {
+		p2v_autofree char *copy = NULL;
+
+		if (!p2v_span_eq(id, ids->items[i]))
+			continue;
+		copy = p2v_span_dup(name);
+		if (!copy)
+			return no_memory(err);
+		if (strcmp(copy, ids->items[i + 1]) > 0) {
+			free(ids->items[i + 1]);
+			ids->items[i + 1] = p2v_steal(copy);
+		}
+		return 0;
+	}
+	return net_ids_add(ids, id, name, err);
+}
+
 void net_ids_finish(struct net_ids *ids)
 {
 	for (size_t i = 0; i < ids->n_items; i++)

@@ -54,6 +54,9 @@ struct net_ids {
 int net_ids_add(struct net_ids *ids, struct p2v_span id, struct p2v_span name, struct p2v_err *err);
 /* The name, or id itself where there is none; lives as long as ids. */
 struct p2v_span net_ids_find(const struct net_ids *ids, struct p2v_span id);
+/* Of several names for one id the one that sorts last stays. */
+int net_ids_last(
+	struct net_ids *ids, struct p2v_span id, struct p2v_span name, struct p2v_err *err);
 void net_ids_finish(struct net_ids *ids);
 
 /* What a card is looked for by. text: as written. */
@@ -147,6 +150,15 @@ int net_netdev_parse(
 int net_keyfile_parse(struct p2v_span text, const char *path, const struct net_ids *ids,
 	struct facts_os *os, struct p2v_err *err);
 int net_keyfile_ids(struct p2v_span text, struct net_ids *ids, struct p2v_err *err);
+/* Of several profiles for one interface NetworkManager uses the one with the highest priority, and
+ * of these the one that was used last (times: when, by their numbers). To used: the interface and
+ * "RANK PATH"; nothing where the profile does not start by itself. */
+int net_keyfile_used(struct p2v_span text, const char *path, const struct net_ids *times,
+	struct net_ids *used, struct p2v_err *err);
+/* The path of the profile that is used instead of this one; empty where none is. */
+struct p2v_span net_keyfile_instead(
+	struct p2v_span text, const struct net_ids *times, const struct net_ids *used);
+int net_keyfile_times(struct p2v_span text, struct net_ids *times, struct p2v_err *err);
 /* dialect: ifcfg-rh or ifcfg-suse. */
 int net_ifcfg_parse(struct p2v_span text, const char *path, const char *dialect,
 	const struct net_ids *ids, struct facts_os *os, struct p2v_err *err);

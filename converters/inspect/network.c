@@ -150,14 +150,31 @@ static bool is_replaced(struct inspection *in, const char *path)
 	       guest_is_file(in->g, own);
 }
 
+static int note_times(struct inspection *in, const char *path, struct p2v_span text)
+{
+	(void)path;
+	return net_keyfile_times(text, in->times, in->err);
+}
+
 static int note_keyfile(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return is_replaced(in, path) ? 0 : net_keyfile_ids(text, in->ids, in->err);
+	int r = is_replaced(in, path) ? 0 : net_keyfile_ids(text, in->ids, in->err);
+
+	return r < 0 || is_replaced(in, path)
+		       ? r
+		       : net_keyfile_used(text, path, in->times, in->used, in->err);
 }
 
 static int read_keyfile(struct inspection *in, const char *path, struct p2v_span text)
 {
-	return is_replaced(in, path) ? 0 : net_keyfile_parse(text, path, in->ids, in->os, in->err);
+	struct p2v_span other = net_keyfile_instead(text, in->times, in->used);
+
+	if (is_replaced(in, path))
+		return 0;
+	if (other.n)
+		return inspect_note(in, "%s is not in use: %.*s is for the same interface", path,
+			(int)other.n, other.p);
+	return net_keyfile_parse(text, path, in->ids, in->os, in->err);
 }
 
 static int read_wicked(struct inspection *in, const char *path, struct p2v_span text)
@@ -236,6 +253,7 @@ static const struct dialect dialects[] = {
 static const struct dialect naming[] = {
 	{"/etc/netplan", "*.yaml", note_netplan},
 	{"/etc/sysconfig/network-scripts", "ifcfg-*", note_ifcfg},
+	{"/var/lib/NetworkManager", "timestamps", note_times},
 	{KEYFILES_VENDOR, "*", note_keyfile},
 	{KEYFILES, "*", note_keyfile},
 };
@@ -251,16 +269,20 @@ static int read_dialects(struct inspection *in, const struct dialect *rows, size
 
 int inspect_network(struct inspection *in)
 {
-	struct net_ids ids = {0};
+	struct net_ids ids = {0}, times = {0}, used = {0};
 	int r;
 
 	in->ids = &ids;
+	in->times = &times;
+	in->used = &used;
 	r = inspect_ifupdown(in);
 	if (r == 0)
 		r = read_dialects(in, naming, P2V_N(naming));
 	if (r == 0)
 		r = read_dialects(in, dialects, P2V_N(dialects));
-	in->ids = NULL;
+	in->ids = in->times = in->used = NULL;
 	net_ids_finish(&ids);
+	net_ids_finish(&times);
+	net_ids_finish(&used);
 	return r == 0 ? inspect_net_naming(in) : r;
 }

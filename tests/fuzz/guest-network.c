@@ -10,7 +10,7 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 {
 	struct net_includes includes = {0};
 	const struct net_file network = {"/etc/systemd/network/x.network", text};
-	struct net_ids ids = {0};
+	struct net_ids ids = {0}, times = {0}, used = {0};
 	struct p2v_err err = {0};
 
 	switch (dialect % 16) {
@@ -22,7 +22,10 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 		net_networkd_parse(&network, 1, os, &err);
 		break;
 	case 2:
+		net_keyfile_times(text, &times, &err);
 		net_keyfile_ids(text, &ids, &err);
+		net_keyfile_used(text, "/x.nmconnection", &times, &used, &err);
+		net_keyfile_instead(text, &times, &used);
 		net_keyfile_parse(text, "/x.nmconnection", &ids, os, &err);
 		break;
 	case 3:
@@ -74,6 +77,8 @@ static void parse(uint8_t dialect, struct p2v_span text, struct facts_os *os)
 	}
 	net_includes_finish(&includes);
 	net_ids_finish(&ids);
+	net_ids_finish(&times);
+	net_ids_finish(&used);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
