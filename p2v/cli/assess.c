@@ -127,26 +127,8 @@ static int ask_agent(struct assessing *a, struct p2v_err *err)
 
 /* ---- a machine's disks ---- */
 
-static int look_at_disks(struct assessing *a, struct p2v_err *err)
-{
-	const struct assess_opts *o = a->o;
-	struct guest *g = NULL;
-	int r = cli_given(o->disks, o->n_disks, o->input_format, &a->image, err);
-
-	if (r < 0)
-		return r;
-	p2v_progress_start(a->progress, "starting the appliance", "steps", 0);
-	r = cli_door_open(&a->image, NULL, o->keys, o->n_keys, &g, err);
-	if (r == 0) {
-		p2v_progress_start(a->progress, "inspecting", "steps", 0);
-		r = inspect_run(g, &a->image, NULL, &a->facts, err);
-	}
-	guest_free(g);
-	p2v_progress_end(a->progress);
-	return r;
-}
-
-/* --machine, else the job directory's, else this machine's own, else what the facts allow. */
+/* --machine, else the job directory's, else this machine's own; where there is none, the facts will
+ * have to do. */
 static int find_machine(struct assessing *a, struct p2v_err *err)
 {
 	const struct assess_opts *o = a->o;
@@ -163,8 +145,26 @@ static int find_machine(struct assessing *a, struct p2v_err *err)
 	} else if (o->running) {
 		r = ask_agent(a, err);
 	}
-	if (r == 0 && !a->machine_known)
-		r = plan_machine_default(&a->facts, &a->image, a->o->root, &a->machine, err);
+	return r;
+}
+
+static int look_at_disks(struct assessing *a, struct p2v_err *err)
+{
+	const struct assess_opts *o = a->o;
+	struct guest *g = NULL;
+	int r = cli_given(o->disks, o->n_disks, o->input_format, &a->image, err);
+
+	if (r < 0)
+		return r;
+	p2v_progress_start(a->progress, "starting the appliance", "steps", 0);
+	r = cli_door_open(&a->image, NULL, o->keys, o->n_keys, &g, err);
+	if (r == 0) {
+		p2v_progress_start(a->progress, "inspecting", "steps", 0);
+		r = inspect_run(
+			g, &a->image, a->machine_known ? &a->machine : NULL, &a->facts, err);
+	}
+	guest_free(g);
+	p2v_progress_end(a->progress);
 	return r;
 }
 
@@ -206,9 +206,11 @@ static int assess(struct assessing *a, struct p2v_err *err)
 	if (r == 0)
 		r = cli_media_open(a->o->virtio_win, a->o->virtio_win_digest, &a->media, err);
 	if (r == 0)
-		r = files_only ? look_at_files(a, err) : look_at_disks(a, err);
-	if (r == 0)
 		r = find_machine(a, err);
+	if (r == 0)
+		r = files_only ? look_at_files(a, err) : look_at_disks(a, err);
+	if (r == 0 && !a->machine_known)
+		r = plan_machine_default(&a->facts, &a->image, a->o->root, &a->machine, err);
 	if (r == 0)
 		r = make_plan(a, err);
 	in.machine_known = a->machine_known;
