@@ -9,6 +9,7 @@
  * with the stable name in the place of the old one, byte for byte; so has the copy in an initramfs.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "drivers-inject/linux/initramfs.h"
+#include "drivers-inject/linux/unified.h"
 #include "golden.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/publish.h"
@@ -206,6 +208,36 @@ static const struct place systemd_boot[] = {
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
+/* Entry files whose arguments stand in GRUB's environment block, which is 1024 bytes long. */
+static const struct place entry_files[] = {
+	{"fstab", "/etc/fstab", "<1> / ext4 defaults 0 1\n", "<1> / ext4 defaults 0 1\n", NULL},
+	{"grubenv", "/boot/grub/grubenv",
+		"# GRUB Environment Block\nsaved_entry=a\n"
+		"kernelopts=root=<1> ro resume=<2> " SERIAL "\n<pad>",
+		"# GRUB Environment Block\nsaved_entry=a\n"
+		"kernelopts=root=<1> ro resume=<2> " SERIAL "\n<pad>",
+		NULL},
+	{"grub.cfg with entry files", "/boot/grub/grub.cfg", "insmod blscfg\nblscfg\n",
+		"insmod blscfg\nblscfg\n", NULL},
+	{"entry file with kernelopts", "/boot/loader/entries/a.conf",
+		"title a\nversion 6.1.0\nlinux /boot/vmlinuz-6.1.0\n"
+		"initrd /boot/initrd.img-6.1.0\noptions $kernelopts quiet\n",
+		"title a\nversion 6.1.0\nlinux /boot/vmlinuz-6.1.0\n"
+		"initrd /boot/initrd.img-6.1.0\noptions $kernelopts quiet\n",
+		NULL},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+#define UNIFIED "/boot/EFI/Linux/linux-6.6.1.efi"
+
+static const struct place unified[] = {
+	{"unified kernel", UNIFIED, "root=<1> rw " SERIAL, "root=<1> rw " SERIAL,
+		LINUX_UNIFIED_CMDLINE},
+	{"initramfs of a unified kernel", UNIFIED, "root=<1>\n", "root=<1>\n",
+		"etc/cmdline.d/95root-dev.conf"},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
 /* The guests, each a case of this directory, and what is put into it. */
 static const struct {
 	const char *base;
@@ -216,6 +248,8 @@ static const struct {
 	{"boot-grub-legacy", legacy},
 	{"boot-extlinux", extlinux},
 	{"boot-systemd-boot", systemd_boot},
+	{"base-debian", entry_files},
+	{"unified-nvme", unified},
 };
 
 /* The file systems of base-debian are called so, but for the last digit. */
@@ -226,13 +260,18 @@ static void add_old(const struct spelling *s, char part, struct p2v_buf *out)
 	p2v_buf_addf(out, "%s%s%c", s->disk, s->between, part);
 }
 
-/* "<1>", "<1/>", "<old1>", "<disk>" of a place's text. */
+/* "<1>", "<1/>", "<old1>", "<disk>" of a place's text; "<pad>" at the end of an environment block.
+ */
 static void fill(const char *text, const struct spelling *s, bool after, struct p2v_buf *out)
 {
 	while (*text) {
 		if (strncmp(text, "<disk>", 6) == 0) {
 			p2v_buf_add_str(out, s->disk);
 			text += 6;
+		} else if (strcmp(text, "<pad>") == 0) {
+			while (out->len < 1024)
+				p2v_buf_add_str(out, "#");
+			text += 5;
 		} else if (strncmp(text, "<old", 4) == 0) {
 			add_old(s, text[4], out);
 			text += 6;
@@ -269,6 +308,11 @@ static void fill_image(
 
 		if (!p->inside)
 			continue;
+		if (strcmp(p->inside, LINUX_UNIFIED_CMDLINE) == 0) {
+			free(k->cmdline);
+			k->cmdline = filled(p->was, s, false);
+			continue;
+		}
 		f = p2v_json_grow((void **)&k->image, &k->n_image, sizeof(*f));
 		f->path = strdup(p->inside);
 		f->lines = calloc(1, sizeof(*f->lines));
@@ -312,13 +356,35 @@ static bool read_inside(const char *root, const struct place *p, struct p2v_buf 
 	return out->len > 0;
 }
 
+/* The arguments that a unified kernel holds; the section is filled up with zeros. */
+static bool read_unified(const char *root, const struct place *p, struct p2v_buf *out)
+{
+	p2v_autobuf struct p2v_buf program = {0};
+	p2v_autofree char *path = p2v_strf("%s%s", root, p->path);
+	p2v_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t offset, n;
+
+	golden_need(p2v_file_read(path, 1 << 20, &program, &golden_err), path);
+	golden_need(linux_unified_find(fd, p->inside, &offset, &n, &golden_err), path);
+	p2v_buf_add(out, program.data + offset, strnlen((char *)program.data + offset, n));
+	return out->len > 0;
+}
+
+static bool read_place(const char *root, const struct place *p, struct p2v_buf *out)
+{
+	if (!p->inside)
+		return read_file(root, p, out);
+	return strcmp(p->inside, LINUX_UNIFIED_CMDLINE) == 0 ? read_unified(root, p, out)
+							     : read_inside(root, p, out);
+}
+
 static int number, failed;
 
 static void judge(const char *root, const struct place *p, const struct spelling *s)
 {
 	p2v_autofree char *want = p->is ? filled(p->is, s, true) : NULL;
 	p2v_autobuf struct p2v_buf got = {0};
-	const bool there = p->inside ? read_inside(root, p, &got) : read_file(root, p, &got);
+	const bool there = read_place(root, p, &got);
 	const struct p2v_span text = p2v_span_of(got.data ? (const char *)got.data : "", got.len);
 	const bool ok = want ? there && p2v_span_eq(text, want) : !there;
 
