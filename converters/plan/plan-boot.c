@@ -66,12 +66,10 @@ static void warn_of_fixed_arguments(struct planning *p)
 
 	if (plan_is(kind, "efi-stub"))
 		plan_warn(p, "the firmware starts the kernel itself, and the arguments in its "
-			     "entry stay as "
-			     "they are: no console is added on the serial line");
+			     "entry stay as they are: no console is added on the serial line");
 	else if (p->sealed && !plan_is(kind, "lilo"))
 		plan_warn(p, "the kernels' arguments are part of their programs: no console is "
-			     "added on the "
-			     "serial line");
+			     "added on the serial line");
 	else
 		plan_warn(p,
 			"the boot loader (%s) is left as it is: no console is added on the serial "
