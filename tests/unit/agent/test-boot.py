@@ -283,7 +283,7 @@ class Place:
     def dhcp_start(self):
         conf = os.path.join(self.work, "udhcpd.conf")
         with open(conf, "w") as file:
-            file.write(f"start 10.77.0.50\nend 10.77.0.60\ninterface cable0\nmax_leases 8\nlease_file {self.work}/leases\n"
+            file.write(f"start 10.77.0.50\nend 10.77.0.59\ninterface cable0\nmax_leases 8\nlease_file {self.work}/leases\n"
                        f"pidfile {self.work}/udhcpd.pid\nopt subnet 255.255.255.0\nopt router {SERVER}\nopt dns {SERVER}\n")
         open(os.path.join(self.work, "leases"), "w").close()
         self.dhcp = subprocess.Popen(["busybox", "udhcpd", "-f", conf], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
