@@ -49,11 +49,11 @@ static const char *system_kind(struct guest *g)
 
 	if (guest_list_dir(g, "/", NULL, INSPECT_LIST_MAX, &top, NULL) < 0)
 		return "";
-	if (has(&top, "etc") && (has(&top, "bin") || has(&top, "sbin") || has(&top, "usr")) &&
-		(has(&top, "dev") || has(&top, "proc")))
-		kind = "linux";
-	else if (is_ostree(g))
+	if (is_ostree(g))
 		kind = "ostree";
+	else if (has(&top, "etc") && (has(&top, "bin") || has(&top, "sbin") || has(&top, "usr")) &&
+		 (has(&top, "dev") || has(&top, "proc")))
+		kind = "linux";
 	else if (inspect_windows_dir(g, &windows, NULL) == 0 && windows)
 		kind = "windows";
 	guest_dir_finish(&top);
@@ -92,7 +92,7 @@ static int inspect_root(struct guest *g, const char *device, const char *subvolu
 	r = set(&os->root, device, err);
 	if (r == 0)
 		r = set(&os->root_subvolume, subvolume ? subvolume : "", err);
-	if (r == 0 && is_ostree(g))
+	if (r == 0 && strcmp(kind, "ostree") == 0)
 		r = inspect_ostree(g, os, err);
 	else if (r == 0 && strcmp(kind, "linux") == 0)
 		r = inspect_system(g, facts, os, err);
@@ -226,7 +226,7 @@ int inspect_tree(struct guest *g, const struct guest_storage *storage, const cha
 	int r = inspect_storage(storage, NULL, &facts, err);
 
 	if (r == 0)
-		r = inspect_root(g, root, NULL, "linux", &facts, err);
+		r = inspect_root(g, root, NULL, is_ostree(g) ? "ostree" : "linux", &facts, err);
 	if (r < 0) {
 		model_facts_finish(&facts);
 		return r;

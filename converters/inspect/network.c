@@ -158,11 +158,12 @@ static int note_times(struct inspection *in, const char *path, struct p2v_span t
 
 static int note_keyfile(struct inspection *in, const char *path, struct p2v_span text)
 {
-	int r = is_replaced(in, path) ? 0 : net_keyfile_ids(text, in->ids, in->err);
+	int r;
 
-	return r < 0 || is_replaced(in, path)
-		       ? r
-		       : net_keyfile_used(text, path, in->times, in->used, in->err);
+	if (is_replaced(in, path))
+		return 0;
+	r = net_keyfile_ids(text, in->ids, in->err);
+	return r < 0 ? r : net_keyfile_used(text, path, in->times, in->used, in->err);
 }
 
 static int read_keyfile(struct inspection *in, const char *path, struct p2v_span text)

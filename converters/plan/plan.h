@@ -36,9 +36,9 @@ int plan_print(const struct plan *plan, struct p2v_buf *out, struct p2v_err *err
 
 /*
  * A machine for disks that no agent brought, as the system on root (of several; NULL or one that is
- * not there: the first) has it: its host name and firmware, 2 GiB, 2 processors, and one network
- * card whose locally administered address follows from the guest's machine-id, so that it is the
- * same each time.
+ * not there: the first) has it: its host name and firmware, 2 GiB, 2 processors, and a network
+ * card for each that it configures, at least one. A card whose address the guest does not say gets
+ * a locally administered one that follows from its machine-id, so that it is the same each time.
  */
 int plan_machine_default(const struct facts *facts, const struct image *image, const char *root,
 	struct machine *ret, struct p2v_err *err);

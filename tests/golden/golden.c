@@ -263,11 +263,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	/* Thousands of small files, none of which has to last. */
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
+	golden_begin();
 	update = argc > 3 && strcmp(argv[3], "--update") == 0;
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	n = scandir(argv[1], &names, is_case, alphasort);
 	for (int i = 0; i < n; i++) {
 		p2v_autofree char *dir = p2v_path_join(argv[1], names[i]->d_name);

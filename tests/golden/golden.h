@@ -69,6 +69,9 @@ struct golden_scene {
 	size_t n;
 };
 
+/* Each of the programs begins so: where its trees are made, and a line at a time. */
+void golden_begin(void);
+
 extern struct p2v_err golden_err;
 /* Ends the test where r is an error. */
 void golden_need(int r, const char *what);

@@ -634,10 +634,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* Thousands of small files, each written to stable storage. */
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
+	golden_begin();
 	golden_scene_load(argv[1], &scene);
 	list_files(&scene);
 	for (size_t i = 0; i < P2V_N(guests); i++)

@@ -421,10 +421,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return 2;
-	/* Thousands of small files, none of which has to last. */
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	golden_begin();
 	for (size_t i = 0; i < P2V_N(guests); i++)
 		for (size_t k = 0; k < P2V_N(spellings); k++)
 			run(argv[1], guests[i].base, guests[i].places, &spellings[k]);
