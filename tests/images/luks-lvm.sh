@@ -17,15 +17,7 @@ UUID=$SERVER_BOOT_UUID /boot ext4 defaults 0 2
 /dev/mapper/hr08--vg-swap_1 none swap sw 0 0
 END
 echo "sda2_crypt UUID=$SERVER_LUKS_UUID none luks,discard" > "$tree/etc/crypttab"
-cat > "$tree/etc/network/interfaces" <<END
-auto lo
-iface lo inet loopback
-
-allow-hotplug $SERVER_NIC
-iface $SERVER_NIC inet static
-	address $SERVER_ADDRESS/$SERVER_PREFIX
-	gateway $SERVER_GATEWAY
-END
+net_ifupdown allow-hotplug
 # What the hook of cryptsetup finds on the machine itself.
 echo CRYPTSETUP=y >> "$tree/etc/cryptsetup-initramfs/conf-hook"
 initramfs_hook="echo 'sda2_crypt UUID=$SERVER_LUKS_UUID none luks,discard' > \$DESTDIR/cryptroot/crypttab"

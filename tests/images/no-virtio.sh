@@ -14,15 +14,7 @@ server_system <<END
 LABEL=$SERVER_ROOT_LABEL / ext4 errors=remount-ro 0 1
 /dev/sda2 none swap sw 0 0
 END
-cat > "$tree/etc/network/interfaces" <<END
-auto lo
-iface lo inet loopback
-
-auto $SERVER_NIC
-iface $SERVER_NIC inet static
-	address $SERVER_ADDRESS/$SERVER_PREFIX
-	gateway $SERVER_GATEWAY
-END
+net_ifupdown
 kernel=$(ls "$tree/lib/modules")
 find "$tree/lib/modules/$kernel/kernel" -name '*virtio*' -prune -exec rm -r {} +
 chroot "$tree" depmod "$kernel"

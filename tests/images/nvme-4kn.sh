@@ -16,17 +16,7 @@ UUID=$SERVER_ROOT_UUID / xfs defaults 0 0
 UUID=$SERVER_ESP_ID /boot/efi vfat umask=0077 0 1
 /dev/nvme0n1p2 none swap sw 0 0
 FSTAB
-cat > "$tree/etc/systemd/network/20-lan.network" <<NETWORK
-[Match]
-Name=$SERVER_NIC
-
-[Network]
-Address=$SERVER_ADDRESS/$SERVER_PREFIX
-Gateway=$SERVER_GATEWAY
-LinkLocalAddressing=no
-IPv6AcceptRA=no
-NETWORK
-chroot "$tree" systemctl enable --quiet systemd-networkd
+net_networkd
 mkdir -p "$tree/boot/efi" "$work/esp/EFI/debian"
 initramfs_tools xfs nvme i8042 atkbd
 grub_config "root=UUID=$SERVER_ROOT_UUID ro" "search --no-floppy --fs-uuid --set=root $SERVER_ROOT_UUID" /boot part_gpt xfs

@@ -14,15 +14,7 @@ server_system <<END
 /dev/md10 / ext4 errors=remount-ro 0 1
 UUID=$SERVER_SWAP_UUID none swap sw 0 0
 END
-cat > "$tree/etc/network/interfaces" <<END
-auto lo
-iface lo inet loopback
-
-auto $SERVER_NIC
-iface $SERVER_NIC inet static
-	address $SERVER_ADDRESS/$SERVER_PREFIX
-	gateway $SERVER_GATEWAY
-END
+net_ifupdown
 cat > "$tree/etc/mdadm/mdadm.conf" <<END
 HOMEHOST <system>
 MAILADDR root

@@ -17,15 +17,7 @@ server_system <<END
 /dev/mapper/mpatha-part1 / ext4 errors=remount-ro 0 1
 /dev/mapper/mpatha-part2 none swap sw 0 0
 END
-cat > "$tree/etc/network/interfaces" <<END
-auto lo
-iface lo inet loopback
-
-auto $SERVER_NIC
-iface $SERVER_NIC inet static
-	address $SERVER_ADDRESS/$SERVER_PREFIX
-	gateway $SERVER_GATEWAY
-END
+net_ifupdown
 # One path: QEMU has no second one to the same disk. That of a SAN's disk would be claimed for its WWN.
 mkdir -p "$tree/etc/multipath"
 cat > "$tree/etc/multipath.conf" <<END

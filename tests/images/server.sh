@@ -5,9 +5,11 @@
 #	server_begin "$@"			NAME.env, the work folder $work; ends if the disk is there
 #	server_tree SUITE ARCH PACKAGE...	fills $tree
 #	server_system < FSTAB			what every server has
+#	net_ifupdown, net_networkd		its address
 #	fs_make KIND FILE MIB FOLDER [OPTION...]  a file system out of a folder, which is emptied
 #	fat_make FILE MIB FOLDER VOLUME-ID	an EFI system partition
 #	disk_make N MIB < SFDISK-SCRIPT		disk N (1, 2, ...), a sparse file: ${disk[N]}
+#	disk_uefi MIB				disk 1 with an EFI system partition, swap, and a place for the root
 #	disk_put N PARTITION FILE		lays a file system on a partition
 #	server_end				publishes
 here=$(cd "$(dirname "$0")" && pwd)
@@ -79,6 +81,34 @@ server_system() {
     e2scrub_reap.service dpkg-db-backup.timer systemd-tmpfiles-clean.timer
   rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/*.bin "$tree"/var/cache/apt/archives/*.deb
   "$here/census-install.sh" "$tree" "$SERVER_GATEWAY"
+}
+
+# net_ifupdown [allow-hotplug]: one card with one address.
+net_ifupdown() {
+  cat > "$tree/etc/network/interfaces" <<END
+auto lo
+iface lo inet loopback
+
+${1:-auto} $SERVER_NIC
+iface $SERVER_NIC inet static
+	address $SERVER_ADDRESS/$SERVER_PREFIX
+	gateway $SERVER_GATEWAY
+END
+}
+
+# net_networkd: the same.
+net_networkd() {
+  cat > "$tree/etc/systemd/network/20-lan.network" <<END
+[Match]
+Name=$SERVER_NIC
+
+[Network]
+Address=$SERVER_ADDRESS/$SERVER_PREFIX
+Gateway=$SERVER_GATEWAY
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+END
+  chroot "$tree" systemctl enable --quiet systemd-networkd
 }
 
 # initramfs_tools MODULE...: made from this list, then left as an administrator has it: MODULES=dep.
@@ -230,6 +260,20 @@ disk_make() {
   disk[$1]=$work/disk$1
   truncate -s "$2M" "${disk[$1]}"
   sfdisk --quiet "${disk[$1]}"
+}
+
+# disk_uefi MIB: disk 1 as it is on most machines with UEFI: what is in $work/esp, swap, and partition 3 for the root.
+disk_uefi() {
+  disk_make 1 "$1" <<END
+label: gpt
+label-id: $SERVER_DISK_ID
+1 : start=1MiB, size=200MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=$SERVER_ESP_PARTUUID
+2 : start=201MiB, size=128MiB, type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F
+3 : start=329MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
+END
+  fat_make "$work/esp.fs" 200 "$work/esp" "$SERVER_ESP_ID"
+  disk_put 1 1 "$work/esp.fs"
+  disk_swap 1 2 -U "$SERVER_SWAP_UUID"
 }
 
 # part_of N PARTITION: sets start and sectors.

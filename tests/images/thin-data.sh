@@ -24,15 +24,7 @@ mkdir -p "$tree/etc/keys"
 head -c 64 /dev/urandom > "$tree/etc/keys/data.key"
 chmod 0400 "$tree/etc/keys/data.key"
 echo "data $by_path-2.0-part1 /etc/keys/data.key luks,noearly" > "$tree/etc/crypttab"
-cat > "$tree/etc/network/interfaces" <<END
-auto lo
-iface lo inet loopback
-
-auto $SERVER_NIC
-iface $SERVER_NIC inet static
-	address $SERVER_ADDRESS/$SERVER_PREFIX
-	gateway $SERVER_GATEWAY
-END
+net_ifupdown
 mkdir -p "$tree/etc/systemd/network"
 printf '[Match]\nPath=pci-0000:00:03.0\n\n[Link]\nName=%s\n' "$SERVER_NIC" > "$tree/etc/systemd/network/10-lan.link"
 sed -i '/^devices {/a\	global_filter = [ "a|^/dev/sd[ab]|", "r|.*|" ]' "$tree/etc/lvm/lvm.conf"

@@ -17,17 +17,7 @@ UUID=$SERVER_ESP_ID /efi vfat umask=0077 0 2
 /dev/nvme0n1p2 none swap sw 0 0
 END
 mkdir -p "$tree/efi"
-cat > "$tree/etc/systemd/network/20-lan.network" <<END
-[Match]
-Name=$SERVER_NIC
-
-[Network]
-Address=$SERVER_ADDRESS/$SERVER_PREFIX
-Gateway=$SERVER_GATEWAY
-LinkLocalAddressing=no
-IPv6AcceptRA=no
-END
-chroot "$tree" systemctl enable --quiet systemd-networkd
+net_networkd
 initramfs_tools ext4 nvme i8042 atkbd
 
 kernel=$(ls "$tree/lib/modules")
@@ -42,16 +32,7 @@ cp "$tree/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$work/esp/EFI/systemd/"
 cp "$tree/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$work/esp/EFI/BOOT/BOOTX64.EFI"
 printf 'timeout 1\nconsole-mode keep\n' > "$work/esp/loader/loader.conf"
 
-disk_make 1 1792 <<END
-label: gpt
-label-id: $SERVER_DISK_ID
-1 : start=1MiB, size=200MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=$SERVER_ESP_PARTUUID
-2 : start=201MiB, size=128MiB, type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F
-3 : start=329MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
-END
+disk_uefi 1792
 fs_make ext4 "$work/root.fs" 1460 "$tree" -U "$SERVER_ROOT_UUID"
 disk_put 1 3 "$work/root.fs"
-fat_make "$work/esp.fs" 200 "$work/esp" "$SERVER_ESP_ID"
-disk_put 1 1 "$work/esp.fs"
-disk_swap 1 2 -U "$SERVER_SWAP_UUID"
 server_end
