@@ -17,9 +17,8 @@
 #include "p2v/guest/read.h"
 #include "p2v/guest/write.h"
 
-#define MAX_IMAGE_BYTES ((uint64_t)1 << 30)
-#define MAX_TEXT_BYTES	((uint64_t)256 << 10)
-#define MAX_TEXTS	((size_t)64)
+#define MAX_TEXT_BYTES ((uint64_t)256 << 10)
+#define MAX_TEXTS      ((size_t)64)
 
 /* Files that say how the image loads modules. */
 static const char *const scripts[] = {"init", "linuxrc", "run_all.sh", "config/start.sh"};
@@ -319,7 +318,7 @@ int linux_image_load(struct guest *g, const char *path, const char *kernel,
 	i.has = calloc(modules->n_items + 1, sizeof(*i.has));
 	rc = i.has ? 0 : p2v_err_set(err, P2V_ENOMEM, "no memory");
 	if (rc == 0)
-		rc = guest_download(g, path, MAX_IMAGE_BYTES, i.fd, err);
+		rc = guest_download(g, path, LINUX_IMAGE_MAX_BYTES, i.fd, err);
 	if (rc == 0) {
 		rc = cut_out(&i, err);
 		if (rc == 0)

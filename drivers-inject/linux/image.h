@@ -8,6 +8,9 @@
 #include "drivers-inject/linux/modules.h"
 #include "p2v/core/buf.h"
 
+/* What is read of one, and so how large it may become: it is looked at again. */
+#define LINUX_IMAGE_MAX_BYTES ((uint64_t)1 << 30)
+
 struct linux_image {
 	int fd;	     /* a host copy without a name */
 	int program; /* the EFI program that it is a section of; -1: none */

@@ -113,6 +113,9 @@ int linux_segment_append(struct guest *g, const struct linux_image *image, const
 
 	if (rc < 0)
 		return rc;
+	if (end >= 0 && (uint64_t)end + bytes.len > LINUX_IMAGE_MAX_BYTES)
+		return p2v_err_set(err, P2V_EFORMAT, "%s: it would grow beyond %llu bytes", path,
+			(unsigned long long)LINUX_IMAGE_MAX_BYTES);
 	if (end < 0 || pwrite(image->fd, bytes.data, bytes.len, end) != (ssize_t)bytes.len)
 		return p2v_err_errno(err, errno, "write the new image on the host");
 	*ret_bytes = bytes.len;
