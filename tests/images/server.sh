@@ -223,6 +223,17 @@ tree_close() {
   done
 }
 
+# loop_gone FILE: whoever took a mount namespace of its own in the meantime, as tests do, keeps FILE mounted in there,
+# and what was written to it is not all in it before that ends.
+loop_gone() {
+  local tries=0
+  until [ -z "$(losetup --noheadings --associated "$1")" ]; do
+    [ $tries -lt 300 ] || image_die "$1 is still mounted in another namespace"
+    tries=$((tries + 1))
+    sleep 1
+  done
+}
+
 # fs_make KIND FILE MIB FOLDER [OPTION...]
 fs_make() {
   local kind=$1 file=$2 mib=$3 folder=$4 at=$work/at
@@ -237,6 +248,7 @@ fs_make() {
       mount -o loop,noatime "$file" "$at"
       fs_fill "$folder" "$at"
       umount "$at"
+      loop_gone "$file"
       ;;
   esac
   find "$folder" -mindepth 1 -delete
