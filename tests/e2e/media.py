@@ -20,6 +20,7 @@ WIRE_SERVER = "10.0.2.100"
 RELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "relay.py")
 BUILD_PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../agent/media/build-programs")
 BOOT_S, SEND_S = 600, 1500
+MAX_PAGES = 10  # of a text on the screen
 
 
 def sources(steps, security=True):
@@ -180,10 +181,23 @@ def picture(machine, name):
         shutil.move(machine.screenshot(), os.path.join(folder, f"{name}.png"))
 
 
+def shows(look, word, seconds=5):
+    """A page takes its time on a machine that is busy."""
+    end = time.monotonic() + seconds
+    while word not in look() and time.monotonic() < end:
+        time.sleep(0.5)
+    return word in look()
+
+
 def details(machine, look, word, name):
     """What is on the disks, what needs attention, and the server's plan, while the machine works."""
-    press(machine, "tab", "ret", "pgdn")
-    machine.wait("the details", lambda: word in look(), limit_s=BOOT_S + SEND_S)
+    press(machine, "tab", "ret")
+    machine.wait("the details", lambda: "┤ Details ├" in look(), limit_s=BOOT_S)
+    pages = 1
+    while not shows(look, word) and pages < MAX_PAGES:
+        press(machine, "pgdn")
+        pages += 1
+    cases.need(word in look(), f"no page of the details has '{word}': {look()}")
     picture(machine, name)
     press(machine, "tab", "ret")
     machine.wait("the main screen", lambda: "<Details>" in look(), limit_s=BOOT_S + SEND_S)
