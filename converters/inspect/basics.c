@@ -196,13 +196,17 @@ static int read_guest_agent(struct inspection *in)
 	static const char *const programs[] = {"/usr/bin/qemu-ga", "/usr/sbin/qemu-ga"};
 	static const char *const packages[] = {"/var/cache/apt/archives/qemu-guest-agent_*.deb",
 		"/var/cache/dnf/*/packages/qemu-guest-agent-*.rpm",
+		"/var/cache/libdnf5/*/packages/qemu-guest-agent-*.rpm",
+		"/var/cache/yum/*/*/*/packages/qemu-guest-agent-*.rpm",
 		"/var/cache/zypp/packages/*/*/qemu-guest-agent-*.rpm",
-		"/var/cache/pacman/pkg/qemu-guest-agent-*"};
+		"/var/cache/pacman/pkg/qemu-guest-agent-*.pkg.tar.zst"};
 	int r = 0;
 
 	for (size_t i = 0; i < P2V_N(programs); i++)
 		if (guest_is_file(in->g, programs[i]))
 			return inspect_set(in, &in->os->guest_agent, "installed");
+	if (guest_is_file(in->g, "/etc/systemd/system/p2v-guest-agent.service"))
+		return inspect_set(in, &in->os->guest_agent, "waiting");
 	for (size_t i = 0; r == 0 && !in->os->guest_agent && i < P2V_N(packages); i++) {
 		struct inspect_paths paths = {0};
 
@@ -211,11 +215,6 @@ static int read_guest_agent(struct inspection *in)
 			r = inspect_set(in, &in->os->guest_agent, paths.items[0]);
 		inspect_paths_finish(&paths);
 	}
-	if (r == 0 && in->os->guest_agent)
-		r = inspect_note(in,
-			"the package %s is there, but not installed: the virtual machine's guest "
-			"agent can be installed from it once it runs",
-			in->os->guest_agent);
 	return r;
 }
 

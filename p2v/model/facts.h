@@ -284,7 +284,8 @@ struct facts_os {
 	bool console_getty; /* a getty on ttyS0 comes up by itself or is configured */
 	char *getty;	    /* the program for one, where it has to be configured; else NULL */
 	bool console_root;  /* root may log in there: securetty is not there, or names it */
-	char *guest_agent;  /* qemu-guest-agent: installed, or the path of its package; else NULL */
+	char *guest_agent; /* qemu-guest-agent: "installed", "waiting" for the next start (a unit of
+			      ours), or the path of its package; else NULL */
 	struct facts_mount *mounts;
 	size_t n_mounts;
 	struct facts_kernel *kernels;

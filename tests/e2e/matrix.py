@@ -9,7 +9,7 @@ physical    it boots on its own, physical-like hardware, answers at its static a
             first where this disk was not seen yet
 untouched   its disk does not boot on virtio: without this, a conversion that does nothing would pass
 converted   `p2v convert` and `p2v prove`: the verdict is "proven", with every check of it, and the guest has
-            every mount, swap and address that it had, and no unit that has failed since
+            every mount, swap and address that it had, what it is to gain, and no unit that has failed since
 again       converted, and what came out is looked at once more: nothing is left to change; undone, nothing of it is
             left, and what was given has not been written to
 degraded    the same without the last disk, of a server that mirrors; what lay on it alone is missing
@@ -185,9 +185,11 @@ def print_parts(job):
 def compare(box, images, after, gone):
     with open(images[0] + ".census") as file:
         before = {line for line in file.read().splitlines() if not line.startswith(gone or "-")}
+    if box.gains in before:
+        raise vm.VmError(f"{box.name} had '{box.gains}' before")
     if not after:
         raise vm.VmError(f"{box.name} did not say on its serial line what it has")
-    lost = census.lost(before, after)
+    lost = census.lost(before | ({box.gains} if box.gains else set()), after)
     for line in lost:
         print(line)
     if lost:

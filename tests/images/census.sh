@@ -4,7 +4,7 @@
 # Usage: census.sh GATEWAY    (in a test server, as the last thing before its login prompts)
 #
 # Says on the serial line what the test compares before and after: each mount, swap and address, units
-# that have failed, and whether the gateway answers. Each line carries its checksum, as the kernel may
+# that have failed, whether the gateway answers and the guest agent runs. Each line carries its checksum, as the kernel may
 # speak in between, and all are said twice.
 say() {
   while read -r line; do
@@ -32,6 +32,7 @@ text=$({
   ip -o link show | sed -nE 's/^[0-9]+: ([^:@]+).*link\/ether ([0-9a-f:]+).*/link \1 \2/p' | sort
   systemctl list-units --state=failed --plain --no-legend | sed -E 's/^ *([^ ]+) .*/failed \1/' | sort
   ping -c 2 -W 5 "$1" > /dev/null 2>&1 && echo "gateway $1 answers" || echo "gateway $1 is silent"
+  systemctl is-active --quiet qemu-guest-agent && echo "running qemu-guest-agent"
   echo "end"
 } | say)
 for copy in 1 2; do

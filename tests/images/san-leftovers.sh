@@ -6,17 +6,20 @@
 # Debian 12 that boots from multipath, as servers on a SAN do: initramfs, fstab and arguments call the disk mpatha.
 # With what else belongs to a physical machine and not to a virtual one: smartd, IPMI, sensors and fans, thermald, a
 # watchdog, rasdaemon; the guest tools of two other hypervisors, from when it was a virtual machine; and a
-# configuration of Xorg for a card that is gone.
+# configuration of Xorg for a card that is gone. The guest agent's package lies in apt's cache, and what it depends on
+# is installed.
 set -euo pipefail
 . "$(dirname "$0")/server.sh"
 
 server_begin "$@"
 server_tree bookworm amd64 multipath-tools-boot smartmontools openipmi fancontrol thermald watchdog rasdaemon \
-  open-vm-tools hyperv-daemons grub-pc ifupdown
+  open-vm-tools hyperv-daemons grub-pc ifupdown libglib2.0-0 libnuma1 liburing2
+chroot "$tree" sh -c 'cd /var/cache && apt-get download -q qemu-guest-agent'
 server_system <<END
 /dev/mapper/mpatha-part1 / ext4 errors=remount-ro 0 1
 /dev/mapper/mpatha-part2 none swap sw 0 0
 END
+mv "$tree"/var/cache/qemu-guest-agent_*.deb "$tree/var/cache/apt/archives/"
 net_ifupdown
 # One path: QEMU has no second one to the same disk. That of a SAN's disk would be claimed for its WWN.
 mkdir -p "$tree/etc/multipath"

@@ -77,8 +77,9 @@ server_system() {
   printf '[Manager]\nDefaultTimeoutStartSec=600s\nDefaultDeviceTimeoutSec=600s\n' \
     > "$tree/etc/systemd/system.conf.d/slow-hardware.conf"
   # Nothing that loads the machine without a reason.
-  chroot "$tree" systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer \
-    e2scrub_reap.service dpkg-db-backup.timer systemd-tmpfiles-clean.timer
+  ! chroot "$tree" sh -c 'command -v systemctl' > /dev/null ||
+    chroot "$tree" systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer \
+      e2scrub_reap.service dpkg-db-backup.timer systemd-tmpfiles-clean.timer
   rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/*.bin "$tree"/var/cache/apt/archives/*.deb
   "$here/census-install.sh" "$tree" "$SERVER_GATEWAY"
 }

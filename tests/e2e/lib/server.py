@@ -27,7 +27,7 @@ class Server:
     A second disk or card has the same keys with a 2 behind them."""
 
     disks, disk_bus, nic_model, firmware, nvram, key = "1", "ide", "e1000", "bios", "kept", None
-    secure, sector, boot_arguments = "no", "512", ""
+    secure, sector, boot_arguments, gains = "no", "512", "", ""
 
     def __init__(self, name):
         self._load(name)
