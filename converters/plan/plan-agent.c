@@ -23,7 +23,8 @@
 static const struct {
 	const char *suffix, *command;
 } installers[] = {
-	{".deb", "/usr/bin/apt-get --yes --no-download -o DPkg::Lock::Timeout=60 install"},
+	{".deb", "/usr/bin/apt-get --yes --no-download --no-remove --no-install-recommends "
+		 "-o DPkg::Lock::Timeout=60 install"},
 	{".rpm", "/usr/bin/rpm --install"},
 	{".pkg.tar.zst", "/usr/bin/pacman -U --noconfirm"},
 };
@@ -76,7 +77,7 @@ static void write_unit(struct planning *p, const char *package, const char *comm
 	plan_arg(p, "line", "[Service]");
 	line(p, "Type", "oneshot");
 	line(p, "TimeoutStartSec", "300");
-	line(p, "Environment", "DEBIAN_FRONTEND=noninteractive");
+	line(p, "Environment", "DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1");
 	line(p, "ExecStart", start);
 	/* It starts by itself when its port appears, which it has already. */
 	line(p, "ExecStartPost", "-/bin/systemctl --no-block start qemu-guest-agent.service");
