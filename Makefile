@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What the programs are built with and run on, and what the tests build servers with.
 PACKAGES := gcc libc6-dev meson ninja-build pkg-config \
 	libjansson-dev libblkid-dev libarchive-dev libssh2-1-dev libcurl4-openssl-dev libnewt-dev libguestfs-dev \
-	libhivex-dev libnbd-dev libzstd-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
+	libhivex-dev libnbd-dev libzstd-dev liblzma-dev libxxhash-dev libcmocka-dev libext2fs-dev ntfs-3g-dev \
 	libsqlite3-dev libpq-dev postgresql libyaml-dev libmicrohttpd-dev libgnutls28-dev libseccomp-dev libssl-dev libexpat1-dev \
 	python3-hivex python3-libregf tesseract-ocr \
 	libguestfs0 libguestfs-xfs linux-image-amd64 qemu-system-x86 qemu-utils ovmf ovmf-ia32 kmod \

@@ -15,10 +15,6 @@
 #include "p2v/core/json.h"
 #include "p2v/core/num.h"
 
-/* See own_zeros. */
-#define MAX_PADDING   3
-#define MAX_OWN_ZEROS 12
-
 const char *archive_compression_word(enum archive_compression c)
 {
 	static const char *const words[] = {
@@ -263,52 +259,15 @@ static int read_segment(
 	return rc;
 }
 
-/*
- * xz, zstd and lz4 read on into what follows and then fail, so they are shown only their own bytes:
- * up to the next segment. Of the zeros right before that, some may be the data's own and some
- * padding. Tried in turn: all are padding (data with a checksum at its end), none is, up to three
- * are (the next segment is at a multiple of 4), a few are the data's own (lz4 ends in bytes as they
- * were).
+/* xz, zstd and lz4 read on into what follows and then fail, so they are shown only their own bytes.
  */
-static bool own_zeros(unsigned attempt, uint64_t zeros, uint64_t *ret_own)
-{
-	if (attempt == 0)
-		*ret_own = 0;
-	else if (attempt <= MAX_PADDING + 1)
-		*ret_own = zeros - p2v_min_u64(zeros, attempt - 1);
-	else
-		*ret_own = attempt - MAX_PADDING - 1;
-	return attempt <= MAX_PADDING + 1 + MAX_OWN_ZEROS && (attempt == 0 || zeros > 0) &&
-	       *ret_own <= zeros;
-}
-
 static int read_bounded(struct reader *r, uint64_t offset, uint64_t *ret_end, struct p2v_err *err)
 {
-	size_t first = r->image.n_members;
-	uint64_t next, zeros, own, stopped, budget = r->budget, spent = 0;
-	struct p2v_err why = {0};
-	int rc = segment_find_next(r->fd, offset, r->size, &next, err);
+	const struct archive_segment *g = &r->image.segments[r->image.n_segments - 1];
+	uint64_t stopped;
+	int rc = segment_end(r->fd, offset, r->size, g->compression, ret_end, err);
 
-	if (rc == 0)
-		rc = segment_count_zeros_before(r->fd, next, next - offset, &zeros, err);
-	if (rc < 0)
-		return rc;
-	for (unsigned i = 0; spent < ARCHIVE_INITRAMFS_MAX_BYTES && own_zeros(i, zeros, &own);
-		i++) {
-		drop_members(&r->image, first);
-		r->budget = budget;
-		/* The first failure says the most. */
-		rc = read_segment(r, offset, next - zeros + own, &stopped, i == 0 ? err : &why);
-		spent += budget - r->budget;
-		*ret_end = next - zeros + own;
-		if (rc != P2V_EFORMAT)
-			break;
-	}
-	if (rc == 0)
-		p2v_err_clear(err);
-	else if (rc != P2V_EFORMAT && why.kind == rc)
-		p2v_err_set(err, rc, "%s", why.text);
-	return rc;
+	return rc < 0 ? rc : read_segment(r, offset, *ret_end, &stopped, err);
 }
 
 static int begin_segment(struct reader *r, uint64_t offset, struct p2v_err *err)

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "p2v/archive/segment.h"
 
-#include <ctype.h>
+#include <endian.h>
 #include <errno.h>
+#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+#include <zstd.h>
 
-#include "p2v/archive/stream.h"
 #include "p2v/core/cleanup.h"
 #include "p2v/core/num.h"
 
-#define CPIO_HEADER 110
-#define WINDOW	    ((size_t)1 << 20)
-#define LONGEST	    8 /* of the magics */
-/* Three bytes of gzip's magic stand in every 16 MiB of noise once. */
-#define MAX_TRIALS 1000
+#define LONGEST 8 /* of the magics */
+/* More than the largest dictionary that xz makes (-9: 64 MiB). */
+#define XZ_MEMORY_BYTES (UINT64_C(256) << 20)
+#define XZ_BLOCK	((size_t)64 * 1024)
+#define LZ4_MAGIC_BYTES 4
+/* LZ4_compressBound of the format's 8 MiB. */
+#define LZ4_MAX_BLOCK ((8 << 20) + (8 << 20) / 255 + 16)
 
 /* lib/decompress.c of Linux, and init/initramfs.c for the archive itself. */
 static const struct magic {
@@ -86,115 +90,61 @@ int segment_skip_zeros(
 	return 0;
 }
 
-int segment_count_zeros_before(
-	int fd, uint64_t end, uint64_t max, uint64_t *ret_count, struct p2v_err *err)
+/* zstd's own frame; 0: it is none, or is cut off. */
+static size_t zstd_length(const uint8_t *p, size_t n)
 {
-	uint64_t count = 0;
-	uint8_t buf[4096];
+	size_t length = ZSTD_findFrameCompressedSize(p, n);
 
-	while (count < max) {
-		size_t want = (size_t)p2v_min_u64(sizeof(buf), max - count);
-		ssize_t n = pread(fd, buf, want, (off_t)(end - count - want));
-		size_t i = want;
+	return ZSTD_isError(length) ? 0 : length;
+}
 
-		if (n != (ssize_t)want)
-			return p2v_err_errno(err, n < 0 ? errno : EIO, "read");
-		while (i > 0 && buf[i - 1] == 0)
-			i--;
-		count += want - i;
-		if (i > 0)
+/* xz says only at the end of the data where that is. What is unpacked is thrown away. */
+static size_t xz_length(const uint8_t *p, size_t n)
+{
+	lzma_stream xz = LZMA_STREAM_INIT;
+	p2v_autofree uint8_t *out = malloc(XZ_BLOCK);
+	lzma_ret r = out ? lzma_stream_decoder(&xz, XZ_MEMORY_BYTES, 0) : LZMA_MEM_ERROR;
+
+	xz.next_in = p;
+	xz.avail_in = n;
+	while (r == LZMA_OK && xz.total_out < ARCHIVE_INITRAMFS_MAX_BYTES) {
+		xz.next_out = out;
+		xz.avail_out = XZ_BLOCK;
+		r = lzma_code(&xz, LZMA_FINISH);
+	}
+	lzma_end(&xz);
+	return r == LZMA_STREAM_END ? xz.total_in : 0;
+}
+
+/* Behind the magic blocks, each behind its size. They end with the bytes, or where a size cannot be
+ * one: zero, or the magic of the next segment (lib/decompress_unlz4.c of Linux). */
+static size_t lz4_length(const uint8_t *p, size_t n)
+{
+	size_t at = LZ4_MAGIC_BYTES;
+	uint32_t size;
+
+	while (n >= at + sizeof(size)) {
+		memcpy(&size, p + at, sizeof(size));
+		size = le32toh(size);
+		if (size == 0 || size > LZ4_MAX_BLOCK || size > n - at - sizeof(size))
 			break;
+		at += sizeof(size) + size;
 	}
-	*ret_count = count;
-	return 0;
+	return at > n ? 0 : at;
 }
 
-/* A raw archive: every digit of its header is one, and it stands where the kernel wants it. */
-static bool is_cpio_header(int fd, uint64_t offset)
+int segment_end(int fd, uint64_t offset, uint64_t end, enum archive_compression c,
+	uint64_t *ret_end, struct p2v_err *err)
 {
-	char h[CPIO_HEADER];
+	uint8_t *p = mmap(NULL, end, PROT_READ, MAP_PRIVATE, fd, 0);
+	size_t n = end - offset, length;
 
-	if (offset % 4 != 0 || pread(fd, h, sizeof(h), (off_t)offset) != sizeof(h))
-		return false;
-	for (size_t i = 0; i < sizeof(h); i++)
-		if (!isxdigit((unsigned char)h[i]))
-			return false;
-	return true;
-}
-
-static bool unpacks_to_cpio(
-	int fd, uint64_t offset, uint64_t end, enum archive_compression compression)
-{
-	uint64_t budget = 4 * STREAM_BLOCK;
-	struct stream *s = NULL;
-	const uint8_t *p = NULL;
-	size_t n = 0;
-	bool is;
-
-	if (stream_open(fd, offset, end, compression, &budget, &s, NULL) < 0)
-		return false;
-	is = stream_peek(s, &p, &n, NULL) == 0 && n >= 6 && memcmp(p, "07070", 5) == 0;
-	stream_free(s);
-	return is;
-}
-
-struct search {
-	int fd;
-	uint64_t end;
-	unsigned trials;
-};
-
-static bool begins(struct search *s, const struct magic *m, uint64_t offset)
-{
-	if (m->compression == ARCHIVE_COMP_NONE)
-		return is_cpio_header(s->fd, offset);
-	/* Nobody appends these two, and three bytes of magic are a poor proof. */
-	if (m->compression == ARCHIVE_COMP_LZMA || m->compression == ARCHIVE_COMP_LZOP)
-		return false;
-	s->trials++;
-	return unpacks_to_cpio(s->fd, offset, s->end, m->compression);
-}
-
-/* Looks through one window; true where found. */
-static bool search_window(
-	struct search *s, const uint8_t *p, size_t n, size_t last, uint64_t at, uint64_t *ret)
-{
-	for (size_t i = 0; i < last && s->trials < MAX_TRIALS; i++) {
-		const struct magic *m = detect(p + i, n - i);
-
-		if (m && begins(s, m, at + i)) {
-			*ret = at + i;
-			return true;
-		}
-	}
-	return false;
-}
-
-int segment_find_next(
-	int fd, uint64_t offset, uint64_t end, uint64_t *ret_offset, struct p2v_err *err)
-{
-	p2v_autofree uint8_t *window = malloc(WINDOW);
-	struct search s = {.fd = fd, .end = end};
-	uint64_t at = offset + 1;
-
-	if (!window)
-		return p2v_err_set(err, P2V_ENOMEM, "no memory");
-	while (at < end) {
-		size_t want = (size_t)p2v_min_u64(WINDOW, end - at);
-		ssize_t n = pread(fd, window, want, (off_t)at);
-		size_t last;
-
-		if (n != (ssize_t)want)
-			return p2v_err_errno(err, n < 0 ? errno : EIO, "read");
-		/* A magic that the window cuts is found by the next one. */
-		last = at + want == end ? want : want - LONGEST;
-		if (search_window(&s, window, want, last, at, ret_offset))
-			return 0;
-		if (s.trials >= MAX_TRIALS)
-			return p2v_err_set(
-				err, P2V_EFORMAT, "holds too many beginnings of compressed data");
-		at += last;
-	}
-	*ret_offset = end;
+	if (p == MAP_FAILED)
+		return p2v_err_errno(err, errno, "map");
+	length = c == ARCHIVE_COMP_ZSTD ? zstd_length(p + offset, n)
+		 : c == ARCHIVE_COMP_XZ ? xz_length(p + offset, n)
+					: lz4_length(p + offset, n);
+	munmap(p, end);
+	*ret_end = length ? offset + length : end;
 	return 0;
 }

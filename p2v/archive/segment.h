@@ -18,13 +18,14 @@ bool segment_ends_itself(enum archive_compression c);
 /* The offset of the next byte that is not zero, at most end. */
 int segment_skip_zeros(
 	int fd, uint64_t offset, uint64_t end, uint64_t *ret_offset, struct p2v_err *err);
-/* How many zero bytes stand right before `end`, at most `max`. */
-int segment_count_zeros_before(
-	int fd, uint64_t end, uint64_t max, uint64_t *ret_count, struct p2v_err *err);
 
-/* The first offset in (offset, end) where a segment begins that unpacks to a cpio header; or end.
+/*
+ * Where the data of a compression end whose reader does not say so (RFC 8878; xz-file-format.txt;
+ * the blocks of `lz4 -l`): at most end, and end where they are damaged, which their reader then
+ * says. Found from their own structure, and never by looking for what may follow: files that are
+ * compressed themselves stand in the data as they are, and the headers of archives between them.
  */
-int segment_find_next(
-	int fd, uint64_t offset, uint64_t end, uint64_t *ret_offset, struct p2v_err *err);
+int segment_end(int fd, uint64_t offset, uint64_t end, enum archive_compression c,
+	uint64_t *ret_end, struct p2v_err *err);
 
 #endif

@@ -204,6 +204,36 @@ static void test_every_compressor(void **state)
 	}
 }
 
+/* What cannot be compressed stands in the data as it is: here headers of archives, at a multiple of
+ * 4 and beside one, as between two modules that are compressed themselves. */
+static void test_headers_inside(void **state)
+{
+	static uint8_t body[sizeof(noise)];
+	const struct archive_file file = {"lib/module.ko.xz", FILE_MODE, body, sizeof(body)};
+	p2v_autobuf struct p2v_buf plain = {0}, image = {0}, whole = {0};
+	struct archive_initramfs a = {0};
+	struct p2v_err err = {0};
+
+	(void)state;
+	pack(more_files, P2V_N(more_files), ARCHIVE_PLAIN, &plain);
+	memcpy(body, noise, sizeof(body));
+	for (size_t at = 20001; at + 110 < sizeof(body); at += 66001)
+		memcpy(body + at, plain.data, 110);
+	pack(&file, 1, ARCHIVE_PLAIN, &whole);
+	for (size_t i = 0; i < P2V_N(packers); i++) {
+		if (!p2v_proc_exists(packers[i].argv[0]))
+			continue;
+		p2v_buf_reset(&image);
+		compress_with(&packers[i], &whole, &image);
+		if (read_image(&image, NULL, &a, &err) < 0)
+			fail_msg("%s: %s", packers[i].argv[0], err.text);
+		assert_int_equal(a.n_segments, 1);
+		assert_int_equal(a.n_members, 1);
+		assert_int_equal(a.segments[0].length, image.len);
+		archive_initramfs_finish(&a);
+	}
+}
+
 static void test_lz4_segment(void **state)
 {
 	p2v_autobuf struct p2v_buf image = {0};
@@ -378,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_early_and_main),
 		cmocka_unit_test(test_every_compressor),
+		cmocka_unit_test(test_headers_inside),
 		cmocka_unit_test(test_lz4_segment),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_overrides_and_loops),
