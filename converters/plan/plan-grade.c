@@ -31,6 +31,7 @@ static const struct {
 		"ext4"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "lvm/xfs"},
+	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "luks/xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkd", "lvm/ext4"},
 	{"x86_64", "systemd", "grub2", "uefi", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub-legacy", "bios", "initramfs-tools", "ifupdown", "ext4"},
