@@ -33,6 +33,7 @@ static const struct {
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkmanager", "luks/xfs"},
 	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkd", "lvm/ext4"},
+	{"x86_64", "systemd", "grub2", "bios", "dracut", "networkd", "btrfs"},
 	{"x86_64", "systemd", "grub2", "uefi", "dracut", "networkmanager", "lvm/xfs"},
 	{"x86_64", "systemd", "grub-legacy", "bios", "initramfs-tools", "ifupdown", "ext4"},
 	{"i686", "systemd", "grub2", "bios", "initramfs-tools", "ifupdown", "lvm/ext4"},

@@ -19,15 +19,18 @@ DISKS = {
     "ide": lambda i: ["ide-hd", f"bus=ide.{i}"],
     "nvme": lambda i: ["nvme", f"addr={8 + i}"],
     "megasas": lambda i: ["scsi-hd", f"bus=raid.0,scsi-id={i}"],
+    "mmc": lambda i: ["sd-card", "bus=sd-bus"],
 }
+# And what has to be there for it; the others' controllers are on the board.
+CONTROLLERS = {"megasas": ["-device", "megasas,id=raid,addr=8"], "mmc": ["-device", "sdhci-pci,addr=8"]}
 
 
 class Server:
     """The keys of an .env file in lower case, without SERVER_: server.mac, server.address, ...
     A second disk or card has the same keys with a 2 behind them."""
 
-    disks, disk_bus, nic_model, firmware, nvram, key = "1", "ide", "e1000", "bios", "kept", None
-    secure, sector, boot_arguments, gains = "no", "512", "", ""
+    disks, disk_bus, nic_model, firmware, nvram, key, disk_serial = "1", "ide", "e1000", "bios", "kept", None, ""
+    secure, sector, boot_arguments, gains, serial_ports = "no", "512", "", "", "1"
 
     def __init__(self, name):
         self._load(name)
@@ -63,7 +66,8 @@ class Server:
                 "-uuid", self.uuid, "-rtc", "base=utc",
                 "-smbios", f"type=0,vendor={self.vendor},version=2.7.0,date=10/30/2010",
                 "-smbios", f"type=1,manufacturer={self.vendor},product={self.product},serial={self.serial}",
-                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396", *board[self.machine]]
+                "-smbios", f"type=2,manufacturer={self.vendor},product=0CX396", *board[self.machine],
+                *["-serial", "null"] * (int(self.serial_ports) - 1)]
 
     def efi_vars(self):
         """What the machine's own firmware holds: an entry for its network card, tried first, and one for the
@@ -114,16 +118,17 @@ class Server:
         bound to."""
         argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), self.efi_vars()),
                 *self.wire_argv(ssh_port)]
-        if self.disk_bus == "megasas":
-            argv += ["-device", "megasas,id=raid,addr=8"]
+        argv += CONTROLLERS.get(self.disk_bus, [])
         for i, disk in enumerate(disks):
             device, place = DISKS[self.disk_bus](i)
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
-                     "-device", f"{device},id=disk{i + 1},drive=drive{i},{place},serial={self.disk_serial}{i or ''}"
-                                + self.sectors()]
+                     "-device", f"{device},id=disk{i + 1},drive=drive{i},{place}" + self.serial_number(i) + self.sectors()]
         for i, (_, mac, slot) in enumerate(self.nics()):
             argv += ["-device", f"{self.nic_model},netdev=wire{i},mac={mac},addr={slot}"]
         return argv
+
+    def serial_number(self, i):
+        return f",serial={self.disk_serial}{i or ''}" if self.disk_serial else ""
 
     def sectors(self):
         return "" if self.sector == "512" else f",logical_block_size={self.sector},physical_block_size={self.sector}"
@@ -135,8 +140,8 @@ class Server:
         argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), named), *self.wire_argv(ssh_port)]
         for i, disk in enumerate(disks):
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",
-                     "-device", f"virtio-blk-pci,id=disk{i + 1},drive=drive{i},addr={8 + i},"
-                                f"serial={self.disk_serial}{i or ''}" + self.sectors()]
+                     "-device", f"virtio-blk-pci,id=disk{i + 1},drive=drive{i},addr={8 + i}" + self.serial_number(i)
+                                + self.sectors()]
         for i, (_, mac, slot) in enumerate(self.nics()):
             argv += ["-device", f"virtio-net-pci,netdev=wire{i},mac={mac},addr={slot},romfile="]
         return argv
