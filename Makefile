@@ -41,8 +41,8 @@ setup: deps
 check: all check-asan
 	$(SUDO) tests/run $(BUILD)
 
-# Servers of many kinds, each on its own hardware, and converted: an hour and a half without KVM, half of that where
-# P2V_IMAGE_CACHE has their disks.
+# Servers of many kinds, each on its own hardware, and converted: some hours without KVM, fewer where P2V_IMAGE_CACHE has
+# their disks.
 servers: all
 	$(SUDO) tests/run $(BUILD) --servers
 
