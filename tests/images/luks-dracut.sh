@@ -9,14 +9,6 @@
 set -euo pipefail
 . "$(dirname "$0")/server.sh"
 
-# luks_make FILE UUID KEY-FILE: in place, by cryptsetup alone, 32 MiB larger. The iterations are few, as a
-# software-emulated machine counts them.
-luks_make() {
-  truncate -s +32M "$1"
-  cryptsetup reencrypt --encrypt --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --pbkdf pbkdf2 \
-    --pbkdf-force-iterations 1000 --reduce-device-size 32M --uuid "$2" --key-file "$3" "$1"
-}
-
 server_begin "$@"
 image_require cryptsetup mkfs.xfs
 server_tree trixie amd64 dracut cryptsetup systemd-cryptsetup xfsprogs network-manager grub-pc

@@ -44,11 +44,8 @@ volumes_begin "$SERVER_VG" "$work/pv"
 volume_make root 1344 "$work/root.fs"
 volume_make swap_1 128 "$work/swap.fs"
 volumes_end
-# Encrypted in place, by cryptsetup alone. The iterations are few, as a software-emulated machine counts them.
 printf %s "$SERVER_KEY" > "$work/key"
-truncate -s +32M "$work/pv"
-cryptsetup reencrypt --encrypt --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --pbkdf pbkdf2 \
-  --pbkdf-force-iterations 1000 --reduce-device-size 32M --uuid "$SERVER_LUKS_UUID" --key-file "$work/key" "$work/pv"
+luks_make "$work/pv" "$SERVER_LUKS_UUID" "$work/key"
 disk_put 1 1 "$work/boot.fs"
 disk_put 1 2 "$work/pv"
 server_end
