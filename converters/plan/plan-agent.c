@@ -68,8 +68,7 @@ static void write_unit(struct planning *p, const char *package, const char *comm
 	snprintf(start, sizeof(start), "-%s %s", command, package);
 	plan_step(p, "file-write", UNIT,
 		"The guest agent, by which the hypervisor talks to the guest, is installed once by "
-		"the "
-		"guest itself, from the package in its cache.");
+		"the guest itself, from the package in its cache.");
 	plan_arg(p, "line", "[Unit]");
 	line(p, "Description", "Installs qemu-guest-agent from a package that lies at hand (p2v)");
 	line(p, "ConditionVirtualization", "vm");
