@@ -199,7 +199,7 @@ static int read_guest_agent(struct inspection *in)
 		"/var/cache/libdnf5/*/packages/qemu-guest-agent-*.rpm",
 		"/var/cache/yum/*/*/*/packages/qemu-guest-agent-*.rpm",
 		"/var/cache/zypp/packages/*/*/qemu-guest-agent-*.rpm",
-		"/var/cache/pacman/pkg/qemu-guest-agent-*.pkg.tar.zst"};
+		"/var/cache/pacman/pkg/qemu-guest-agent-*"};
 	int r = 0;
 
 	for (size_t i = 0; i < P2V_N(programs); i++)

@@ -19,7 +19,7 @@ static rule linux_rules[] = {
 	plan_boot,
 	plan_efi,
 	plan_network,
-	plan_agent,
+	plan_guest_agent,
 	plan_services,
 	plan_static_etc,
 	plan_grade,

@@ -41,7 +41,7 @@ void plan_refs(struct planning *p);
 void plan_boot(struct planning *p);
 void plan_efi(struct planning *p);
 void plan_network(struct planning *p);
-void plan_agent(struct planning *p);
+void plan_guest_agent(struct planning *p);
 void plan_services(struct planning *p);
 void plan_static_etc(struct planning *p); /* systems whose files are not changed in place */
 void plan_grade(struct planning *p);

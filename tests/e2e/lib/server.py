@@ -117,8 +117,7 @@ class Server:
         """The disks with ids disk, disk2, on the bus that they had, and the cards that the server's address is
         bound to."""
         argv = [*self.base_argv(), *self.firmware_argv(os.path.dirname(disks[0]), self.efi_vars()),
-                *self.wire_argv(ssh_port)]
-        argv += CONTROLLERS.get(self.disk_bus, [])
+                *self.wire_argv(ssh_port), *CONTROLLERS.get(self.disk_bus, [])]
         for i, disk in enumerate(disks):
             device, place = DISKS[self.disk_bus](i)
             argv += ["-drive", f"if=none,id=drive{i},format=qcow2,file={disk}",

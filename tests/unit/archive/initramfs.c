@@ -144,14 +144,13 @@ static void test_early_and_main(void **state)
 static const struct packer {
 	const char *argv[8];
 	enum archive_compression compression;
-	bool no_check; /* ends in its data: its own last zeros cannot be told from padding */
 } packers[] = {
 	{{"gzip", "-9nc", NULL}, ARCHIVE_COMP_GZIP},
 	{{"bzip2", "-c", NULL}, ARCHIVE_COMP_BZIP2},
 	{{"xz", "--format=lzma", "-1c", NULL}, ARCHIVE_COMP_LZMA},
 	{{"xz", "--check=crc32", "-1c", NULL}, ARCHIVE_COMP_XZ},
 	{{"zstd", "-1", "-q", "-c", NULL}, ARCHIVE_COMP_ZSTD},
-	{{"zstd", "-1", "-q", "--no-check", "-c", NULL}, ARCHIVE_COMP_ZSTD, true},
+	{{"zstd", "-1", "-q", "--no-check", "-c", NULL}, ARCHIVE_COMP_ZSTD},
 	{{"lz4", "-l", "-q", "-c", "-z", "-", NULL}, ARCHIVE_COMP_LZ4},
 };
 
@@ -199,8 +198,7 @@ static void test_every_compressor(void **state)
 			continue;
 		}
 		for (int how = 0; how < 4; how++)
-			if (how != 2 || !packers[i].no_check)
-				check_pair(&packers[i], how);
+			check_pair(&packers[i], how);
 	}
 }
 

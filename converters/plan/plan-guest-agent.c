@@ -19,14 +19,13 @@
 #define WANT "/etc/systemd/system/multi-user.target.d/p2v-guest-agent.conf"
 
 /* How a package of that name is installed. What it depends on has to be there: each of them refuses
- * it as a whole otherwise, and changes nothing. */
+ * it as a whole otherwise, and changes nothing. (pacman would fetch the rest.) */
 static const struct {
 	const char *suffix, *command;
 } installers[] = {
 	{".deb", "/usr/bin/apt-get --yes --no-download --no-remove --no-install-recommends "
 		 "-o DPkg::Lock::Timeout=60 install"},
 	{".rpm", "/usr/bin/rpm --install"},
-	{".pkg.tar.zst", "/usr/bin/pacman -U --noconfirm"},
 };
 
 static const char *installer(const char *package)
@@ -86,7 +85,7 @@ static void write_unit(struct planning *p, const char *package, const char *comm
 	line(p, "Wants", "p2v-guest-agent.service");
 }
 
-void plan_agent(struct planning *p)
+void plan_guest_agent(struct planning *p)
 {
 	const char *package = plan_text(p->os->guest_agent), *command = installer(package);
 	char text[512];
